@@ -1,0 +1,1 @@
+//! `patterns`: the sidecar, the ambassador and the adapter in one binary.

@@ -1,0 +1,2 @@
+//! The thin front of the library: see `lib.rs`.
+fn main() {}
