@@ -1,0 +1,2 @@
+//! `patterns sync-git`: keeps a shared volume in step with a git repository, atomically.
+pub mod remote;
