@@ -10,6 +10,8 @@
 
 pub mod core;
 pub mod modes;
+#[cfg(feature = "sync-git")]
+pub mod sync_git;
 pub mod tools;
 
 use std::ffi::OsString;
