@@ -33,6 +33,8 @@ pub struct Mode {
     pub verbs: &'static [Verb],
     /// The names that users of another tool bring along.
     pub foreign: Foreign,
+    /// Whether, with these settings, the mode may start other processes: as PID 1 it then needs an init.
+    pub starts_processes: fn(&ArgMatches) -> bool,
     /// Runs until it is done or drained.
     pub run: fn(&Invocation) -> Result<(), Fault>,
 }
