@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::core::fault::Fault;
+use crate::core::init;
 use crate::core::log;
 use crate::core::mode::{Invocation, Mode};
 
@@ -31,7 +32,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let program = arguments.next().unwrap_or_default();
     let mut termination_log = PathBuf::from(TERMINATION_LOG);
     match dispatch(&program, arguments.collect(), &mut termination_log) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(fault) => {
             log::report(&fault);
             fault.write_termination_log(&termination_log);
@@ -40,7 +41,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(program: &OsString, mut arguments: Vec<OsString>, termination_log: &mut PathBuf) -> Result<(), Fault> {
+fn dispatch(
+    program: &OsString,
+    mut arguments: Vec<OsString>,
+    termination_log: &mut PathBuf,
+) -> Result<ExitCode, Fault> {
     let called = Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned();
     if let Some(mode) = modes::by_link(&called) {
         return run(mode, &called, arguments, termination_log);
@@ -49,7 +54,7 @@ fn dispatch(program: &OsString, mut arguments: Vec<OsString>, termination_log: &
         arguments.remove(0);
         return run(mode, mode.name, arguments, termination_log);
     }
-    tools::run(arguments)
+    tools::run(arguments).map(|()| ExitCode::SUCCESS)
 }
 
 fn run(
@@ -57,12 +62,16 @@ fn run(
     called: &str,
     arguments: Vec<OsString>,
     termination_log: &mut PathBuf,
-) -> Result<(), Fault> {
+) -> Result<ExitCode, Fault> {
     let invocation = Invocation::new(mode, modes::ALL, called, arguments)?;
     if let Some((name, matches)) = invocation.resolved.matches.subcommand() {
         // Only the mode's own verbs are subcommands of it.
-        return mode.verbs.iter().find(|verb| verb.name == name).map_or(Ok(()), |verb| (verb.run)(matches));
+        let verb = mode.verbs.iter().find(|verb| verb.name == name);
+        return verb.map_or(Ok(()), |verb| (verb.run)(matches)).map(|()| ExitCode::SUCCESS);
+    }
+    if (mode.starts_processes)(&invocation.resolved.matches) && init::is_needed() {
+        return init::supervise();
     }
     termination_log.clone_from(&invocation.resolved.common.termination_log);
-    (mode.run)(&invocation)
+    (mode.run)(&invocation).map(|()| ExitCode::SUCCESS)
 }

@@ -11,6 +11,7 @@
 //! | [`lifecycle`] | named tasks, connections, drain, signals |
 //! | [`health`], [`http`] | probes, the status page, `/metrics` |
 //! | [`metrics`] | families and samples, and the text formats they leave in |
+//! | [`init`] | PID 1, for modes that start processes |
 //! | [`reload`], [`secret`], [`backoff`], [`net`] | watched files, secrets read when used, pauses, sockets |
 
 pub mod backoff;
@@ -18,6 +19,7 @@ pub mod document;
 pub mod fault;
 pub mod health;
 pub mod http;
+pub mod init;
 pub mod lifecycle;
 pub mod log;
 pub mod metrics;

@@ -33,6 +33,8 @@ pub struct Mode {
     pub verbs: &'static [Verb],
     /// The names that users of another tool bring along.
     pub foreign: Foreign,
+    /// Whether, with these settings, the mode may start other processes: as PID 1 it then needs an init.
+    pub starts_processes: fn(&ArgMatches) -> bool,
     /// Runs until it is done or drained.
     pub run: fn(&Invocation) -> Result<(), Fault>,
 }
@@ -62,7 +64,7 @@ pub struct Verb {
 /// How the users of a tool that a mode stands in for spell their settings.
 pub struct Foreign {
     /// Environment variables that also set the option of this long name, the strongest first. They are weaker than
-    /// `PATTERNS_…`, stronger than the file.
+    /// `PATTERNS_…`, stronger than the file. The last is the present name; one of the others is met with a warning.
     pub environment: fn(long: &str) -> Vec<String>,
     /// Rewrites the mode's own arguments (without the program's and the mode's name) before they are parsed.
     pub arguments: fn(Vec<OsString>) -> Vec<OsString>,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long one sync may still run, and whether it should stop at all.
 #[derive(Clone, Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     started: Instant,
     limit: Duration,
     stop: CancellationToken,
@@ -18,7 +18,7 @@ pub struct Budget {
 
 /// Why a sync was cut short. Nothing that it had begun was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Interrupted {
+pub(crate) enum Interrupted {
     /// The whole sync took longer than `--sync-timeout`.
     #[error("the sync took longer than its timeout of {0:?}")]
     Deadline(Duration),
@@ -29,13 +29,13 @@ pub enum Interrupted {
 
 impl Budget {
     /// A budget of `limit`, counted from now, that `stop` ends at once.
-    pub fn new(limit: Duration, stop: CancellationToken) -> Self {
+    pub(crate) fn new(limit: Duration, stop: CancellationToken) -> Self {
         Self { started: Instant::now(), limit, stop }
     }
 
     /// # Errors
     /// When the deadline is over or the process wants to stop.
-    pub fn check(&self) -> Result<(), Interrupted> {
+    pub(crate) fn check(&self) -> Result<(), Interrupted> {
         if self.stop.is_cancelled() {
             return Err(Interrupted::Stopping);
         }
@@ -49,7 +49,7 @@ impl Budget {
     ///
     /// # Errors
     /// When the deadline passes or the process wants to stop before `work` is done.
-    pub async fn spend<T>(&self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
+    pub(crate) async fn spend<T>(&self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
         let ends = tokio::time::Instant::from_std(self.started + self.limit);
         tokio::select! {
             biased;

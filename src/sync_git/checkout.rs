@@ -18,19 +18,19 @@ use super::manifest::{Entry, Manifest, Stat};
 use super::tree::{self, Kind, TreeError};
 
 /// Deeper than any tree that people made; it bounds descriptors and recursion.
-pub const DEEPEST: usize = 128;
+pub(crate) const DEEPEST: usize = 128;
 /// Linux' PATH_MAX: a consumer could not open a longer path anyway.
-pub const LONGEST_PATH: usize = 4096;
+pub(crate) const LONGEST_PATH: usize = 4096;
 
 /// What an export needs besides the tree.
-pub struct Export<'a> {
+pub(crate) struct Export<'a> {
     pub odb: &'a Odb<'a>,
     pub budget: &'a Budget,
 }
 
 /// Why a tree could not be written out.
 #[derive(Debug, thiserror::Error)]
-pub enum CheckoutError {
+pub(crate) enum CheckoutError {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// The store lacks an object, or holds a damaged one: fetching again helps.
@@ -53,7 +53,7 @@ impl Export<'_> {
     ///
     /// # Errors
     /// See [`CheckoutError`]; the directory is then left as it is, for the caller to remove.
-    pub fn write(&self, tree: Oid, into: &Path) -> Result<Manifest, CheckoutError> {
+    pub(crate) fn write(&self, tree: Oid, into: &Path) -> Result<Manifest, CheckoutError> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let top = rustix::fs::open(into, flags, Mode::empty()).at("open", into)?;
         let mut walk = Walk { export: self, path: Vec::with_capacity(256), manifest: Manifest::default() };
@@ -65,7 +65,7 @@ impl Export<'_> {
     ///
     /// # Errors
     /// As [`Export::write`], or whatever `see` returns.
-    pub fn visit(
+    pub(crate) fn visit(
         &self,
         tree: Oid,
         see: &mut impl FnMut(&[u8], Kind, Oid) -> Result<(), CheckoutError>,

@@ -20,7 +20,7 @@ use crate::core::health::{Condition, Heartbeat};
 use crate::core::lifecycle::Process;
 
 /// The loop and all that it reports to.
-pub struct Cycle {
+pub(crate) struct Cycle {
     pub syncer: Syncer,
     pub pace: Pace,
     pub marks: Marks,
@@ -35,12 +35,18 @@ pub struct Cycle {
 }
 
 /// A wait is this long at most between two heartbeats.
-pub const BEAT: Duration = Duration::from_secs(10);
+pub(crate) const BEAT: Duration = Duration::from_secs(10);
 
 impl Cycle {
     /// # Errors
     /// When the signal of `--sync-on-signal` cannot be listened for.
-    pub fn new(syncer: Syncer, pace: Pace, marks: Marks, status: Status, process: &Process) -> Result<Self, Fault> {
+    pub(crate) fn new(
+        syncer: Syncer,
+        pace: Pace,
+        marks: Marks,
+        status: Status,
+        process: &Process,
+    ) -> Result<Self, Fault> {
         let wake = pace.sync_on_signal.map(|number| {
             signal(SignalKind::from_raw(number))
                 .map_err(|error| Fault::usage(error).context(format!("cannot listen for signal {number}")))
@@ -65,7 +71,7 @@ impl Cycle {
     ///
     /// # Errors
     /// After `--max-failures` failures in a row.
-    pub async fn run(mut self, process: Process) -> Result<(), Fault> {
+    pub(crate) async fn run(mut self, process: Process) -> Result<(), Fault> {
         self.serve_what_is_there(&process).await;
         while !process.drain.is_cancelled() {
             self.heartbeat.beat();

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 /// An operation on a path that the operating system refused.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what} {}: {source}", path.display())]
-pub struct FileError {
+pub(crate) struct FileError {
     pub what: &'static str,
     pub path: PathBuf,
     pub source: io::Error,
 }
 
 /// Puts the path and the intention beside an `io::Error`.
-pub trait At<T> {
+pub(crate) trait At<T> {
     /// # Errors
     /// The same error, naming `what` was tried and the `path`.
     fn at(self, what: &'static str, path: &Path) -> Result<T, FileError>;
@@ -30,10 +30,10 @@ impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
 }
 
 /// Ours, and unfinished, by this prefix: recovery removes what carries it.
-pub const UNFINISHED: &str = ".patterns-tmp-";
+pub(crate) const UNFINISHED: &str = ".patterns-tmp-";
 
 /// A name in a directory that no other run, of this or another process, uses.
-pub fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     let mut noise = [0_u8; 8];
     // Without entropy the process id, the clock and the loop counter below still tell runs apart.
     if rustix::rand::getrandom(&mut noise, rustix::rand::GetRandomFlags::NONBLOCK).is_err() {
@@ -47,7 +47,7 @@ pub fn unique_name() -> String {
 ///
 /// # Errors
 /// The volume's: no space, no permission, read-only.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let beside = path.with_file_name(unique_name());
     let written = (|| {
         let mut file = std::fs::File::create_new(&beside)?;
@@ -65,7 +65,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 ///
 /// # Errors
 /// Anything but "not there"; a file above `limit` bytes, which is not one of ours.
-pub fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+pub(crate) fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if is_absent(&error) => return Ok(None),
@@ -83,7 +83,7 @@ pub fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError>
 ///
 /// # Errors
 /// When a part of the path is a file, or may not be written.
-pub fn make_dirs(path: &Path) -> Result<(), FileError> {
+pub(crate) fn make_dirs(path: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(path).at("make the directory", path)
 }
 
@@ -91,7 +91,7 @@ pub fn make_dirs(path: &Path) -> Result<(), FileError> {
 ///
 /// # Errors
 /// The first thing that would not go away.
-pub fn remove(path: &Path) -> Result<(), FileError> {
+pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
     let removed = match std::fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(path).or_else(|error| {
             // A tree whose directories the consumer made read-only: give ourselves the right, and try once more.
@@ -111,7 +111,7 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
 }
 
 /// Nothing there, or a part of the path is not a directory.
-pub fn is_absent(error: &io::Error) -> bool {
+pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
@@ -119,7 +119,7 @@ pub fn is_absent(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// When it exists and cannot be read.
-pub fn names_in(dir: &Path) -> Result<Vec<std::ffi::OsString>, FileError> {
+pub(crate) fn names_in(dir: &Path) -> Result<Vec<std::ffi::OsString>, FileError> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if is_absent(&error) => return Ok(Vec::new()),
@@ -132,7 +132,7 @@ pub fn names_in(dir: &Path) -> Result<Vec<std::ffi::OsString>, FileError> {
 ///
 /// # Errors
 /// When the directory cannot be read or an entry will not go.
-pub fn sweep_unfinished(dir: &Path) -> Result<usize, FileError> {
+pub(crate) fn sweep_unfinished(dir: &Path) -> Result<usize, FileError> {
     let mut swept = 0;
     for name in names_in(dir)? {
         if name.as_bytes().starts_with(UNFINISHED.as_bytes()) {

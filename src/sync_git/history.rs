@@ -11,7 +11,7 @@ use super::store::{Store, StoreError};
 
 /// The verdict on the history below a tip.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fit {
+pub(crate) enum Fit {
     Fits,
     /// Commits are missing that belong here.
     Deepen,
@@ -23,7 +23,7 @@ pub enum Fit {
 ///
 /// # Errors
 /// When a commit above the boundary cannot be read.
-pub fn fit(store: &Store, tip: Oid, depth: u32) -> Result<Fit, StoreError> {
+pub(crate) fn fit(store: &Store, tip: Oid, depth: u32) -> Result<Fit, StoreError> {
     let shallow = store.shallow()?;
     if depth == 0 {
         // What is shallow may belong to another tip; asking the remote once too often is cheap, a missing commit is not.

@@ -5,15 +5,13 @@
 //! later, from `lstat` alone, which files are still what we wrote. Refused when read back: other versions, a wrong checksum,
 //! conflicts; the caller then trusts no file. Format: git's `Documentation/gitformat-index`.
 
-use std::collections::HashMap;
-
 use git2::Oid;
 
 use super::tree::Kind;
 
 /// `lstat` as git's index keeps it: every number cut to 32 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stat {
+pub(crate) struct Stat {
     pub ctime: (u32, u32),
     pub mtime: (u32, u32),
     pub dev: u32,
@@ -25,7 +23,7 @@ pub struct Stat {
 
 impl Stat {
     /// From what the kernel says of a file.
-    pub fn of(stat: &rustix::fs::Stat) -> Self {
+    pub(crate) fn of(stat: &rustix::fs::Stat) -> Self {
         Self {
             ctime: (stat.st_ctime as u32, stat.st_ctime_nsec as u32),
             mtime: (stat.st_mtime as u32, stat.st_mtime_nsec as u32),
@@ -39,14 +37,14 @@ impl Stat {
 
     /// Whether a file with this status is the one that had `written`, with the content that it had then. The change time is
     /// left out: it moves when another tree that shares the file comes or goes.
-    pub fn is_unchanged_since(&self, written: &Stat) -> bool {
+    pub(crate) fn is_unchanged_since(&self, written: &Stat) -> bool {
         (self.mtime, self.ino, self.size) == (written.mtime, written.ino, written.size)
     }
 }
 
 /// One file, link or submodule of a published tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     pub path: Box<[u8]>,
     pub oid: Oid,
     pub kind: Kind,
@@ -57,13 +55,13 @@ pub struct Entry {
 
 /// All of one tree, in index order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     pub entries: Vec<Entry>,
 }
 
 /// Why an index is not trusted as a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ManifestError {
+pub(crate) enum ManifestError {
     #[error("the index is cut short")]
     Truncated,
     #[error("the index has a wrong checksum")]
@@ -80,7 +78,7 @@ const SKIP_WORKTREE: u16 = 0x4000;
 
 impl Manifest {
     /// The index file for this tree.
-    pub fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let is_sparse = self.entries.iter().any(|entry| entry.is_skipped);
         let mut out = Vec::with_capacity(HEADER + self.entries.len() * 112 + CHECKSUM);
         out.extend_from_slice(b"DIRC");
@@ -98,7 +96,7 @@ impl Manifest {
     ///
     /// # Errors
     /// When it was torn, or rewritten in a form that this program does not write.
-    pub fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
         let body = bytes.len().checked_sub(CHECKSUM).ok_or(ManifestError::Truncated)?;
         let (body, checksum) = bytes.split_at(body);
         // All zeros: the consumer's git has index.skipHash.
@@ -117,11 +115,6 @@ impl Manifest {
             at = next;
         }
         Ok(Self { entries })
-    }
-
-    /// Entries by path, for the next export to take unchanged files from.
-    pub fn by_path(&self) -> HashMap<&[u8], &Entry> {
-        self.entries.iter().map(|entry| (&*entry.path, entry)).collect()
     }
 }
 

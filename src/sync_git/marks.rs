@@ -11,26 +11,26 @@ use super::files::{At, FileError, make_dirs, remove, write_whole};
 
 /// Where the marks are; none where no flag asked for one.
 #[derive(Clone, Debug, Default)]
-pub struct Marks {
+pub(crate) struct Marks {
     pub touch: Option<PathBuf>,
     pub error: Option<PathBuf>,
 }
 
 impl Marks {
     /// Something changed: makes the touch file, or moves its time.
-    pub fn changed(&self) {
+    pub(crate) fn changed(&self) {
         let Some(path) = &self.touch else { return };
         warn_of(touch(path), "cannot touch the touch file");
     }
 
     /// All is well: the error file goes.
-    pub fn succeeded(&self) {
+    pub(crate) fn succeeded(&self) {
         let Some(path) = &self.error else { return };
         warn_of(remove(path), "cannot remove the error file");
     }
 
     /// Something failed: leaves what and why in the error file.
-    pub fn failed(&self, message: &str, error: &str, failures: u64) {
+    pub(crate) fn failed(&self, message: &str, error: &str, failures: u64) {
         let Some(path) = &self.error else { return };
         let text = json!({ "Msg": message, "Err": error, "Args": { "failCount": failures } }).to_string();
         let written = path.parent().map_or(Ok(()), make_dirs).and_then(|()| write_whole(path, text.as_bytes()));

@@ -10,7 +10,7 @@ use crate::core::metrics::{Collect, Counter, Encoder, FamilyHead, Gauge, Histogr
 
 /// How a sync ended, in git-sync's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub(crate) enum Status {
     Success,
     Error,
     Noop,
@@ -30,7 +30,7 @@ impl Status {
 
 /// The parts of a sync that take time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     Resolve,
     Fetch,
     Build,
@@ -54,8 +54,7 @@ impl Phase {
 
 /// The instruments.
 #[derive(Clone)]
-pub struct Metrics {
-    registry: Registry,
+pub(crate) struct Metrics {
     phases: [Histogram; 5],
     counts: [Counter; 3],
     durations: Arc<Durations>,
@@ -69,7 +68,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub fn new(registry: &Registry) -> Self {
+    pub(crate) fn new(registry: &Registry) -> Self {
         let seconds = "patterns_sync_git_phase_seconds";
         let phases = Phase::ALL.map(|phase| {
             registry.histogram(
@@ -100,12 +99,11 @@ impl Metrics {
             ),
             last_success: gauge("patterns_sync_git_last_success_timestamp_seconds", "When a sync last succeeded."),
             published: gauge("patterns_sync_git_published_timestamp_seconds", "When the link last turned."),
-            registry: registry.clone(),
         }
     }
 
     /// Counts a sync that has ended.
-    pub fn synced(&self, status: Status, took: Duration) {
+    pub(crate) fn synced(&self, status: Status, took: Duration) {
         self.counts[status as usize].increment();
         self.durations.observe(status, took);
         match status {
@@ -120,13 +118,8 @@ impl Metrics {
     }
 
     /// Observes what a phase took.
-    pub fn spent(&self, phase: Phase, took: Duration) {
+    pub(crate) fn spent(&self, phase: Phase, took: Duration) {
         self.phases[phase as usize].observe(took.as_secs_f64());
-    }
-
-    /// The registry, for instruments that only exist when a feature is asked for.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
     }
 }
 

@@ -65,6 +65,7 @@ pub const MODE: Mode = Mode {
     examples: "  patterns sync-git --repo https://github.com/kubernetes/examples --root /srv/git --link current\n  \
         patterns sync-git --repo file:///srv/site.git --root /srv/git --ref v1.2 --one-time",
     http_bind: ":9101",
+    starts_processes: |_| false,
     arguments: Settings::augment_args,
     documents: &[],
     verbs: &[],

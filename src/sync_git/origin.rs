@@ -5,23 +5,23 @@
 
 use std::num::NonZeroU32;
 
-pub use super::remote::Tip;
+pub(crate) use super::remote::Tip;
 use super::remote::{Depth, FetchRequest, Remote, RemoteError, Selector};
 use super::store::Store;
 
 /// The remote, and what is wanted from it.
-pub struct Origin {
+pub(crate) struct Origin {
     remote: Remote,
     selector: Selector,
 }
 
 impl Origin {
-    pub fn new(remote: Remote, selector: Selector) -> Self {
+    pub(crate) fn new(remote: Remote, selector: Selector) -> Self {
         Self { remote, selector }
     }
 
     /// The location, without anything secret in it.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         self.remote.url().to_string()
     }
 
@@ -29,15 +29,18 @@ impl Origin {
     ///
     /// # Errors
     /// See [`RemoteError::blame`]; a retry is safe.
-    pub async fn tip(&mut self) -> Result<Tip, RemoteError> {
-        self.remote.resolve(&self.selector).await
+    pub(crate) async fn tip(&mut self) -> Result<Tip, RemoteError> {
+        let tip = self.remote.resolve(&self.selector).await;
+        // A server process that we kept would answer from the refs that it has read already.
+        self.remote.rest();
+        tip
     }
 
     /// Brings everything that `tip` needs and the store lacks; answers with the bytes received.
     ///
     /// # Errors
     /// See [`RemoteError::blame`]; a retry is safe, and nothing of a broken pack stays.
-    pub async fn fetch(&mut self, tip: &Tip, store: &Store, depth: u32) -> Result<u64, RemoteError> {
+    pub(crate) async fn fetch(&mut self, tip: &Tip, store: &Store, depth: u32) -> Result<u64, RemoteError> {
         let local = |doing: &str, error: &dyn std::fmt::Display| RemoteError::Local {
             doing: doing.to_owned(),
             source: error.to_string().into(),
@@ -75,7 +78,7 @@ fn index(store: &Store, pack: &[u8]) -> Result<(), git2::Error> {
         return Ok(());
     }
     let dir = store.dir().join("objects/pack");
-    let mut indexer = git2::Indexer::new(Some(store.odb()), &dir, 0o444, true)?;
+    let mut indexer = git2::Indexer::new(Some(store.odb()), &dir, 0o444, false)?;
     std::io::Write::write_all(&mut indexer, pack).map_err(|error| git2::Error::from_str(&error.to_string()))?;
     indexer.commit()?;
     Ok(())

@@ -14,7 +14,7 @@ use super::root::relative;
 
 /// Why a tree was not published.
 #[derive(Debug, thiserror::Error)]
-pub enum PublishError {
+pub(crate) enum PublishError {
     #[error(transparent)]
     File(#[from] FileError),
     #[error("{} is there and is not a symbolic link: move it away, or choose another --link", .0.display())]
@@ -23,17 +23,17 @@ pub enum PublishError {
 
 /// The published link.
 #[derive(Clone, Debug)]
-pub struct Link {
+pub(crate) struct Link {
     path: PathBuf,
 }
 
 impl Link {
     /// A link at `path`, which is absolute.
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -41,7 +41,7 @@ impl Link {
     ///
     /// # Errors
     /// When something else stands at the path, or the directory cannot be read.
-    pub fn target(&self) -> Result<Option<PathBuf>, PublishError> {
+    pub(crate) fn target(&self) -> Result<Option<PathBuf>, PublishError> {
         match std::fs::read_link(&self.path) {
             Ok(target) => Ok(Some(super::root::normal(&self.directory().join(target)))),
             Err(error) if is_absent(&error) => Ok(None),
@@ -52,19 +52,11 @@ impl Link {
         }
     }
 
-    /// The commit that the link shows, by the name of its target.
-    ///
-    /// # Errors
-    /// As [`Link::target`].
-    pub fn commit(&self) -> Result<Option<Oid>, PublishError> {
-        Ok(self.target()?.as_deref().and_then(commit_of))
-    }
-
     /// Points the link at `tree`, in one step.
     ///
     /// # Errors
     /// When the place is taken by something else, or the volume refuses.
-    pub fn flip(&self, tree: &Path) -> Result<(), PublishError> {
+    pub(crate) fn flip(&self, tree: &Path) -> Result<(), PublishError> {
         make_dirs(&self.directory())?;
         // A link is rename's business; a directory or a file in its place is not ours to replace.
         self.target()?;
@@ -84,7 +76,7 @@ impl Link {
     ///
     /// # Errors
     /// When the directory cannot be read or written.
-    pub fn sweep(&self) -> Result<(), FileError> {
+    pub(crate) fn sweep(&self) -> Result<(), FileError> {
         let directory = self.directory();
         for name in names_in(&directory)? {
             let path = directory.join(&name);
@@ -107,7 +99,7 @@ fn is_abandoned(meta: &std::fs::Metadata) -> bool {
 }
 
 /// The commit that a tree's directory is named by.
-pub fn commit_of(tree: &Path) -> Option<Oid> {
+pub(crate) fn commit_of(tree: &Path) -> Option<Oid> {
     let name = tree.file_name()?.to_str()?;
     (name.len() == 40).then(|| Oid::from_str(name).ok()).flatten()
 }
@@ -124,11 +116,11 @@ mod tests {
         let tree = root.join(".worktrees").join(commit.to_string());
         std::fs::create_dir_all(&tree).unwrap();
         let link = Link::new(root.join("a/b/link"));
-        assert_eq!(link.commit().unwrap(), None);
+        assert_eq!(link.target().unwrap(), None);
         link.flip(&tree).unwrap();
         link.flip(&tree).unwrap();
         assert_eq!(std::fs::read_link(link.path()).unwrap(), Path::new("../../.worktrees").join(commit.to_string()));
-        assert_eq!(link.commit().unwrap(), Some(commit));
+        assert_eq!(commit_of(&tree), Some(commit));
         assert_eq!(link.target().unwrap().unwrap(), tree);
         assert_eq!(std::fs::read_dir(root.join("a/b")).unwrap().count(), 1);
     }

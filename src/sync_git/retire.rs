@@ -12,7 +12,7 @@ use super::root::Root;
 
 /// What a pass of retirement did.
 #[derive(Debug, Default)]
-pub struct Retired {
+pub(crate) struct Retired {
     /// How many trees (or strange things in their place) went away.
     pub removed: usize,
     /// What would not go.
@@ -23,7 +23,7 @@ pub struct Retired {
 ///
 /// # Errors
 /// When the tree is there and its time cannot be set.
-pub fn begin_grace(tree: &Path) -> Result<(), FileError> {
+pub(crate) fn begin_grace(tree: &Path) -> Result<(), FileError> {
     let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
     let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
     rustix::fs::utimensat(rustix::fs::CWD, tree, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
@@ -34,7 +34,7 @@ pub fn begin_grace(tree: &Path) -> Result<(), FileError> {
 ///
 /// # Errors
 /// When the directory of trees cannot be listed.
-pub fn retire(root: &Root, current: &Path, grace: Duration) -> Result<Retired, FileError> {
+pub(crate) fn retire(root: &Root, current: &Path, grace: Duration) -> Result<Retired, FileError> {
     let mut retired = Retired::default();
     let now = SystemTime::now();
     for name in names_in(&root.trees())? {
@@ -59,7 +59,7 @@ pub fn retire(root: &Root, current: &Path, grace: Duration) -> Result<Retired, F
 ///
 /// # Errors
 /// When it cannot be renamed or removed.
-pub fn discard(path: &Path) -> Result<(), FileError> {
+pub(crate) fn discard(path: &Path) -> Result<(), FileError> {
     let aside: PathBuf = path.with_file_name(unique_name());
     std::fs::rename(path, &aside).at("set aside", path)?;
     remove(&aside)

@@ -11,7 +11,7 @@ use super::files::{At, FileError, make_dirs, unique_name};
 
 /// The directory that `--root` names.
 #[derive(Clone, Debug)]
-pub struct Root {
+pub(crate) struct Root {
     path: PathBuf,
 }
 
@@ -20,7 +20,7 @@ impl Root {
     ///
     /// # Errors
     /// The volume's: the path is a file, may not be made or may not be written.
-    pub fn prepare(path: &Path) -> Result<Self, FileError> {
+    pub(crate) fn prepare(path: &Path) -> Result<Self, FileError> {
         let path = normal(&std::path::absolute(path).at("find", path)?);
         make_dirs(&path)?;
         let path = std::fs::canonicalize(&path).at("resolve", &path)?;
@@ -30,32 +30,32 @@ impl Root {
         Ok(Self { path })
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The git directory: objects, and what makes each tree a git worktree.
-    pub fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.path.join(".git")
     }
 
-    pub fn trees(&self) -> PathBuf {
+    pub(crate) fn trees(&self) -> PathBuf {
         self.path.join(".worktrees")
     }
 
     /// Where the tree of `commit` stands when it is whole.
-    pub fn tree(&self, commit: Oid) -> PathBuf {
+    pub(crate) fn tree(&self, commit: Oid) -> PathBuf {
         self.trees().join(commit.to_string())
     }
 
     /// A path that a flag gives: absolute, or relative to the root.
-    pub fn resolve(&self, path: &Path) -> PathBuf {
+    pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         normal(&self.path.join(path))
     }
 }
 
 /// `path` without `.` and `..`, resolved by name alone, as a shell's `cd` shows it.
-pub fn normal(path: &Path) -> PathBuf {
+pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {
@@ -70,7 +70,7 @@ pub fn normal(path: &Path) -> PathBuf {
 }
 
 /// The path that leads from the directory `from` to `to`; both absolute and link-free.
-pub fn relative(from: &Path, to: &Path) -> PathBuf {
+pub(crate) fn relative(from: &Path, to: &Path) -> PathBuf {
     let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
     let up = from.components().skip(shared).map(|_| Component::ParentDir);
     up.chain(to.components().skip(shared)).collect()

@@ -11,11 +11,11 @@ use crate::core::http::Section;
 
 /// Shared between the cycle, which writes, and the page, which reads.
 #[derive(Clone, Default)]
-pub struct Status(Arc<Mutex<News>>);
+pub(crate) struct Status(Arc<Mutex<News>>);
 
 /// What there is to say.
 #[derive(Clone, Debug, Default)]
-pub struct News {
+pub(crate) struct News {
     pub repo: String,
     pub reference: String,
     pub commit: Option<Oid>,
@@ -29,17 +29,17 @@ pub struct News {
 }
 
 impl Status {
-    pub fn tell(&self, change: impl FnOnce(&mut News)) {
+    pub(crate) fn tell(&self, change: impl FnOnce(&mut News)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Whether there is no commit to serve.
-    pub fn nothing_published(&self) -> bool {
+    pub(crate) fn nothing_published(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).commit.is_none()
     }
 
     /// The section of the page.
-    pub fn section(&self) -> Section {
+    pub(crate) fn section(&self) -> Section {
         let news = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let ago = |at: Instant| format!("{} ago", rounded(at.elapsed()));
         let error = match &news.last_error {

@@ -21,14 +21,14 @@ const DEEPEST_TAG: usize = 16;
 const LARGEST_SMALL_FILE: u64 = 24 << 20;
 
 /// The object database and the few files that make it a git directory.
-pub struct Store {
+pub(crate) struct Store {
     dir: PathBuf,
     odb: Odb<'static>,
 }
 
 /// Why the store could not serve.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Missing or damaged: fetching it again helps.
@@ -43,7 +43,7 @@ pub enum StoreError {
 
 /// The part of a commit that a sync needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Commit {
+pub(crate) struct Commit {
     pub tree: Oid,
     pub parents: Vec<Oid>,
     /// Seconds since 1970, the committer's clock.
@@ -55,7 +55,7 @@ impl Store {
     ///
     /// # Errors
     /// When the volume refuses.
-    pub fn open(dir: &Path, origin: &str) -> Result<Self, StoreError> {
+    pub(crate) fn open(dir: &Path, origin: &str) -> Result<Self, StoreError> {
         if std::fs::symlink_metadata(dir).is_ok_and(|meta| !meta.is_dir()) {
             // A `.git` file or link: a worktree of somebody else's repository. Ours has its own.
             remove(dir)?;
@@ -83,11 +83,11 @@ impl Store {
         Ok(Self { dir: dir.to_owned(), odb })
     }
 
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    pub fn odb(&self) -> &Odb<'static> {
+    pub(crate) fn odb(&self) -> &Odb<'static> {
         &self.odb
     }
 
@@ -95,7 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// When the pack directory cannot be read.
-    pub fn refresh(&self) -> Result<(), StoreError> {
+    pub(crate) fn refresh(&self) -> Result<(), StoreError> {
         self.odb.refresh().map_err(|error| self.database(&error))
     }
 
@@ -103,14 +103,14 @@ impl Store {
     ///
     /// # Errors
     /// When the ref exists and cannot be read. One that holds no hash counts as absent.
-    pub fn tip(&self) -> Result<Option<Oid>, StoreError> {
+    pub(crate) fn tip(&self) -> Result<Option<Oid>, StoreError> {
         let text = read_small(&self.dir.join(TIP), 100)?.unwrap_or_default();
         Ok(std::str::from_utf8(&text).ok().map(str::trim).and_then(full_oid))
     }
 
     /// # Errors
     /// The volume's.
-    pub fn set_tip(&self, commit: Oid) -> Result<(), StoreError> {
+    pub(crate) fn set_tip(&self, commit: Oid) -> Result<(), StoreError> {
         Ok(write_whole(&self.dir.join(TIP), format!("{commit}\n").as_bytes())?)
     }
 
@@ -118,7 +118,7 @@ impl Store {
     ///
     /// # Errors
     /// The volume's.
-    pub fn forget_tip(&self) -> Result<(), StoreError> {
+    pub(crate) fn forget_tip(&self) -> Result<(), StoreError> {
         Ok(remove(&self.dir.join(TIP))?)
     }
 
@@ -126,14 +126,14 @@ impl Store {
     ///
     /// # Errors
     /// When the file exists and cannot be read. Lines that hold no hash are dropped.
-    pub fn shallow(&self) -> Result<BTreeSet<Oid>, StoreError> {
+    pub(crate) fn shallow(&self) -> Result<BTreeSet<Oid>, StoreError> {
         let text = read_small(&self.dir.join("shallow"), LARGEST_SMALL_FILE)?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&text).lines().filter_map(full_oid).collect())
     }
 
     /// # Errors
     /// The volume's.
-    pub fn set_shallow(&self, boundary: &BTreeSet<Oid>) -> Result<(), StoreError> {
+    pub(crate) fn set_shallow(&self, boundary: &BTreeSet<Oid>) -> Result<(), StoreError> {
         let path = self.dir.join("shallow");
         if boundary.is_empty() {
             return Ok(remove(&path)?);
@@ -146,7 +146,7 @@ impl Store {
     ///
     /// # Errors
     /// When an object is missing or damaged, or is neither tag nor commit.
-    pub fn peel(&self, oid: Oid) -> Result<Oid, StoreError> {
+    pub(crate) fn peel(&self, oid: Oid) -> Result<Oid, StoreError> {
         let mut at = oid;
         for _ in 0..DEEPEST_TAG {
             let object = self.read(at)?;
@@ -164,7 +164,7 @@ impl Store {
 
     /// # Errors
     /// When the commit is missing or damaged.
-    pub fn commit(&self, oid: Oid) -> Result<Commit, StoreError> {
+    pub(crate) fn commit(&self, oid: Oid) -> Result<Commit, StoreError> {
         let object = self.read(oid)?;
         if object.kind() != ObjectType::Commit {
             return Err(StoreError::NotACommit(oid, object.kind().to_string()));
@@ -181,7 +181,7 @@ impl Store {
     ///
     /// # Errors
     /// The volume's.
-    pub fn drop_objects(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn drop_objects(&mut self) -> Result<(), StoreError> {
         self.forget_tip()?;
         let objects = self.dir.join("objects");
         let aside = self.dir.join(unique_name());
@@ -203,7 +203,7 @@ impl Store {
 }
 
 /// A full lowercase or uppercase hash and nothing else.
-pub fn full_oid(text: &str) -> Option<Oid> {
+pub(crate) fn full_oid(text: &str) -> Option<Oid> {
     (text.len() == 40).then(|| Oid::from_str(text).ok()).flatten()
 }
 

@@ -20,7 +20,7 @@ use super::volume::{Published, Volume, VolumeError};
 use super::worktree::Damage;
 
 /// Keeps a volume in step with a remote.
-pub struct Syncer {
+pub(crate) struct Syncer {
     origin: Origin,
     /// Away only while a blocking thread has it.
     volume: Option<Volume>,
@@ -34,7 +34,7 @@ pub struct Syncer {
 
 /// What a sync is asked to do, beside following the ref.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Commits of history; 0 for all.
     pub depth: u32,
     /// The grace of replaced trees.
@@ -45,7 +45,7 @@ pub struct Options {
 
 /// How a sync ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The link shows another commit than before, or shows one for the first time.
     Published { before: Option<Oid>, commit: Oid },
     /// The commit is the same; its tree was damaged and was written again.
@@ -55,7 +55,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub fn commit(&self) -> Oid {
+    pub(crate) fn commit(&self) -> Oid {
         match self {
             Self::Published { commit, .. } | Self::Repaired { commit } | Self::Unchanged { commit } => *commit,
         }
@@ -64,7 +64,7 @@ impl Outcome {
 
 /// Why a sync failed. All of it is safe to try again.
 #[derive(Debug, thiserror::Error)]
-pub enum SyncError {
+pub(crate) enum SyncError {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     #[error(transparent)]
@@ -87,7 +87,7 @@ impl From<StoreError> for SyncError {
 
 impl SyncError {
     /// Whether the process was asked to stop, which is no failure.
-    pub fn is_stop(&self) -> bool {
+    pub(crate) fn is_stop(&self) -> bool {
         match self {
             Self::Interrupted(cut) => *cut == Interrupted::Stopping,
             Self::Volume(VolumeError::Checkout(super::checkout::CheckoutError::Interrupted(cut))) => {
@@ -99,13 +99,13 @@ impl SyncError {
 }
 
 impl Syncer {
-    pub fn new(origin: Origin, volume: Volume, metrics: Metrics, options: Options) -> Self {
+    pub(crate) fn new(origin: Origin, volume: Volume, metrics: Metrics, options: Options) -> Self {
         Self { origin, volume: Some(volume), metrics, options, inspected: None, is_depth_known: false }
     }
 
     /// Compares the published tree with its commit and answers with the commit if it is whole: what an earlier run left
     /// can be served before the remote is reached.
-    pub async fn already_published(&mut self, budget: &Budget) -> Option<Oid> {
+    pub(crate) async fn already_published(&mut self, budget: &Budget) -> Option<Oid> {
         let published = self.volume_here().published().ok()??;
         let damage = self.inspect(&published, budget).await;
         matches!(damage, Ok(None)).then_some(published.commit)
@@ -115,7 +115,7 @@ impl Syncer {
     ///
     /// # Errors
     /// See [`SyncError`]; what was published before still is.
-    pub async fn sync(&mut self, budget: &Budget) -> Result<Outcome, SyncError> {
+    pub(crate) async fn sync(&mut self, budget: &Budget) -> Result<Outcome, SyncError> {
         let published = self.volume_here().published()?;
         let damage = match &published {
             Some(published) => self.look(published, budget).await?,
@@ -131,44 +131,50 @@ impl Syncer {
                 return Err(error);
             }
         };
-        let current = published.as_ref().map(|published| published.commit);
-        let known = self.known_commit(&tip);
-        if let (Some(commit), None) = (known.filter(|known| current == Some(*known)), &damage) {
-            if self.has_right_history(commit)? {
-                return Ok(Outcome::Unchanged { commit });
-            }
-        }
-        let commit = match known.filter(|known| self.volume_here().store.tip().ok().flatten() == Some(*known)) {
-            Some(commit) if self.has_right_history(commit)? => commit,
-            _ => self.fetch(&tip, budget).await?,
-        };
-        if current == Some(commit) && damage.is_none() {
-            // More or less history, the same tree.
-            self.on_volume(move |volume| volume.publish(commit)).await?;
+        let current = published.map(|published| published.commit);
+        let is_whole = |commit: Oid| current == Some(commit) && damage.is_none();
+        if let Some(commit) = self.known_commit(&tip).filter(|known| is_whole(*known))
+            && self.has_right_history(commit)?
+        {
             return Ok(Outcome::Unchanged { commit });
         }
-        if let Err(error) = self.build(commit, budget).await {
-            if !error.is_object_loss() {
-                return Err(error.into());
+        let brought = match self.bring(&tip, is_whole, budget).await {
+            Err(SyncError::Volume(error)) if error.is_object_loss() => {
+                tracing::warn!(%error, "the store has lost objects and is filled again");
+                self.volume_here_mut().store.drop_objects()?;
+                self.bring(&tip, is_whole, budget).await
             }
-            tracing::warn!(%error, "the store has lost objects and is filled again");
-            self.volume_here_mut().store.drop_objects()?;
-            self.fetch(&tip, budget).await?;
-            self.build(commit, budget).await?;
-        }
+            other => other,
+        };
+        let commit = brought?;
         self.on_volume(move |volume| volume.publish(commit)).await?;
-        self.inspected = Some(Instant::now());
         Ok(match current == Some(commit) {
-            true => Outcome::Repaired { commit },
             false => Outcome::Published { before: current, commit },
+            // More or less history, the same tree.
+            true if damage.is_none() => Outcome::Unchanged { commit },
+            true => Outcome::Repaired { commit },
         })
+    }
+
+    /// Brings the objects of `tip` where they are not here, and writes its tree where `is_whole` does not hold.
+    async fn bring(&mut self, tip: &Tip, is_whole: impl Fn(Oid) -> bool, budget: &Budget) -> Result<Oid, SyncError> {
+        let here = self.volume_here().store.tip().ok().flatten();
+        let commit = match self.known_commit(tip).filter(|known| here == Some(*known)) {
+            Some(commit) if self.has_right_history(commit)? => commit,
+            _ => self.fetch(tip, budget).await?,
+        };
+        if !is_whole(commit) {
+            self.build(commit, budget).await?;
+            self.inspected = Some(Instant::now());
+        }
+        Ok(commit)
     }
 
     /// Removes trees whose grace is over.
     ///
     /// # Errors
     /// When the volume cannot be read.
-    pub async fn retire(&mut self) -> Result<Retired, VolumeError> {
+    pub(crate) async fn retire(&mut self) -> Result<Retired, VolumeError> {
         let started = Instant::now();
         let grace = self.options.grace;
         let retired = self.on_volume(move |volume| volume.retire(grace)).await?;

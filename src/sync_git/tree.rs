@@ -12,7 +12,7 @@ const LONGEST_NAME: usize = 255;
 
 /// What a tree entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     File,
     Executable,
     Symlink,
@@ -23,7 +23,7 @@ pub enum Kind {
 
 impl Kind {
     /// The mode as git's index spells it.
-    pub fn mode(self) -> u32 {
+    pub(crate) fn mode(self) -> u32 {
         match self {
             Kind::File => 0o100_644,
             Kind::Executable => 0o100_755,
@@ -34,7 +34,7 @@ impl Kind {
     }
 
     /// The kind of a mode; the group-write bit that old git recorded is dropped.
-    pub fn of(mode: u32) -> Option<Kind> {
+    pub(crate) fn of(mode: u32) -> Option<Kind> {
         Some(match mode {
             0o100_644 | 0o100_664 => Kind::File,
             0o100_755 => Kind::Executable,
@@ -48,7 +48,7 @@ impl Kind {
 
 /// One entry of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     pub kind: Kind,
     pub name: &'a [u8],
     pub oid: Oid,
@@ -56,7 +56,7 @@ pub struct Entry<'a> {
 
 /// Why a tree is not written out. The repository's fault; a retry gives the same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TreeError {
+pub(crate) enum TreeError {
     #[error("the tree object is cut short")]
     Truncated,
     #[error("the entry {0:?} has the mode {1:o}, which git does not have")]
@@ -68,7 +68,7 @@ pub enum TreeError {
 }
 
 /// The entries of a tree, in git's order. Stops after the first error.
-pub fn entries(bytes: &[u8]) -> impl Iterator<Item = Result<Entry<'_>, TreeError>> {
+pub(crate) fn entries(bytes: &[u8]) -> impl Iterator<Item = Result<Entry<'_>, TreeError>> {
     let mut rest = bytes;
     let mut last: Option<Entry<'_>> = None;
     std::iter::from_fn(move || {
@@ -91,7 +91,7 @@ pub fn entries(bytes: &[u8]) -> impl Iterator<Item = Result<Entry<'_>, TreeError
 }
 
 /// A name as it may stand in an error: control characters escaped.
-pub fn printable(name: &[u8]) -> String {
+pub(crate) fn printable(name: &[u8]) -> String {
     String::from_utf8_lossy(name).escape_debug().to_string()
 }
 

@@ -20,7 +20,7 @@ use super::store::{Store, StoreError};
 use super::worktree::{Damage, Worktree};
 
 /// Everything under `--root`, and the link.
-pub struct Volume {
+pub(crate) struct Volume {
     pub root: Root,
     pub link: Link,
     pub store: Store,
@@ -28,7 +28,7 @@ pub struct Volume {
 
 /// What the link shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
+pub(crate) struct Published {
     pub commit: Oid,
     /// The tree's directory; elsewhere than in `.worktrees` when a git-sync of version 3 wrote it.
     pub tree: PathBuf,
@@ -36,7 +36,7 @@ pub struct Published {
 
 /// Why a commit did not get published.
 #[derive(Debug, thiserror::Error)]
-pub enum VolumeError {
+pub(crate) enum VolumeError {
     #[error(transparent)]
     File(#[from] FileError),
     #[error(transparent)]
@@ -49,7 +49,7 @@ pub enum VolumeError {
 
 impl VolumeError {
     /// Whether objects are missing or damaged, so that only fetching them again can help.
-    pub fn is_object_loss(&self) -> bool {
+    pub(crate) fn is_object_loss(&self) -> bool {
         matches!(
             self,
             Self::Store(StoreError::Object(..) | StoreError::Database { .. })
@@ -63,7 +63,7 @@ impl Volume {
     ///
     /// # Errors
     /// When the volume refuses to be read or written.
-    pub fn open(root: Root, link: Link, origin: &str) -> Result<Self, VolumeError> {
+    pub(crate) fn open(root: Root, link: Link, origin: &str) -> Result<Self, VolumeError> {
         let trees = root.trees();
         if std::fs::symlink_metadata(&trees).is_ok_and(|meta| !meta.is_dir()) {
             remove(&trees)?;
@@ -80,7 +80,7 @@ impl Volume {
     ///
     /// # Errors
     /// When something that is not a link stands in its place.
-    pub fn published(&self) -> Result<Option<Published>, PublishError> {
+    pub(crate) fn published(&self) -> Result<Option<Published>, PublishError> {
         let target = self.link.target()?;
         Ok(target.and_then(|tree| commit_of(&tree).map(|commit| Published { commit, tree })))
     }
@@ -89,7 +89,7 @@ impl Volume {
     ///
     /// # Errors
     /// When the volume cannot be read.
-    pub fn glance(&self, published: &Published) -> Result<Option<Damage>, VolumeError> {
+    pub(crate) fn glance(&self, published: &Published) -> Result<Option<Damage>, VolumeError> {
         let worktree = self.worktree(published.commit);
         if published.tree != worktree.tree() {
             return Ok(Some(Damage::Missing));
@@ -101,7 +101,7 @@ impl Volume {
     ///
     /// # Errors
     /// When the budget is spent, or objects are lost.
-    pub fn inspect(&self, published: &Published, budget: &Budget) -> Result<Option<Damage>, VolumeError> {
+    pub(crate) fn inspect(&self, published: &Published, budget: &Budget) -> Result<Option<Damage>, VolumeError> {
         let worktree = self.worktree(published.commit);
         if published.tree != worktree.tree() {
             return Ok(Some(Damage::Missing));
@@ -116,7 +116,7 @@ impl Volume {
     ///
     /// # Errors
     /// When the tree is refused, objects are lost, the budget is spent or the volume is full; nothing has changed then.
-    pub fn build(&self, commit: Oid, budget: &Budget) -> Result<PathBuf, VolumeError> {
+    pub(crate) fn build(&self, commit: Oid, budget: &Budget) -> Result<PathBuf, VolumeError> {
         make_dirs(&self.root.trees())?;
         let unfinished = self.root.trees().join(unique_name());
         let built = self.build_at(&unfinished, commit, budget);
@@ -140,7 +140,7 @@ impl Volume {
     ///
     /// # Errors
     /// When the link's place is taken, or the volume refuses; the old tree stays published.
-    pub fn publish(&self, commit: Oid) -> Result<(), VolumeError> {
+    pub(crate) fn publish(&self, commit: Oid) -> Result<(), VolumeError> {
         let before = self.published()?;
         self.store.set_tip(commit)?;
         let tree = self.root.tree(commit);
@@ -158,7 +158,7 @@ impl Volume {
     ///
     /// # Errors
     /// When the volume cannot be listed.
-    pub fn retire(&self, grace: Duration) -> Result<Retired, VolumeError> {
+    pub(crate) fn retire(&self, grace: Duration) -> Result<Retired, VolumeError> {
         let current = self.link.target()?.unwrap_or_default();
         Ok(retire::retire(&self.root, &current, grace)?)
     }

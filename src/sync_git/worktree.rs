@@ -23,7 +23,7 @@ const LARGEST_INDEX: u64 = 512 << 20;
 
 /// One tree and its place in a store.
 #[derive(Clone, Debug)]
-pub struct Worktree {
+pub(crate) struct Worktree {
     tree: PathBuf,
     store: PathBuf,
     id: String,
@@ -31,7 +31,7 @@ pub struct Worktree {
 
 /// How a tree is no longer the commit that its name promises.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Damage {
+pub(crate) enum Damage {
     #[error("its directory is missing")]
     Missing,
     #[error("its git metadata ({0}) is missing or changed")]
@@ -44,11 +44,11 @@ pub enum Damage {
 
 impl Worktree {
     /// The worktree `id` of the git directory `store`, standing at `tree`; both absolute and link-free.
-    pub fn new(tree: PathBuf, store: &Path, id: String) -> Self {
+    pub(crate) fn new(tree: PathBuf, store: &Path, id: String) -> Self {
         Self { tree, store: store.to_owned(), id }
     }
 
-    pub fn tree(&self) -> &Path {
+    pub(crate) fn tree(&self) -> &Path {
         &self.tree
     }
 
@@ -65,7 +65,7 @@ impl Worktree {
     ///
     /// # Errors
     /// The volume's.
-    pub fn describe(&self, unfinished: &Path, commit: Oid, manifest: &Manifest) -> Result<(), FileError> {
+    pub(crate) fn describe(&self, unfinished: &Path, commit: Oid, manifest: &Manifest) -> Result<(), FileError> {
         let metadata = self.metadata();
         if std::fs::symlink_metadata(&metadata).is_ok_and(|meta| !meta.is_dir()) {
             remove(&metadata)?;
@@ -86,7 +86,7 @@ impl Worktree {
     ///
     /// # Errors
     /// When the file exists and cannot be read.
-    pub fn manifest(&self) -> Result<Option<Manifest>, FileError> {
+    pub(crate) fn manifest(&self) -> Result<Option<Manifest>, FileError> {
         let bytes = read_small(&self.metadata().join("index"), LARGEST_INDEX)?.unwrap_or_default();
         Ok(Manifest::decode(&bytes).ok())
     }
@@ -95,7 +95,7 @@ impl Worktree {
     ///
     /// # Errors
     /// When something is there and cannot be read.
-    pub fn glance(&self, commit: Oid) -> Result<Option<Damage>, FileError> {
+    pub(crate) fn glance(&self, commit: Oid) -> Result<Option<Damage>, FileError> {
         if !std::fs::symlink_metadata(&self.tree).is_ok_and(|meta| meta.is_dir()) {
             return Ok(Some(Damage::Missing));
         }
@@ -113,7 +113,7 @@ impl Worktree {
     ///
     /// # Errors
     /// When the budget is spent, or the store cannot give the tree.
-    pub fn inspect(&self, commit: Oid, tree: Oid, export: &Export<'_>) -> Result<Option<Damage>, CheckoutError> {
+    pub(crate) fn inspect(&self, commit: Oid, tree: Oid, export: &Export<'_>) -> Result<Option<Damage>, CheckoutError> {
         if let Some(damage) = self.glance(commit)? {
             return Ok(Some(damage));
         }

@@ -37,6 +37,21 @@ pub fn pages() -> Vec<(String, Vec<u8>)> {
     pages
 }
 
+/// Drops the line breaks that stand beside a vertical space, which roff linters rightly call doubled.
+fn without_doubled_breaks(page: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(page);
+    let lines: Vec<&str> = text.lines().collect();
+    let is_space = |i: Option<usize>| i.and_then(|i| lines.get(i)).is_some_and(|line| line.starts_with(".sp"));
+    let mut out = String::with_capacity(text.len());
+    for (i, line) in lines.iter().enumerate() {
+        if *line != ".br" || !(is_space(i.checked_sub(1)) || is_space(Some(i + 1))) {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out.into_bytes()
+}
+
 fn walk(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) {
     let page = clap_mangen::Man::new(command.clone().name(name.to_owned()).bin_name(name.to_owned()))
         .title(name.to_uppercase())
@@ -47,7 +62,7 @@ fn walk(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) {
     let mut text = Vec::new();
     // Writing to a Vec cannot fail.
     if page.render(&mut text).is_ok() {
-        pages.push((format!("{name}.1"), text));
+        pages.push((format!("{name}.1"), without_doubled_breaks(&text)));
     }
     for child in command.get_subcommands() {
         walk(child, &format!("{name}-{}", child.get_name()), pages);

@@ -4,6 +4,7 @@
 //! and routes that change something take POST or PUT and answer loopback peers only. Bodies, connections and header
 //! times are bounded.
 
+pub mod client;
 mod route;
 mod server;
 mod status;

@@ -186,7 +186,7 @@ fn lower_environment(
             let shown = if arg.is_hide_env_values_set() { "(hidden)".into() } else { value.to_string_lossy() };
             mistakes.add_unplaced(name, format!("{shown:?} is refused: {reason}"));
         } else if canonical.as_ref() != Some(name) {
-            if let Some(canonical) = canonical.as_ref().filter(|_| foreign.first() != Some(name)) {
+            if let Some(canonical) = canonical.as_ref().filter(|_| foreign.last() != Some(name)) {
                 warnings.push(format!("{name} is an old name; use {canonical}"));
             }
             lowered.0.insert(id.to_owned(), (vec![value], Origin::Variable(name.clone())));

@@ -14,11 +14,11 @@ use crate::core::fault::Fault;
 use crate::core::mode::Foreign;
 
 /// What git-sync's users may spell otherwise.
-pub const FOREIGN: Foreign = Foreign { environment, arguments };
+pub(crate) const FOREIGN: Foreign = Foreign { environment, arguments };
 
 /// Flags of git-sync 3 that git-sync 4 still takes; hidden from the help.
 #[derive(Args, Clone, Debug)]
-pub struct Legacy {
+pub(crate) struct Legacy {
     #[arg(long, hide = true)]
     branch: Option<String>,
     #[arg(long, hide = true)]

@@ -19,7 +19,7 @@ use crate::core::values;
 
 /// Everything that a flag, a variable or a file key can say.
 #[derive(Args, Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     #[command(flatten)]
     pub source: Source,
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub struct Settings {
 /// What to sync.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "What to sync")]
-pub struct Source {
+pub(crate) struct Source {
     /// The repository: https, http, ssh, git or file URL, `user@host:path`, or a path
     #[arg(long, value_name = "URL")]
     pub repo: String,
@@ -50,7 +50,7 @@ pub struct Source {
 /// Where to put it.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Where to put it")]
-pub struct Target {
+pub(crate) struct Target {
     /// The directory that holds the store, the trees and, unless --link is absolute, the link
     #[arg(long, value_name = "DIR")]
     pub root: PathBuf,
@@ -79,7 +79,7 @@ pub struct Target {
 /// When to sync, and when to give up.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "When to sync")]
-pub struct Pace {
+pub(crate) struct Pace {
     /// The pause after a sync
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
     pub period: Duration,
@@ -121,7 +121,7 @@ impl Settings {
     ///
     /// # Errors
     /// A usage fault that names the option.
-    pub fn checked(mut self) -> Result<Self, Fault> {
+    pub(crate) fn checked(mut self) -> Result<Self, Fault> {
         self.adopt_legacy()?;
         let Source { repo, reference, .. } = &self.source;
         if repo.is_empty() || repo.starts_with('-') {
@@ -144,7 +144,7 @@ impl Settings {
     }
 
     /// The link's path as given, or the last part of the repository's.
-    pub fn link(&self) -> PathBuf {
+    pub(crate) fn link(&self) -> PathBuf {
         let last = || self.source.repo.trim_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
         self.target.link.clone().unwrap_or_else(|| last().into())
     }

@@ -4,7 +4,7 @@ use crate::core::values::ValueError;
 
 /// # Errors
 /// When the text is not a whole number.
-pub fn signed(text: &str) -> Result<i64, ValueError> {
+pub(crate) fn signed(text: &str) -> Result<i64, ValueError> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (-1, digits),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
@@ -22,7 +22,7 @@ pub fn signed(text: &str) -> Result<i64, ValueError> {
 
 /// # Errors
 /// When the text is not a whole number from 0 to 4294967295.
-pub fn unsigned(text: &str) -> Result<u32, ValueError> {
+pub(crate) fn unsigned(text: &str) -> Result<u32, ValueError> {
     let number = signed(text)?;
     u32::try_from(number).map_err(|_| ValueError::new(format!("{text:?} must be between 0 and 4294967295")))
 }

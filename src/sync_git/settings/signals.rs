@@ -29,7 +29,7 @@ const NAMES: &[(&str, Signal)] = &[
 ///
 /// # Errors
 /// When there is no such signal, or the process already does something else at it.
-pub fn number(text: &str) -> Result<c_int, ValueError> {
+pub(crate) fn number(text: &str) -> Result<c_int, ValueError> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     let number = match NAMES.iter().find(|(known, _)| *known == name) {
