@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Command};
 
-use super::{command, say};
+use super::{command, man_file, say};
 use crate::core::fault::Fault;
 
 /// The date on the pages: the release's, so that the same source gives the same pages.
-const DATE: &str = "2026-11-22";
+pub(super) const DATE: &str = "2026-11-22";
 
 #[derive(Args)]
 pub(super) struct Man {
@@ -34,20 +34,27 @@ pub fn pages() -> Vec<(String, Vec<u8>)> {
     root.build();
     let mut pages = Vec::new();
     walk(&root, "patterns", &mut pages);
+    pages.push(man_file::page());
     pages
 }
 
-/// Drops the line breaks that stand beside a vertical space, which roff linters rightly call doubled.
+/// Makes one vertical space of every run of breaks and blank lines, which roff linters rightly call doubled.
 fn without_doubled_breaks(page: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(page);
-    let lines: Vec<&str> = text.lines().collect();
-    let is_space = |i: Option<usize>| i.and_then(|i| lines.get(i)).is_some_and(|line| line.starts_with(".sp"));
     let mut out = String::with_capacity(text.len());
-    for (i, line) in lines.iter().enumerate() {
-        if *line != ".br" || !(is_space(i.checked_sub(1)) || is_space(Some(i + 1))) {
-            out.push_str(line);
-            out.push('\n');
+    let mut run: Vec<&str> = Vec::new();
+    for line in text.lines() {
+        if matches!(line, ".br" | ".sp" | "") {
+            run.push(line);
+            continue;
         }
+        if let Some(last) = run.last() {
+            out.push_str(if run.len() == 1 { last } else { ".sp" });
+            out.push('\n');
+            run.clear();
+        }
+        out.push_str(line);
+        out.push('\n');
     }
     out.into_bytes()
 }
