@@ -125,8 +125,10 @@ impl Syncer {
             Ok(tip) => tip,
             Err(error) => {
                 // The remote is away; what it gave us before is enough to mend what was damaged here.
-                if let (Some(published), Some(_)) = (&published, &damage) {
-                    self.rebuild(published.commit, budget).await?;
+                if let (Some(published), Some(_)) = (&published, &damage)
+                    && let Err(error) = self.rebuild(published.commit, budget).await
+                {
+                    tracing::warn!(%error, "the damaged tree cannot be written again from what is here");
                 }
                 return Err(error);
             }
@@ -249,8 +251,12 @@ impl Syncer {
             false => self.volume_here().glance(published)?,
             true => match self.inspect(published, budget).await {
                 Ok(damage) => damage,
-                // Without its objects the tree cannot be proved; fetching brings them, and writes it anew.
-                Err(error) if error.is_object_loss() => Some(Damage::Index),
+                // Without its objects the tree cannot be proved; fetching brings them, and it is written anew.
+                Err(error) if error.is_object_loss() => {
+                    tracing::warn!(%error, "the store has lost objects and is filled again");
+                    self.volume_here_mut().store.drop_objects()?;
+                    Some(Damage::Index)
+                }
                 Err(error) => return Err(error.into()),
             },
         };
