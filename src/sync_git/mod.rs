@@ -1,2 +1,3 @@
 //! `patterns sync-git`: keeps a shared volume in step with a git repository, atomically.
+pub mod pack;
 pub mod remote;

@@ -66,9 +66,19 @@ impl Session {
         }
     }
 
-    /// Whether the references can be asked for again on this session.
-    pub(super) fn can_list_again(&self) -> bool {
-        matches!(self.dialect, Dialect::V2(_))
+    /// Whether a listing on this session would be fresh. Version 0 listed everything when it was opened, and git's upload-pack process
+    /// keeps what it read of the references for as long as it lives.
+    pub(super) fn can_list(&self) -> bool {
+        match (&self.dialect, &self.line) {
+            (Dialect::V0(_), _) => !self.was_used,
+            (Dialect::V2(_), Line::Http(_)) => true,
+            (Dialect::V2(_), Line::Duplex(_)) => !self.was_used,
+        }
+    }
+
+    /// Whether another fetch can follow. Over a stream it cannot: upload-pack does not forget the shallow boundaries of the last one.
+    pub(super) fn can_fetch_again(&self) -> bool {
+        matches!(self.line, Line::Http(_))
     }
 
     /// Whether the server keeps a process for us while the session is open.
@@ -79,6 +89,7 @@ impl Session {
     pub(super) async fn ls_refs(&mut self, prefixes: &[String]) -> Result<Refs, RemoteError> {
         let request = match &self.dialect {
             Dialect::V0(advertisement) => {
+                self.was_used = true;
                 let refs = &advertisement.refs;
                 let is_wanted = |name: &str| {
                     prefixes.is_empty()

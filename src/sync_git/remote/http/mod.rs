@@ -188,10 +188,8 @@ impl HttpClient {
             .sender
             .send_request(request(call, &headers, &connection)?)
             .await;
-        if let Err(error) = &response
-            && is_kept
-            && (error.is_canceled() || error.is_closed() || error.is_incomplete_message())
-        {
+        // The server may close a kept connection at any time, also while we write to it. Every request here is safe to repeat.
+        if response.is_err() && is_kept {
             connection = self.connect(&call.url).await?;
             response = connection
                 .sender
