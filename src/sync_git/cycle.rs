@@ -10,6 +10,7 @@ use anyhow::anyhow;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::budget::Budget;
+use super::hooks::Hook;
 use super::marks::Marks;
 use super::metrics::{Metrics, Status as Ended};
 use super::settings::Pace;
@@ -19,11 +20,35 @@ use crate::core::fault::Fault;
 use crate::core::health::{Condition, Heartbeat};
 use crate::core::lifecycle::Process;
 
+/// The hooks whose result decides the exit code of `--one-time`.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    /// The pre-publish hook, where it is told and not asked.
+    pub before: Option<Hook>,
+    pub after: Vec<Hook>,
+}
+
+impl Hooks {
+    /// Waits for every hook that was told, once; the first failure is the process'.
+    async fn settle(&self, outcome: &Outcome) -> Result<(), Fault> {
+        let before = self.before.iter().filter(|_| matches!(outcome, Outcome::Published { .. }));
+        let mut failed = false;
+        for hook in before.chain(&self.after) {
+            failed |= !hook.settled(outcome.commit()).await;
+        }
+        match failed {
+            true => Err(Fault::failed(anyhow!("a hook failed; what it was told of is published"))),
+            false => Ok(()),
+        }
+    }
+}
+
 /// The loop and all that it reports to.
 pub(crate) struct Cycle {
     pub syncer: Syncer,
     pub pace: Pace,
     pub marks: Marks,
+    pub hooks: Hooks,
     pub metrics: Metrics,
     pub status: Status,
     /// Whether something is published that may be served.
@@ -42,6 +67,7 @@ impl Cycle {
     /// When the signal of `--sync-on-signal` cannot be listened for.
     pub(crate) fn new(
         syncer: Syncer,
+        hooks: Hooks,
         pace: Pace,
         marks: Marks,
         status: Status,
@@ -56,6 +82,7 @@ impl Cycle {
         Ok(Self {
             syncer,
             marks,
+            hooks,
             metrics: Metrics::new(&process.metrics),
             status,
             published: process.health.condition("published"),
@@ -81,6 +108,7 @@ impl Cycle {
                 Ok(outcome) => {
                     self.succeeded(&outcome, started).await;
                     if self.pace.one_time {
+                        self.hooks.settle(&outcome).await?;
                         process.finish();
                         return Ok(());
                     }
@@ -133,6 +161,14 @@ impl Cycle {
         self.has_succeeded = true;
         self.metrics.failures_in_a_row.set(0.0);
         self.metrics.synced(if is_change { Ended::Success } else { Ended::Noop }, took);
+        if is_change {
+            let before = match outcome {
+                Outcome::Published { before, .. } => *before,
+                _ => None,
+            };
+            let event = self.syncer.event(before, commit);
+            self.hooks.after.iter().for_each(|hook| hook.tell(event.clone()));
+        }
         self.retire().await;
         if is_change {
             self.marks.changed();

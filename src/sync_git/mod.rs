@@ -20,10 +20,12 @@ mod checkout;
 mod cycle;
 mod files;
 mod history;
+mod hooks;
 mod manifest;
 mod marks;
 mod metrics;
 mod origin;
+pub mod pack;
 mod publish;
 pub mod remote;
 mod retire;
@@ -39,18 +41,20 @@ mod worktree;
 use anyhow::anyhow;
 use clap::Args;
 
-use self::cycle::Cycle;
+use self::cycle::{Cycle, Hooks};
+use self::hooks::{Action, Exec, Hook, Retry, Runs, Web};
 use self::marks::Marks;
 use self::metrics::Metrics;
 use self::origin::Origin;
 use self::publish::Link;
 use self::remote::{Remote, Selector, Url};
 use self::root::Root;
-use self::settings::{Settings, legacy};
+use self::settings::{HookSettings, Pace, Settings, legacy};
 use self::status::Status;
-use self::sync::{Options, Syncer};
+use self::sync::{BeforePublish, Options, Syncer};
 use self::volume::Volume;
 use crate::core::fault::Fault;
+use crate::core::http::client::Client;
 use crate::core::lifecycle::{self, Process};
 use crate::core::mode::{Invocation, Mode};
 
@@ -65,7 +69,10 @@ pub const MODE: Mode = Mode {
     examples: "  patterns sync-git --repo https://github.com/kubernetes/examples --root /srv/git --link current\n  \
         patterns sync-git --repo file:///srv/site.git --root /srv/git --ref v1.2 --one-time",
     http_bind: ":9101",
-    starts_processes: |_| false,
+    starts_processes: |matches| {
+        let programs = ["exechook_command", "pre_publish_exechook_command", "sync_hook_command"];
+        programs.iter().any(|id| matches.contains_id(id)) || std::env::var_os("GIT_SSH_COMMAND").is_some()
+    },
     arguments: Settings::augment_args,
     documents: &[],
     verbs: &[],
@@ -80,7 +87,7 @@ fn run(invocation: &Invocation) -> Result<(), Fault> {
 
 fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let link = settings.link();
-    let Settings { source, target, pace, .. } = settings;
+    let Settings { source, target, pace, hooks, .. } = settings;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(if target.group_write { 0o002 } else { 0o022 }));
 
     let url = Url::parse(&source.repo).map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
@@ -111,10 +118,51 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     });
     let page = status.clone();
     process.http.status(move || page.section());
-    let options = Options { depth: source.depth, grace: target.stale_worktree_timeout, verify: pace.verify_interval };
     let metrics = Metrics::new(&process.metrics);
-    let syncer = Syncer::new(origin, volume, metrics, options);
-    let cycle = Cycle::new(syncer, pace, marks, status, process)?;
+    let (before_publish, hooks) = start_hooks(&hooks, &pace, process);
+    let options = Options {
+        reference: source.reference,
+        depth: source.depth,
+        grace: target.stale_worktree_timeout,
+        verify: pace.verify_interval,
+    };
+    let syncer = Syncer::new(origin, volume, before_publish, metrics, options);
+    let cycle = Cycle::new(syncer, hooks, pace, marks, status, process)?;
     process.tasks.spawn("sync", cycle.run(process.clone()));
     Ok(())
+}
+
+/// Starts the hooks that the settings name, each in a task of its own.
+fn start_hooks(settings: &HookSettings, pace: &Pace, process: &Process) -> (BeforePublish, Hooks) {
+    let retry = |backoff| if pace.one_time { Retry::Never } else { Retry::After(backoff) };
+    let start =
+        |name, action, backoff| Hook::start(name, action, retry(backoff), &process.metrics, process.drain.clone());
+    let mut hooks = Hooks::default();
+    let mut before_publish = BeforePublish::Nothing;
+    if let Some(program) = settings.pre_publish_exechook_command.clone() {
+        let name = "pre-publish-exechook";
+        let action = Action::Exec(Exec::new(program, settings.pre_publish_exechook_timeout));
+        before_publish = if settings.pre_publish_exechook_gate {
+            BeforePublish::Ask(action, Runs::new(name, &process.metrics))
+        } else {
+            let hook = start(name, action, settings.pre_publish_exechook_backoff);
+            hooks.before = Some(hook.clone());
+            BeforePublish::Tell(hook)
+        };
+    }
+    if let Some(program) = settings.exechook_command.clone() {
+        let action = Action::Exec(Exec::new(program, settings.exechook_timeout));
+        hooks.after.push(start("exechook", action, settings.exechook_backoff));
+    }
+    if let Some(url) = settings.webhook_url.clone() {
+        let action = Action::Web(Web {
+            client: Client::default(),
+            url,
+            method: settings.webhook_method.clone(),
+            success: u16::try_from(settings.webhook_success_status).ok().filter(|status| *status > 0),
+            timeout: settings.webhook_timeout,
+        });
+        hooks.after.push(start("webhook", action, settings.webhook_backoff));
+    }
+    (before_publish, hooks)
 }

@@ -5,6 +5,7 @@
 
 use std::num::NonZeroU32;
 
+use super::pack::{Durability, PackReceiver, PackStore};
 pub(crate) use super::remote::Tip;
 use super::remote::{Depth, FetchRequest, Remote, RemoteError, Selector};
 use super::store::Store;
@@ -59,9 +60,10 @@ impl Origin {
             depth,
             filter: None,
         };
-        let mut pack = Vec::new();
-        let outcome = self.remote.fetch(&request, &mut pack).await?;
-        index(store, &pack).map_err(|error| local("storing the pack", &error.message()))?;
+        let objects = PackStore { durability: Durability::Cached, ..PackStore::new(store.dir().join("objects")) };
+        let mut receiver = PackReceiver::start(objects, ());
+        let outcome = self.remote.fetch(&request, &mut receiver).await?;
+        receiver.finish().await.map_err(|error| local("storing the pack", &error))?;
         shallow.extend(outcome.shallow);
         for commit in outcome.unshallow {
             shallow.remove(&commit);
@@ -71,15 +73,4 @@ impl Origin {
         self.remote.rest();
         Ok(outcome.pack_bytes)
     }
-}
-
-fn index(store: &Store, pack: &[u8]) -> Result<(), git2::Error> {
-    if pack.is_empty() {
-        return Ok(());
-    }
-    let dir = store.dir().join("objects/pack");
-    let mut indexer = git2::Indexer::new(Some(store.odb()), &dir, 0o444, false)?;
-    std::io::Write::write_all(&mut indexer, pack).map_err(|error| git2::Error::from_str(&error.to_string()))?;
-    indexer.commit()?;
-    Ok(())
 }

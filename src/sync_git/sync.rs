@@ -10,6 +10,7 @@ use git2::Oid;
 
 use super::budget::{Budget, Interrupted};
 use super::history::{self, Fit};
+use super::hooks::{Action, Event, Hook, HookError, Runs};
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
 use super::publish::PublishError;
@@ -22,6 +23,7 @@ use super::worktree::Damage;
 /// Keeps a volume in step with a remote.
 pub(crate) struct Syncer {
     origin: Origin,
+    before_publish: BeforePublish,
     /// Away only while a blocking thread has it.
     volume: Option<Volume>,
     metrics: Metrics,
@@ -32,9 +34,20 @@ pub(crate) struct Syncer {
     is_depth_known: bool,
 }
 
+/// What happens in a new tree before the link turns to it.
+pub(crate) enum BeforePublish {
+    Nothing,
+    /// The hook hears of it, and the link turns.
+    Tell(Hook),
+    /// The link turns only if the hook succeeds.
+    Ask(Action, Runs),
+}
+
 /// What a sync is asked to do, beside following the ref.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
+    /// The ref as the user wrote it, for hooks.
+    pub reference: String,
     /// Commits of history; 0 for all.
     pub depth: u32,
     /// The grace of replaced trees.
@@ -71,6 +84,9 @@ pub(crate) enum SyncError {
     Remote(#[from] RemoteError),
     #[error(transparent)]
     Volume(#[from] VolumeError),
+    /// The gate's verdict on the new tree; the old one stays published.
+    #[error("the pre-publish hook refused the new tree: {0}")]
+    Vetoed(#[source] HookError),
 }
 
 impl From<PublishError> for SyncError {
@@ -99,8 +115,15 @@ impl SyncError {
 }
 
 impl Syncer {
-    pub(crate) fn new(origin: Origin, volume: Volume, metrics: Metrics, options: Options) -> Self {
-        Self { origin, volume: Some(volume), metrics, options, inspected: None, is_depth_known: false }
+    pub(crate) fn new(
+        origin: Origin,
+        volume: Volume,
+        before_publish: BeforePublish,
+        metrics: Metrics,
+        options: Options,
+    ) -> Self {
+        let volume = Some(volume);
+        Self { origin, volume, before_publish, metrics, options, inspected: None, is_depth_known: false }
     }
 
     /// Compares the published tree with its commit and answers with the commit if it is whole: what an earlier run left
@@ -149,6 +172,10 @@ impl Syncer {
             other => other,
         };
         let commit = brought?;
+        if current != Some(commit) {
+            let event = self.event(current, commit);
+            consult(&self.before_publish, event, budget).await?;
+        }
         self.on_volume(move |volume| volume.publish(commit)).await?;
         Ok(match current == Some(commit) {
             false => Outcome::Published { before: current, commit },
@@ -156,6 +183,12 @@ impl Syncer {
             true if damage.is_none() => Outcome::Unchanged { commit },
             true => Outcome::Repaired { commit },
         })
+    }
+
+    /// What hooks are told of a publication.
+    pub(crate) fn event(&self, before: Option<Oid>, commit: Oid) -> Event {
+        let tree = self.volume_here().root.tree(commit);
+        Event { before, commit, reference: self.options.reference.clone(), tree, changes: None }
     }
 
     /// Brings the objects of `tip` where they are not here, and writes its tree where `is_whole` does not hold.
@@ -298,5 +331,21 @@ impl Syncer {
 
     fn volume_here_mut(&mut self) -> &mut Volume {
         self.volume.as_mut().unwrap_or_else(|| unreachable!("blocking work is always awaited"))
+    }
+}
+
+/// Tells the pre-publish hook, or waits for its verdict where it gates.
+async fn consult(hook: &BeforePublish, event: Event, budget: &Budget) -> Result<(), SyncError> {
+    match hook {
+        BeforePublish::Nothing => Ok(()),
+        BeforePublish::Tell(hook) => {
+            hook.tell(event);
+            Ok(())
+        }
+        BeforePublish::Ask(gate, runs) => {
+            let verdict = budget.spend(gate.run(&event)).await?;
+            runs.count(&verdict);
+            verdict.map_err(SyncError::Vetoed)
+        }
     }
 }

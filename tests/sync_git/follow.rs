@@ -5,7 +5,7 @@ use crate::world::{FETCHES, NOOPS, SUCCESSES, World, git, metric, wait_for_metri
 
 /// Follows a ref through a commit and back, with git-sync's two counters.
 fn moves(arguments: &[&str], advance: impl Fn(&World, &str), back: impl Fn(&World)) {
-    let world = World::served();
+    let world = World::new();
     advance(&world, "1");
     let first = world.head();
     let (mut process, port) = world.follow_with_http(arguments);
@@ -82,7 +82,7 @@ fn sync_annotated_tag() {
 
 #[test]
 fn a_commit_after_the_tag_is_ignored() {
-    let world = World::served();
+    let world = World::new();
     let tagged = world.commit("1");
     world.git(&["tag", "e2e-tag"]);
     let (_process, port) = world.follow_with_http(&["--ref=e2e-tag"]);
@@ -95,7 +95,7 @@ fn a_commit_after_the_tag_is_ignored() {
 
 #[test]
 fn sync_sha() {
-    let world = World::served();
+    let world = World::new();
     let pinned = world.commit("1");
     let (mut process, port) = world.follow_with_http(&["--ref", &pinned]);
     world.wait_for_commit(&pinned);
@@ -108,7 +108,7 @@ fn sync_sha() {
 
 #[test]
 fn sync_sha_once_sync_different_sha_known_and_unknown() {
-    let world = World::served();
+    let world = World::new();
     let first = world.commit("1");
     let second = world.commit("2");
     let third = world.commit("3");
@@ -121,7 +121,7 @@ fn sync_sha_once_sync_different_sha_known_and_unknown() {
 
 #[test]
 fn the_hash_of_an_annotated_tag_is_peeled() {
-    let world = World::served();
+    let world = World::new();
     let commit = world.commit("1");
     world.git(&["tag", "-a", "-m", "m", "t"]);
     let tag = world.git(&["rev-parse", "t"]);
@@ -132,7 +132,7 @@ fn the_hash_of_an_annotated_tag_is_peeled() {
 
 #[test]
 fn sync_branch_switch() {
-    let world = World::served();
+    let world = World::new();
     let first = world.commit("1");
     world.git(&["checkout", "-q", "-b", "other"]);
     let second = world.commit("2");
@@ -144,7 +144,7 @@ fn sync_branch_switch() {
 
 #[test]
 fn sync_repo_switch() {
-    let world = World::served();
+    let world = World::new();
     world.sync(&[]);
     let other = world.make_repo("repo2");
     std::fs::write(other.join("file"), "other").unwrap();
@@ -165,7 +165,7 @@ fn depth(world: &World) -> String {
 
 #[test]
 fn sync_depth_across_updates() {
-    let world = World::served();
+    let world = World::new();
     world.commit("1");
     let process = world.follow(&[]);
     world.wait_for_content("1");
@@ -181,7 +181,7 @@ fn sync_depth_across_updates() {
 
 #[test]
 fn sync_depth_change_on_restart() {
-    let world = World::served();
+    let world = World::new();
     world.commit("1");
     world.commit("2");
     world.commit("3");
@@ -195,7 +195,7 @@ fn sync_depth_change_on_restart() {
 
 #[test]
 fn the_published_link_is_a_clean_git_worktree() {
-    let world = World::served();
+    let world = World::new();
     world.commit_file("dir/with space/x", "1");
     std::fs::write(world.repo().join("run"), "#!/bin/sh\n").unwrap();
     std::os::unix::fs::symlink("dir", world.repo().join("a-link")).unwrap();
@@ -213,7 +213,7 @@ fn the_published_link_is_a_clean_git_worktree() {
 
 #[test]
 fn readlink() {
-    let world = World::served();
+    let world = World::new();
     let process = world.follow(&[]);
     for content in ["1", "2"] {
         let commit = world.commit(content);

@@ -60,7 +60,7 @@ fn names_that_escape_are_refused() {
     let names: [&[u8]; 9] =
         [b"..", b".", b"../evil", b"/evil", b"a/b", b".git", b".GIT", b"git~1", b".g\xe2\x80\x8cit"];
     for name in names {
-        let world = World::served();
+        let world = World::new();
         let blob = hash(&world, "blob", b"evil");
         let below = raw_tree(&world, &[("100644", b"config", &blob)]);
         let is_file = name.contains(&b'/');
@@ -75,7 +75,7 @@ fn names_that_escape_are_refused() {
 
 #[test]
 fn a_link_and_a_directory_of_one_name_are_refused() {
-    let world = World::served();
+    let world = World::new();
     let target = hash(&world, "blob", b"../../../../outside");
     std::fs::create_dir(world.path("outside")).unwrap();
     let blob = hash(&world, "blob", b"evil");
@@ -89,7 +89,7 @@ fn a_link_and_a_directory_of_one_name_are_refused() {
 
 #[test]
 fn disorder_and_strange_modes_are_refused() {
-    let world = World::served();
+    let world = World::new();
     let blob = hash(&world, "blob", b"x");
     let disorder = raw_tree(&world, &[("100644", b"b", &blob), ("100644", b"a", &blob)]);
     refused(&world, &disorder, "out of order");
@@ -99,7 +99,7 @@ fn disorder_and_strange_modes_are_refused() {
 
 #[test]
 fn a_file_that_is_a_tree_is_refused() {
-    let world = World::served();
+    let world = World::new();
     let empty = raw_tree(&world, &[]);
     let tree = raw_tree(&world, &[("100644", b"a", &empty)]);
     publish_tree(&world, &tree);
@@ -110,7 +110,7 @@ fn a_file_that_is_a_tree_is_refused() {
 
 #[test]
 fn a_tree_without_end_is_refused() {
-    let world = World::served();
+    let world = World::new();
     let blob = hash(&world, "blob", b"x");
     let mut tree = raw_tree(&world, &[("100644", b"a", &blob)]);
     for _ in 0..200 {
@@ -121,7 +121,7 @@ fn a_tree_without_end_is_refused() {
 
 #[test]
 fn a_good_commit_after_a_hostile_one_is_published() {
-    let world = World::served();
+    let world = World::new();
     let blob = hash(&world, "blob", b"x");
     let tree = raw_tree(&world, &[("100644", b"..", &blob)]);
     publish_tree(&world, &tree);
@@ -133,7 +133,7 @@ fn a_good_commit_after_a_hostile_one_is_published() {
 
 #[test]
 fn nothing_that_a_repository_contains_is_executed_or_obeyed() {
-    let world = World::served();
+    let world = World::new();
     let marker = world.path("executed");
     let script = format!("#!/bin/sh\ntouch {}\n", marker.display());
     world.commit_file("hooks/post-checkout", &script);

@@ -9,7 +9,7 @@ fn stderr(output: &std::process::Output) -> String {
 
 #[test]
 fn bad_ref_non_zero_exit() {
-    let world = World::served();
+    let world = World::new();
     let output = world.once(&["--ref=does-not-exist"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("couldn't find remote ref does-not-exist"), "{}", stderr(&output));
@@ -18,7 +18,7 @@ fn bad_ref_non_zero_exit() {
 
 #[test]
 fn a_repository_that_is_not_there_is_a_clear_error() {
-    let world = World::served();
+    let world = World::new();
     let output = world
         .bare_command()
         .args(["--http-bind=off", "--one-time", "--repo", &world.url("nope"), "--root"])
@@ -31,7 +31,7 @@ fn a_repository_that_is_not_there_is_a_clear_error() {
 
 #[test]
 fn a_root_that_cannot_be_made_is_a_clear_error() {
-    let world = World::served();
+    let world = World::new();
     std::fs::write(world.root(), "a file").unwrap();
     let output = world.once(&[]);
     assert_eq!(output.status.code(), Some(1));
@@ -53,7 +53,7 @@ fn missing_and_unknown_options_are_usage_errors() {
 
 #[test]
 fn git_syncs_variables_are_taken() {
-    let world = World::served();
+    let world = World::new();
     let sync = |name: &str, value: &std::path::Path| {
         support::patterns()
             .args(["sync-git", "--log-format=text", "--http-bind=off", "--one-time"])
@@ -72,7 +72,7 @@ fn git_syncs_variables_are_taken() {
 
 #[test]
 fn sigterm_ends_with_zero_and_the_tree_stays() {
-    let world = World::served();
+    let world = World::new();
     let mut process = world.follow(&[]);
     world.wait_for_content("init");
     assert_eq!(process.terminate().code(), Some(0));
@@ -81,7 +81,7 @@ fn sigterm_ends_with_zero_and_the_tree_stays() {
 
 #[test]
 fn init_max_failures_exceeded() {
-    let world = World::served();
+    let world = World::new();
     let output = world.once(&["--ref=nope", "--max-failures=-1", "--init-max-failures=3", "--period=10ms"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stderr(&output).matches("is tried again").count(), 2, "{}", stderr(&output));
@@ -89,7 +89,7 @@ fn init_max_failures_exceeded() {
 
 #[test]
 fn max_failures_zero_and_one_both_end_at_the_first() {
-    let world = World::served();
+    let world = World::new();
     for most in ["0", "1"] {
         let output = world.once(&["--ref=nope", "--max-failures", most]);
         assert_eq!(output.status.code(), Some(1));
@@ -99,7 +99,7 @@ fn max_failures_zero_and_one_both_end_at_the_first() {
 
 #[test]
 fn a_ref_that_appears_later_is_picked_up() {
-    let world = World::served();
+    let world = World::new();
     let (mut process, port) = world.follow_with_http(&["--ref=later", "--max-failures=-1"]);
     wait_for("two failures", || (metric(port, ERRORS)? >= 2.0).then_some(()));
     assert_eq!(support::get(port, "/").unwrap().0, 503);
@@ -119,7 +119,7 @@ fn a_ref_that_appears_later_is_picked_up() {
 
 #[test]
 fn expose_http_after_restart() {
-    let world = World::served();
+    let world = World::new();
     world.sync(&[]);
     let (_process, port) = world.follow_with_http(&[]);
     wait_for("readiness", || (support::get(port, "/")?.0 == 200).then_some(()));
@@ -128,7 +128,7 @@ fn expose_http_after_restart() {
 
 #[test]
 fn what_the_volume_holds_is_served_while_the_remote_is_away() {
-    let world = World::served();
+    let world = World::new();
     world.sync(&[]);
     std::fs::rename(world.repo(), world.path("away")).unwrap();
     let (mut process, port) = world.follow_with_http(&["--max-failures=-1"]);
@@ -142,7 +142,7 @@ fn what_the_volume_holds_is_served_while_the_remote_is_away() {
 
 #[test]
 fn init_period_faster_initial_sync() {
-    let world = World::served();
+    let world = World::new();
     let process = Process::start(world.command().args([
         "--http-bind=off",
         "--period=100s",
@@ -156,7 +156,7 @@ fn init_period_faster_initial_sync() {
 }
 
 fn signalled(name: &str) {
-    let world = World::served();
+    let world = World::new();
     let on = format!("--sync-on-signal={name}");
     let process = Process::start(world.command().args(["--http-bind=off", "--period=100s", &on]));
     world.wait_for_content("init");
@@ -182,7 +182,7 @@ fn sync_on_signal_1() {
 
 #[test]
 fn a_signal_during_a_sync_queues_one_more() {
-    let world = World::served();
+    let world = World::new();
     let process = Process::start(world.command().args(["--http-bind=off", "--period=100s", "--sync-on-signal=HUP"]));
     process.wait_for_log("starting");
     world.wait_for_content("init");
@@ -195,7 +195,7 @@ fn a_signal_during_a_sync_queues_one_more() {
 
 #[test]
 fn touch_file_and_error_file() {
-    let world = World::served();
+    let world = World::new();
     let touch = world.path("marks/touch");
     let error = world.path("marks/error");
     let arguments = [format!("--touch-file={}", touch.display()), format!("--error-file={}", error.display())];

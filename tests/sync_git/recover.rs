@@ -7,7 +7,7 @@ use crate::world::{FETCHES, SUCCESSES, World, git, metric, names, wait_for_metri
 
 #[test]
 fn worktree_cleanup() {
-    let world = World::served();
+    let world = World::new();
     let (process, port) = world.follow_with_http(&[]);
     world.wait_for_content("init");
     process.signal("STOP");
@@ -26,7 +26,7 @@ fn worktree_cleanup() {
 
 #[test]
 fn worktree_unexpected_removal() {
-    let world = World::served();
+    let world = World::new();
     let (process, port) = world.follow_with_http(&[]);
     world.wait_for_content("init");
     wait_for_metric(port, SUCCESSES, 1.0);
@@ -40,7 +40,7 @@ fn worktree_unexpected_removal() {
 
 #[test]
 fn a_pinned_hash_is_repaired_too() {
-    let world = World::served();
+    let world = World::new();
     let sha = world.head();
     let _process = world.follow(&["--ref", &sha]);
     world.wait_for_content("init");
@@ -50,7 +50,7 @@ fn a_pinned_hash_is_repaired_too() {
 
 #[test]
 fn sync_recover_wrong_worktree_hash() {
-    let world = World::served();
+    let world = World::new();
     let (_process, port) = world.follow_with_http(&[]);
     world.wait_for_content("init");
     wait_for_metric(port, SUCCESSES, 1.0);
@@ -64,7 +64,7 @@ fn sync_recover_wrong_worktree_hash() {
 
 #[test]
 fn an_edited_file_is_noticed_and_an_added_one_is_left() {
-    let world = World::served();
+    let world = World::new();
     let _process = world.follow(&["--verify-interval=50ms"]);
     world.wait_for_content("init");
     std::fs::write(world.link().join("added"), "theirs").unwrap();
@@ -74,7 +74,7 @@ fn an_edited_file_is_noticed_and_an_added_one_is_left() {
 
 #[test]
 fn sync_crash_no_link_cleanup_retry() {
-    let world = World::served();
+    let world = World::new();
     world.sync(&[]);
     std::fs::remove_file(world.link()).unwrap();
     world.sync(&[]);
@@ -83,7 +83,7 @@ fn sync_crash_no_link_cleanup_retry() {
 
 #[test]
 fn sync_crash_no_worktree_cleanup_retry() {
-    let world = World::served();
+    let world = World::new();
     world.sync(&[]);
     std::fs::remove_dir_all(world.root().join(".worktrees")).unwrap();
     world.sync(&[]);
@@ -92,7 +92,7 @@ fn sync_crash_no_worktree_cleanup_retry() {
 
 #[test]
 fn stale_worktree_timeout_restart() {
-    let world = World::served();
+    let world = World::new();
     let first = world.head();
     world.sync(&["--stale-worktree-timeout=1h"]);
     let second = world.commit("2");
@@ -107,7 +107,7 @@ fn stale_worktree_timeout_restart() {
 
 #[test]
 fn leftover_locks_of_every_kind_do_not_wedge() {
-    let world = World::served();
+    let world = World::new();
     world.sync(&[]);
     let git_dir = world.root().join(".git");
     let tree = git_dir.join("worktrees").join(world.head());
@@ -163,7 +163,7 @@ fn a_damaged_store_is_filled_again() {
         ("a false shallow file", |git| std::fs::write(git.join("shallow"), "nonsense\n").unwrap()),
     ];
     for (what, damage) in breaks {
-        let world = World::served();
+        let world = World::new();
         world.commit("1");
         world.sync(&[]);
         damage(&world.root().join(".git"));
@@ -182,7 +182,7 @@ fn a_damaged_store_is_filled_again() {
 /// seed, so that a failure can be repeated.
 #[test]
 fn killed_runs_leave_no_torn_tree_and_no_wedge() {
-    let world = World::served();
+    let world = World::new();
     for number in 0..40 {
         std::fs::write(world.repo().join(format!("f{number}")), "x".repeat(number * 100)).unwrap();
     }

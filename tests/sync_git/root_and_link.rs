@@ -14,14 +14,14 @@ fn once_into(world: &World, root: &std::path::Path, link: &str) {
 
 #[test]
 fn init_root_doesnt_exist() {
-    let world = World::served();
+    let world = World::new();
     once_into(&world, &world.path("a/b/root"), "link");
     assert_eq!(published(&world.path("a/b/root/link")).unwrap(), world.head());
 }
 
 #[test]
 fn init_root_exists_empty() {
-    let world = World::served();
+    let world = World::new();
     std::fs::create_dir(world.root()).unwrap();
     world.sync(&[]);
     assert_eq!(world.content().unwrap(), "init");
@@ -29,7 +29,7 @@ fn init_root_exists_empty() {
 
 #[test]
 fn init_root_flag_is_weird() {
-    let world = World::served();
+    let world = World::new();
     let root = world.root();
     let weird = format!("../../../../../../..//{}/../../{}", root.display(), root.strip_prefix("/").unwrap().display());
     let weird = weird.replace("/../../", &"/..".repeat(root.components().count()).add("/"));
@@ -49,7 +49,7 @@ impl Add for String {
 
 #[test]
 fn init_root_flag_has_symlink() {
-    let world = World::served();
+    let world = World::new();
     std::fs::create_dir(world.root()).unwrap();
     std::os::unix::fs::symlink(world.root(), world.path("alias")).unwrap();
     once_into(&world, &world.path("alias"), "link");
@@ -59,7 +59,7 @@ fn init_root_flag_has_symlink() {
 
 #[test]
 fn init_root_is_under_another_repo() {
-    let world = World::served();
+    let world = World::new();
     let root = world.root();
     std::fs::create_dir_all(root.join("sub")).unwrap();
     git(&root, &["init", "-q"]);
@@ -71,7 +71,7 @@ fn init_root_is_under_another_repo() {
 
 #[test]
 fn init_root_fails_sanity() {
-    let world = World::served();
+    let world = World::new();
     std::fs::create_dir(world.root()).unwrap();
     git(&world.root(), &["init", "-q"]);
     std::fs::write(world.root().join(".git/HEAD"), "ref: refs/heads/nonexist").unwrap();
@@ -82,7 +82,7 @@ fn init_root_fails_sanity() {
 
 #[test]
 fn sync_head_absolute_link() {
-    let world = World::served();
+    let world = World::new();
     let link = world.path("other/dir/link");
     once_into(&world, &world.root(), link.to_str().unwrap());
     assert_eq!(published(&link).unwrap(), world.head());
@@ -93,14 +93,14 @@ fn sync_head_absolute_link() {
 
 #[test]
 fn sync_head_subdir_link() {
-    let world = World::served();
+    let world = World::new();
     once_into(&world, &world.root(), "other/dir/link");
     assert_eq!(published(&world.root().join("other/dir/link")).unwrap(), world.head());
 }
 
 #[test]
 fn the_link_is_named_by_the_repository() {
-    let world = World::served();
+    let world = World::new();
     let output = world
         .bare_command()
         .args(["--http-bind=off", "--one-time", "--repo", &world.url("repo"), "--root"])
@@ -113,7 +113,7 @@ fn the_link_is_named_by_the_repository() {
 
 #[test]
 fn sync_sha_shafile_exists() {
-    let world = World::served();
+    let world = World::new();
     let sha = world.head();
     std::fs::create_dir(world.root()).unwrap();
     std::fs::write(world.root().join(&sha), "theirs").unwrap();
@@ -124,7 +124,7 @@ fn sync_sha_shafile_exists() {
 
 #[test]
 fn what_is_not_ours_in_the_root_is_kept() {
-    let world = World::served();
+    let world = World::new();
     std::fs::create_dir_all(world.root().join("lost+found")).unwrap();
     std::fs::write(world.root().join("theirs"), "kept").unwrap();
     std::os::unix::fs::symlink("nowhere", world.root().join("dangling")).unwrap();
@@ -138,7 +138,7 @@ fn what_is_not_ours_in_the_root_is_kept() {
 
 #[test]
 fn a_directory_in_the_links_place_is_kept_and_named() {
-    let world = World::served();
+    let world = World::new();
     std::fs::create_dir_all(world.link()).unwrap();
     std::fs::write(world.link().join("theirs"), "kept").unwrap();
     let output = world.once(&[]);
@@ -150,7 +150,7 @@ fn a_directory_in_the_links_place_is_kept_and_named() {
 
 #[test]
 fn two_instances_share_a_link_directory() {
-    let world = World::served();
+    let world = World::new();
     std::fs::create_dir(world.path("links")).unwrap();
     // What git-sync leaves behind when it is killed between its two calls; its next sync fails for ever.
     std::os::unix::fs::symlink("nowhere", world.path("links/tmp-link")).unwrap();

@@ -93,7 +93,9 @@ impl Drop for Group {
 /// Whether a variable may be handed on: our settings may hold secrets, by name or in a URL.
 fn is_harmless(name: &OsStr, value: &OsString) -> bool {
     let Some(name) = name.to_str() else { return true };
-    let Some(setting) = ["PATTERNS_SYNC_GIT_", "GITSYNC_", "GIT_SYNC_", "GIT_"].iter().find_map(|p| name.strip_prefix(p)) else {
+    let Some(setting) =
+        ["PATTERNS_SYNC_GIT_", "GITSYNC_", "GIT_SYNC_", "GIT_"].iter().find_map(|p| name.strip_prefix(p))
+    else {
         return true;
     };
     let is_secret = match setting {
@@ -121,7 +123,12 @@ mod tests {
         ] {
             assert!(!verdict(name, value), "{name}");
         }
-        for (name, value) in [("PATH", "/bin"), ("GITSYNC_PASSWORD_FILE", "/x"), ("GITSYNC_REPO", "https://host/x"), ("ENVKEY", "envval")] {
+        for (name, value) in [
+            ("PATH", "/bin"),
+            ("GITSYNC_PASSWORD_FILE", "/x"),
+            ("GITSYNC_REPO", "https://host/x"),
+            ("ENVKEY", "envval"),
+        ] {
             assert!(verdict(name, value), "{name}");
         }
     }

@@ -42,7 +42,7 @@ pub(crate) enum HookError {
     #[error("{0} took longer than {1:?} and was killed")]
     TimedOut(String, Duration),
     #[error(transparent)]
-    Call(#[from] crate::core::http::ClientError),
+    Call(#[from] crate::core::http::client::ClientError),
     #[error("{0} answered {1}, not {2}")]
     Status(String, u16, u16),
     #[error("the hash cannot stand in a header")]
@@ -127,7 +127,8 @@ impl Hook {
     /// Waits until the hook has run for `commit`; answers whether it succeeded.
     pub(crate) async fn settled(&self, commit: Oid) -> bool {
         let mut progress = self.progress.clone();
-        let is_settled = |progress: &Progress| matches!(progress, Progress::Done(at) | Progress::Failed(at) if *at == commit);
+        let is_settled =
+            |progress: &Progress| matches!(progress, Progress::Done(at) | Progress::Failed(at) if *at == commit);
         let succeeded = match progress.wait_for(is_settled).await {
             Ok(progress) => matches!(*progress, Progress::Done(_)),
             // The task was cut by the drain.
@@ -147,7 +148,8 @@ pub(crate) struct Runs {
 impl Runs {
     pub(crate) fn new(name: &'static str, registry: &Registry) -> Self {
         let help = "Hook runs, by hook and result.";
-        let counter = |status| registry.counter("git_sync_hook_run_count_total", help, &[("name", name), ("status", status)]);
+        let counter =
+            |status| registry.counter("git_sync_hook_run_count_total", help, &[("name", name), ("status", status)]);
         Self { success: counter("success"), error: counter("error") }
     }
 

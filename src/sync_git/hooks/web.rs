@@ -11,7 +11,7 @@ use hyper::{HeaderMap, Method};
 use url::Url;
 
 use super::{Event, HookError};
-use crate::core::http::{Client, Exchange};
+use crate::core::http::client::{Client, Exchange};
 use crate::core::secret::redact_urls;
 
 /// What of an answer's body is read.

@@ -46,11 +46,20 @@ pub enum RemoteError {
 
 impl RemoteError {
     pub(super) fn network(doing: impl Into<String>, source: io::Error) -> Self {
-        Self::Network { doing: doing.into(), source }
+        Self::Network {
+            doing: doing.into(),
+            source,
+        }
     }
 
     pub(super) fn hung_up(doing: &str) -> Self {
-        Self::network(doing, io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"))
+        Self::network(
+            doing,
+            io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the server closed the connection",
+            ),
+        )
     }
 
     pub(super) fn protocol(what: impl Into<String>) -> Self {
@@ -58,7 +67,10 @@ impl RemoteError {
     }
 
     pub(super) fn local(doing: impl Into<String>, source: impl Into<Reason>) -> Self {
-        Self::Local { doing: doing.into(), source: source.into() }
+        Self::Local {
+            doing: doing.into(),
+            source: source.into(),
+        }
     }
 
     /// A server's refusal (an ERR packet, band 3), told apart where its words are known.
@@ -71,8 +83,15 @@ impl RemoteError {
             Self::Network { .. } => Blame::Network,
             Self::Protocol(_) => Blame::Server,
             Self::Status { status: 500.., .. } => Blame::Server,
-            Self::Credentials(_) | Self::Status { status: 401 | 403 | 407, .. } => Blame::Credentials,
-            Self::Refused(_) | Self::Status { .. } | Self::UnknownRef { .. } | Self::Unsupported(_) => Blame::Request,
+            Self::Credentials(_)
+            | Self::Status {
+                status: 401 | 403 | 407,
+                ..
+            } => Blame::Credentials,
+            Self::Refused(_)
+            | Self::Status { .. }
+            | Self::UnknownRef { .. }
+            | Self::Unsupported(_) => Blame::Request,
             Self::Local { .. } => Blame::Local,
         }
     }
@@ -83,7 +102,10 @@ impl RemoteError {
         match self {
             Self::Network { .. } | Self::Protocol(_) | Self::Local { .. } => true,
             // The branch may be pushed, the credential's file rewritten, the repository created.
-            Self::UnknownRef { .. } | Self::Credentials(_) | Self::Refused(_) | Self::Status { .. } => true,
+            Self::UnknownRef { .. }
+            | Self::Credentials(_)
+            | Self::Refused(_)
+            | Self::Status { .. } => true,
             Self::Unsupported(_) => false,
         }
     }

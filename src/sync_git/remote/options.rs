@@ -26,7 +26,8 @@ impl fmt::Debug for Credential {
 }
 
 /// The answer of a [`Credentials`].
-pub type CredentialFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Credential>, Reason>> + Send + 'a>>;
+pub type CredentialFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<Credential>, Reason>> + Send + 'a>>;
 
 /// Where credentials come from. It is asked when a server wants one, and from then on before every request,
 /// so that a rewritten file counts at once.

@@ -37,8 +37,8 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, PacketError> {
     let Some(digits) = buffer.first_chunk::<HEADER>() else {
         return Ok(None);
     };
-    let length =
-        parse_length(*digits).ok_or_else(|| PacketError::Length(printable(&buffer[..buffer.len().min(60)])))?;
+    let length = parse_length(*digits)
+        .ok_or_else(|| PacketError::Length(printable(&buffer[..buffer.len().min(60)])))?;
     let special = match length {
         0 => Packet::Flush,
         1 => Packet::Delimiter,
@@ -46,7 +46,9 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, PacketError> {
         _ if buffer.len() < length => return Ok(None),
         _ => {
             buffer.advance(HEADER);
-            return Ok(Some(Packet::Data(buffer.split_to(length - HEADER).freeze())));
+            return Ok(Some(Packet::Data(
+                buffer.split_to(length - HEADER).freeze(),
+            )));
         }
     };
     buffer.advance(HEADER);
@@ -54,7 +56,9 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, PacketError> {
 }
 
 fn parse_length(digits: [u8; HEADER]) -> Option<usize> {
-    let length = digits.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)? as usize))?;
+    let length = digits.iter().try_fold(0, |sum, digit| {
+        Some(sum * 16 + char::from(*digit).to_digit(16)? as usize)
+    })?;
     (length != 3 && length <= MAX_PACKET).then_some(length)
 }
 
@@ -167,13 +171,24 @@ mod tests {
 
     #[test]
     fn a_page_of_html_is_shown_and_refused() {
-        assert_eq!(all(b"<html>\x1b[31m"), Err(PacketError::Length("<html>\\u{1b}[31m".into())));
-        assert!(all(b"0003").is_err() && all(b"fff1").is_err() && all(b"-001").is_err() && all(b"+0a1").is_err());
+        assert_eq!(
+            all(b"<html>\x1b[31m"),
+            Err(PacketError::Length("<html>\\u{1b}[31m".into()))
+        );
+        assert!(
+            all(b"0003").is_err()
+                && all(b"fff1").is_err()
+                && all(b"-001").is_err()
+                && all(b"+0a1").is_err()
+        );
     }
 
     #[test]
     fn bands_are_split() {
-        assert_eq!(demultiplex("\u{1}PACK".into()), Ok(Band::Pack("PACK".into())));
+        assert_eq!(
+            demultiplex("\u{1}PACK".into()),
+            Ok(Band::Pack("PACK".into()))
+        );
         assert_eq!(demultiplex("\u{2}x".into()), Ok(Band::Progress("x".into())));
         assert_eq!(demultiplex("\u{3}x".into()), Ok(Band::Error("x".into())));
         assert_eq!(demultiplex("".into()), Err(PacketError::Band(None)));

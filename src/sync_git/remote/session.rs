@@ -45,20 +45,40 @@ impl Session {
                 let mut reader = client.advertisement().await?;
                 let dialect = read_advertisement(&mut reader).await?;
                 reader.drain().await?;
-                Ok(Self { line: Line::Http(Box::new(client)), dialect, was_used: false })
+                Ok(Self {
+                    line: Line::Http(Box::new(client)),
+                    dialect,
+                    was_used: false,
+                })
             }
             Scheme::Git => {
                 let mut duplex = open_git(url, options.protocol.number()).await?;
                 let dialect = read_advertisement(&mut duplex.reader).await?;
-                Ok(Self { line: Line::Duplex(duplex), dialect, was_used: false })
+                Ok(Self {
+                    line: Line::Duplex(duplex),
+                    dialect,
+                    was_used: false,
+                })
             }
-            Scheme::Ssh | Scheme::File => Err(RemoteError::Unsupported(format!("{url}: no session for this scheme"))),
+            Scheme::Ssh | Scheme::File => Err(RemoteError::Unsupported(format!(
+                "{url}: no session for this scheme"
+            ))),
         }
     }
 
-    /// Whether the references can be asked for again on this session.
-    pub(super) fn can_list_again(&self) -> bool {
-        matches!(self.dialect, Dialect::V2(_))
+    /// Whether a listing on this session would be fresh. Version 0 listed everything when it was opened, and git's upload-pack process
+    /// keeps what it read of the references for as long as it lives.
+    pub(super) fn can_list(&self) -> bool {
+        match (&self.dialect, &self.line) {
+            (Dialect::V0(_), _) => !self.was_used,
+            (Dialect::V2(_), Line::Http(_)) => true,
+            (Dialect::V2(_), Line::Duplex(_)) => !self.was_used,
+        }
+    }
+
+    /// Whether another fetch can follow. Over a stream it cannot: upload-pack does not forget the shallow boundaries of the last one.
+    pub(super) fn can_fetch_again(&self) -> bool {
+        matches!(self.line, Line::Http(_))
     }
 
     /// Whether the server keeps a process for us while the session is open.
@@ -69,11 +89,24 @@ impl Session {
     pub(super) async fn ls_refs(&mut self, prefixes: &[String]) -> Result<Refs, RemoteError> {
         let request = match &self.dialect {
             Dialect::V0(advertisement) => {
+                self.was_used = true;
                 let refs = &advertisement.refs;
-                let is_wanted =
-                    |name: &str| prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()));
-                let found = refs.refs.iter().filter(|r| is_wanted(&r.name)).cloned().collect();
-                return Ok(Refs { refs: found, unborn_head: refs.unborn_head.clone() });
+                let is_wanted = |name: &str| {
+                    prefixes.is_empty()
+                        || prefixes
+                            .iter()
+                            .any(|prefix| name.starts_with(prefix.as_str()))
+                };
+                let found = refs
+                    .refs
+                    .iter()
+                    .filter(|r| is_wanted(&r.name))
+                    .cloned()
+                    .collect();
+                return Ok(Refs {
+                    refs: found,
+                    unborn_head: refs.unborn_head.clone(),
+                });
             }
             Dialect::V2(capabilities) => protocol_v2::ls_refs_request(capabilities, prefixes),
         };
@@ -94,7 +127,10 @@ impl Session {
     }
 
     /// Sends the request for a fetch and waits for the first byte of the answer, which [`receive`](Self::receive) then reads.
-    pub(super) async fn request(&mut self, request: &FetchRequest) -> Result<Option<PacketReader>, RemoteError> {
+    pub(super) async fn request(
+        &mut self,
+        request: &FetchRequest,
+    ) -> Result<Option<PacketReader>, RemoteError> {
         let body = match &self.dialect {
             Dialect::V2(capabilities) => protocol_v2::fetch_request(capabilities, request)?,
             Dialect::V0(advertisement) => protocol_v0::fetch_request(advertisement, request)?,
@@ -129,11 +165,17 @@ impl Session {
         let outcome = match &self.dialect {
             Dialect::V2(capabilities) => {
                 let filter = protocol_v2::filter_use(capabilities, request);
-                FetchOutcome { filter, ..protocol_v2::read_fetch(reader, sink).await? }
+                FetchOutcome {
+                    filter,
+                    ..protocol_v2::read_fetch(reader, sink).await?
+                }
             }
             Dialect::V0(advertisement) => {
                 let filter = protocol_v0::filter_use(&advertisement.capabilities, request);
-                FetchOutcome { filter, ..protocol_v0::read_fetch(reader, request, sink).await? }
+                FetchOutcome {
+                    filter,
+                    ..protocol_v0::read_fetch(reader, request, sink).await?
+                }
             }
         };
         if is_http {
@@ -148,7 +190,10 @@ impl Session {
 async fn read_advertisement(reader: &mut PacketReader) -> Result<Dialect, RemoteError> {
     let mut first = first_line(reader).await?;
     // Smart HTTP announces the service first, unless it speaks version 2.
-    if first.as_ref().is_some_and(|line| line.starts_with(b"# service=git-upload-pack")) {
+    if first
+        .as_ref()
+        .is_some_and(|line| line.starts_with(b"# service=git-upload-pack"))
+    {
         if let Some(line) = first_line(reader).await? {
             return Err(RemoteError::protocol(format!(
                 "expected a flush, found \"{}\"",
@@ -160,13 +205,17 @@ async fn read_advertisement(reader: &mut PacketReader) -> Result<Dialect, Remote
     if first.as_deref() == Some(b"version 2") {
         return Ok(Dialect::V2(protocol_v2::read_capabilities(reader).await?));
     }
-    Ok(Dialect::V0(protocol_v0::read_advertisement(first, reader).await?))
+    Ok(Dialect::V0(
+        protocol_v0::read_advertisement(first, reader).await?,
+    ))
 }
 
 async fn first_line(reader: &mut PacketReader) -> Result<Option<Bytes>, RemoteError> {
     match reader.line().await? {
         Ok(line) => Ok(Some(line)),
         Err(Packet::Flush) => Ok(None),
-        Err(other) => Err(RemoteError::protocol(format!("{other:?} where the advertisement should start"))),
+        Err(other) => Err(RemoteError::protocol(format!(
+            "{other:?} where the advertisement should start"
+        ))),
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Legacy {
     #[arg(long, hide = true, value_parser = super::numbers::signed)]
     change_permissions: Option<i64>,
     #[arg(long, hide = true)]
+    sync_hook_command: Option<String>,
+    #[arg(long, hide = true)]
     ssh: bool,
 }
 
@@ -120,6 +122,9 @@ impl Settings {
         }
         if let Some(max) = legacy.max_sync_failures.filter(|max| *max != 0) {
             self.pace.max_failures = max;
+        }
+        if let Some(program) = legacy.sync_hook_command {
+            self.hooks.exechook_command = Some(program);
         }
         Ok(())
     }

@@ -4,7 +4,8 @@
 //! as they are. Refused here: combinations that cannot be meant. Names that only git-sync's users bring along are in
 //! `legacy`.
 
-pub mod legacy;
+mod hooks;
+pub(super) mod legacy;
 mod numbers;
 mod signals;
 
@@ -17,6 +18,8 @@ use clap::Args;
 use crate::core::fault::Fault;
 use crate::core::values;
 
+pub(crate) use self::hooks::HookSettings;
+
 /// Everything that a flag, a variable or a file key can say.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Settings {
@@ -26,6 +29,8 @@ pub(crate) struct Settings {
     pub target: Target,
     #[command(flatten)]
     pub pace: Pace,
+    #[command(flatten)]
+    pub hooks: hooks::HookSettings,
     #[command(flatten)]
     pub legacy: legacy::Legacy,
 }
@@ -140,6 +145,7 @@ impl Settings {
                 return Err(Fault::usage(anyhow!("{flag} must be at least 10ms")));
             }
         }
+        self.hooks.check()?;
         Ok(self)
     }
 
