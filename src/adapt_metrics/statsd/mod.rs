@@ -1,0 +1,5 @@
+//! StatsD in: packets, lines, tags and numbers.
+
+pub mod line;
+pub mod number;
+pub mod tags;
