@@ -8,6 +8,8 @@
 //! The name that the binary is called by decides, then the first argument: a mode's name runs that mode, anything else
 //! goes to the tools.
 
+#[cfg(feature = "adapt-metrics")]
+pub mod adapt_metrics;
 pub mod core;
 pub mod modes;
 pub mod tools;

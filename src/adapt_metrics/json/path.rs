@@ -119,11 +119,6 @@ impl Template {
         Ok(Self { parts })
     }
 
-    /// Whether there is no expression in it.
-    pub fn is_constant(&self) -> bool {
-        self.parts.iter().all(|part| matches!(part, Part::Text(_)))
-    }
-
     /// The text of the template with its expressions replaced: several values stand side by side, with a space between.
     ///
     /// # Errors
@@ -220,7 +215,11 @@ impl Reader<'_> {
 
     fn end(&mut self) -> Result<(), PathError> {
         self.spaces();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.wrong(format!("{:?} is not understood", self.rest()))) }
+        if self.at == self.text.len() {
+            Ok(())
+        } else {
+            Err(self.wrong(format!("{:?} is not understood", self.rest())))
+        }
     }
 
     fn path(&mut self, depth: usize) -> Result<Vec<Step>, PathError> {
@@ -381,7 +380,8 @@ impl Reader<'_> {
             Some('\'' | '"') => Ok(Operand::Literal(Value::String(self.quoted()?))),
             Some('@' | '$' | '.') => Ok(Operand::Path(self.path(depth)?)),
             _ => {
-                let length = self.rest().find(|c: char| c.is_whitespace() || ")=<>!".contains(c)).unwrap_or(self.rest().len());
+                let length =
+                    self.rest().find(|c: char| c.is_whitespace() || ")=<>!".contains(c)).unwrap_or(self.rest().len());
                 let literal = serde_json::from_str(&self.rest()[..length])
                     .map_err(|_| self.wrong("a number, true, false, null, a quoted text or a path is expected"))?;
                 self.at += length;
@@ -420,7 +420,9 @@ fn walk<'v>(steps: &[Step], from: &'v Value, root: &'v Value) -> Result<Vec<&'v 
 
 fn apply<'v>(step: &Step, value: &'v Value, root: &'v Value) -> Result<Vec<&'v Value>, Absent> {
     match step {
-        Step::Field(name) => value.get(name.as_str()).map(|found| vec![found]).ok_or_else(|| Absent::Field(name.clone())),
+        Step::Field(name) => {
+            value.get(name.as_str()).map(|found| vec![found]).ok_or_else(|| Absent::Field(name.clone()))
+        }
         Step::Every => Ok(children(value)),
         Step::Deep => Ok(descendants(value)),
         Step::Index(index) => {
@@ -541,7 +543,11 @@ mod tests {
             let mut expected = text.to_owned();
             if template.contains("..") {
                 // The order of the deep walk is nobody's promise.
-                let sort = |text: &str| { let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect(); words.sort(); words.join(" ") };
+                let sort = |text: &str| {
+                    let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
+                    words.sort();
+                    words.join(" ")
+                };
                 (found, expected) = (sort(&found), sort(&expected));
             }
             assert_eq!(found, expected, "{template}");

@@ -130,11 +130,6 @@ impl Buckets {
         self.zero + self.positive.iter().chain(&self.negative).map(|(_, count)| count).sum::<u64>()
     }
 
-    /// Bytes on the heap.
-    pub fn heap_bytes(&self) -> usize {
-        (self.positive.capacity() + self.negative.capacity()) * size_of::<(i32, u64)>()
-    }
-
     fn hold_limit(&mut self) {
         while self.most > 0 && self.positive.len() + self.negative.len() > self.most as usize && self.schema > COARSEST
         {

@@ -42,6 +42,15 @@ impl Shape {
         }
     }
 
+    /// The label that the page itself sets on series of this kind, so that no sample may.
+    pub fn reserved_label(&self) -> Option<&'static str> {
+        match self {
+            Self::Summary(_) => Some("quantile"),
+            Self::Histogram(_) => Some("le"),
+            _ => None,
+        }
+    }
+
     pub(super) fn accumulator(&self) -> Accumulator {
         match self {
             Self::Counter | Self::Gauge | Self::Unknown => Accumulator::Number(0.0),
@@ -90,13 +99,13 @@ pub enum Refusal {
 
 #[derive(Debug)]
 pub(super) struct Family {
-    pub name: Arc<str>,
-    pub help: Box<str>,
-    pub kind: Kind,
+    pub(super) name: Arc<str>,
+    pub(super) help: Box<str>,
+    pub(super) kind: Kind,
     /// Its series; sorted up to where the page was last written.
-    pub order: Vec<SeriesId>,
-    pub is_sorted: bool,
-    pub live: u32,
+    pub(super) order: Vec<SeriesId>,
+    pub(super) is_sorted: bool,
+    pub(super) live: u32,
 }
 
 /// The suffixes under which a family of this kind has further samples.

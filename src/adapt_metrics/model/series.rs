@@ -28,17 +28,17 @@ pub enum Change {
 
 #[derive(Debug)]
 pub(super) struct Series {
-    pub family: u32,
-    pub source: u16,
-    pub labels: Packed,
-    pub value: Accumulator,
+    pub(super) family: u32,
+    pub(super) source: u16,
+    pub(super) labels: Packed,
+    pub(super) value: Accumulator,
     /// When it began to count; [`Series::UNKNOWN`] when only its source knows.
-    pub created: Tick,
-    pub touched: Tick,
+    pub(super) created: Tick,
+    pub(super) touched: Tick,
     /// Ticks without a sample after which it goes; 0 is never.
-    pub ttl: u32,
+    pub(super) ttl: u32,
     /// The poll that saw it last.
-    pub round: u32,
+    pub(super) round: u32,
 }
 
 #[derive(Debug)]
@@ -50,9 +50,9 @@ pub(super) enum Accumulator {
 }
 
 impl Series {
-    pub const UNKNOWN: Tick = Tick(u32::MAX);
+    pub(super) const UNKNOWN: Tick = Tick(u32::MAX);
 
-    pub fn apply(&mut self, change: Change, now: Tick) {
+    pub(super) fn apply(&mut self, change: Change, now: Tick) {
         self.touched = now;
         match (&mut self.value, change) {
             (Accumulator::Number(number), Change::Add(value)) => *number += value,
@@ -67,7 +67,7 @@ impl Series {
 
     /// Takes over the state that a poll saw. A counter that was seen for the first time began who knows when; one that
     /// went back began now.
-    pub fn take_state(&mut self, value: f64, round: u32, is_counter: bool, now: Tick) {
+    pub(super) fn take_state(&mut self, value: f64, round: u32, is_counter: bool, now: Tick) {
         let Accumulator::Number(number) = &mut self.value else { return };
         if self.round == 0 {
             self.created = Self::UNKNOWN;
@@ -79,7 +79,7 @@ impl Series {
         self.touched = now;
     }
 
-    pub fn is_expired(&self, now: Tick) -> bool {
+    pub(super) fn is_expired(&self, now: Tick) -> bool {
         self.ttl > 0 && now.0.saturating_sub(self.touched.0) >= self.ttl
     }
 }
