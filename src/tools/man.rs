@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Command};
 
-use super::{command, say};
+use super::{command, man_file, say};
 use crate::core::fault::Fault;
 
 /// The date on the pages: the release's, so that the same source gives the same pages.
-const DATE: &str = "2026-11-22";
+pub(super) const DATE: &str = "2026-11-22";
 
 #[derive(Args)]
 pub(super) struct Man {
@@ -34,7 +34,29 @@ pub fn pages() -> Vec<(String, Vec<u8>)> {
     root.build();
     let mut pages = Vec::new();
     walk(&root, "patterns", &mut pages);
+    pages.push(man_file::page());
     pages
+}
+
+/// Makes one vertical space of every run of breaks and blank lines, which roff linters rightly call doubled.
+fn without_doubled_breaks(page: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(page);
+    let mut out = String::with_capacity(text.len());
+    let mut run: Vec<&str> = Vec::new();
+    for line in text.lines() {
+        if matches!(line, ".br" | ".sp" | "") {
+            run.push(line);
+            continue;
+        }
+        if let Some(last) = run.last() {
+            out.push_str(if run.len() == 1 { last } else { ".sp" });
+            out.push('\n');
+            run.clear();
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+    out.into_bytes()
 }
 
 fn walk(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) {
@@ -47,7 +69,7 @@ fn walk(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) {
     let mut text = Vec::new();
     // Writing to a Vec cannot fail.
     if page.render(&mut text).is_ok() {
-        pages.push((format!("{name}.1"), text));
+        pages.push((format!("{name}.1"), without_doubled_breaks(&text)));
     }
     for child in command.get_subcommands() {
         walk(child, &format!("{name}-{}", child.get_name()), pages);

@@ -4,6 +4,7 @@ mod completions;
 mod config;
 mod links;
 mod man;
+mod man_file;
 mod probe;
 
 use std::ffi::OsString;
@@ -37,13 +38,27 @@ enum Tool {
 pub fn command() -> Command {
     let root = Command::new("patterns")
         .version(env!("CARGO_PKG_VERSION"))
-        .long_version(concat!(env!("CARGO_PKG_VERSION"), "\nsource: container-patterns ", env!("CARGO_PKG_VERSION")))
+        .long_version(long_version())
         .about("The sidecar, the ambassador and the adapter: three container patterns in one binary")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true);
     let root = modes::ALL.iter().fold(root, |root, mode| root.subcommand(settings::command(mode)));
     Tool::augment_subcommands(root)
+}
+
+/// The version, what it was built for and from, and which modes are in it.
+fn long_version() -> String {
+    let modes: Vec<&str> = modes::ALL.iter().map(|mode| mode.name).collect();
+    format!(
+        "{}\ncommit: {}\ntarget: {} {}\nmodes: {}",
+        env!("CARGO_PKG_VERSION"),
+        // Set by whoever packages the binary; a build from a tarball has no commit to name.
+        option_env!("PATTERNS_COMMIT").unwrap_or("unknown"),
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        modes.join(", ")
+    )
 }
 
 /// Runs a tool, or tells what there is.
