@@ -130,6 +130,7 @@ fn receive(
                 end.await
             }
         };
+        desk.report();
         ended.unwrap_or_else(|_| Err(Fault::bug(anyhow!("the receiver panicked"))))
     });
     Ok(())

@@ -65,6 +65,12 @@ impl Definition {
     }
 }
 
+/// The kinds by their names.
+#[derive(Debug, Clone, Copy)]
+enum Type {
+    Json,
+}
+
 /// Reads the list; what is wrong goes to the mistakes.
 pub fn read(node: &Node, path: &str, mistakes: &mut Mistakes) -> Vec<Definition> {
     let Some(items) = node.items(path, mistakes) else { return Vec::new() };
@@ -98,7 +104,7 @@ pub fn check(node: &Node, path: &str, mistakes: &mut Mistakes) {
 
 fn one(mut fields: Fields<'_, '_>) -> Option<Definition> {
     let name = fields.require("name", source_name);
-    let kind = fields.require_text("type");
+    let kind = fields.require("type", kind);
     let schedule = fields.read("interval", schedule).unwrap_or(Schedule::Every(INTERVAL));
     let timeout = fields.read("timeout", positive).unwrap_or(TIMEOUT);
     let keep = fields.read("keep", str::parse::<u32>).unwrap_or(KEEP);
@@ -112,17 +118,19 @@ fn one(mut fields: Fields<'_, '_>) -> Option<Definition> {
     let prefix = fields.read("prefix", prefix).unwrap_or_default();
     let naming =
         fields.read("naming", |text| <Naming as clap::ValueEnum>::from_str(text, false)).unwrap_or(Naming::Uniform);
-    let from = match kind.as_deref() {
-        Some("json") => Endpoint::read(&mut fields).map(From::Json),
-        Some(other) => {
-            let (at, path) = (fields.at(), fields.path("type"));
-            fields.mistakes().add(at, path, format!("{other:?} is no kind of source; it is json"));
-            return None;
-        }
-        None => return None,
+    // What the other keys mean depends on the type: without one they are not judged.
+    let from = match kind? {
+        Type::Json => Endpoint::read(&mut fields).map(From::Json),
     };
     fields.finish();
     Some(Definition { name: name?, schedule, timeout, keep, labels, prefix, naming, from: from? })
+}
+
+fn kind(text: &str) -> Result<Type, &'static str> {
+    match text {
+        "json" => Ok(Type::Json),
+        _ => Err("the kinds of sources are: json"),
+    }
 }
 
 fn source_name(text: &str) -> Result<String, &'static str> {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tracing::info;
+
 use super::intake::Intake;
 use super::tally::Tally;
 use crate::adapt_metrics::hub::Hub;
@@ -54,6 +56,13 @@ impl Desk {
     pub fn settle(&self, intake: &mut Intake) {
         let tally = std::mem::take(&mut intake.tally);
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).absorb(tally);
+    }
+
+    /// Tells what all was received, once the receiver has ended.
+    pub fn report(&self) {
+        let tally = self.tally();
+        let refused: u64 = tally.refused.values().map(|(count, _)| count).sum();
+        info!(receiver = self.name, packets = tally.packets, lines = tally.lines, refused, "the receiver has ended");
     }
 
     /// What was counted so far.
