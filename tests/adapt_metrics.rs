@@ -1,5 +1,6 @@
 //! adapt-metrics as its users meet it: the real binary, real sockets, promtool's judgement of the page.
 #![cfg(feature = "adapt-metrics")]
+#![allow(unreachable_pub, reason = "the modules of a test are its own")]
 
 mod support;
 

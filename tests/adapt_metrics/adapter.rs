@@ -13,7 +13,8 @@ pub struct Adapter {
     pub process: Process,
     pub http: u16,
     pub statsd: u16,
-    pub dir: TempDir,
+    /// Kept for as long as the adapter runs.
+    _dir: TempDir,
 }
 
 impl Adapter {
@@ -36,7 +37,7 @@ impl Adapter {
         let mut command = support::patterns();
         command.arg("adapt-metrics").arg("--config").arg(&settings).args(arguments);
         let process = Process::start(&mut command);
-        let mut adapter = Self { process, http, statsd, dir };
+        let mut adapter = Self { process, http, statsd, _dir: dir };
         adapter.wait_until_ready();
         adapter
     }
