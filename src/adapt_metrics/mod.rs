@@ -1,0 +1,3 @@
+//! The adapter: statistics of many kinds in, one uniform metrics page out.
+
+pub mod jmx;
