@@ -123,8 +123,7 @@ fn one(mut fields: Fields<'_, '_>) -> Option<Definition> {
     let prefix = fields.read("prefix", prefix).unwrap_or_default();
     let naming = fields.read("naming", |text| <Naming as clap::ValueEnum>::from_str(text, false));
     let kind = kind?;
-    // A JVM's names come from rules, or from jmx_exporter's own naming: they are meant as they are.
-    let naming = naming.unwrap_or(if matches!(kind, Type::Jmx) { Naming::Exact } else { Naming::Uniform });
+    let naming = naming.unwrap_or(Naming::Uniform);
     // What the other keys mean depends on the type: without one they are not judged.
     let from = match kind {
         Type::Json => Endpoint::read(&mut fields).map(|endpoint| From::Json(Box::new(endpoint))),
