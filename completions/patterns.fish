@@ -35,7 +35,7 @@ complete -c patterns -n "__fish_patterns_needs_command" -f -a "install-links" -d
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-listen -d 'UDP address for StatsD; `off` for none. Without any listener and any source it is :9125' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-receive-buffer -d 'Receive buffer that is asked of the kernel for StatsD datagrams; 0 leaves its default' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-naming -d 'How StatsD names are formed: exact as statsd_exporter does, uniform with base units and _total' -r -f -a "exact\t'As statsd_exporter names them, letter for letter'
-uniform\t'Base units and `_total` added where they are missing'"
+uniform\t'In snake case, with base units and `_total` added where they are missing'"
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-ttl -d 'How long a StatsD series without samples stays on the page; 0 is for ever' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l series-limit -d 'The most series in all; further ones go to the overflow series of their family, or are dropped and counted' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l series-limit-per-family -d 'The most series of one family' -r
