@@ -1,2 +1,7 @@
 //! The thin front of the library: see `lib.rs`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    patterns::main(std::env::args_os())
+}

@@ -1,0 +1,300 @@
+//! The life of a running mode: set up, run named tasks, drain, end.
+//!
+//! ```text
+//! bind HTTP → set_up → tasks run ──(TERM, INT, finish, a task ends)──→ drain → tasks and connections end → HTTP ends
+//!                                                                         └─(drain timeout, second signal)→ cut, exit 1
+//! ```
+//!
+//! Critical tasks have names: if one ends before the drain, the process drains and exits 1, naming it. Connections are
+//! tracked apart: a panic in one ends that connection only. Not ready is said first, the HTTP listener ends last, so
+//! that a last scrape works.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use hyper::{Method, StatusCode};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use super::fault::Fault;
+use super::health::Health;
+use super::http::{self, Access, Reply, Request, Routes};
+use super::log;
+use super::metrics::{Counter, Format, Registry};
+use super::mode::Invocation;
+use super::net::{self, Sharing};
+use super::reload::FileWatch;
+
+/// What a running mode works with. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Process {
+    /// Critical tasks.
+    pub tasks: Tasks,
+    /// One task per connection.
+    pub connections: Connections,
+    /// Cancelled when the process shall end: stop accepting, finish what is in flight, return.
+    pub drain: CancellationToken,
+    /// Probes.
+    pub health: Health,
+    /// Our own metrics.
+    pub metrics: Registry,
+    /// The HTTP listener's routes and the status page's sections.
+    pub http: Routes,
+    /// Counts up at SIGHUP and when the settings file has a new content.
+    pub reload: watch::Receiver<u64>,
+    ends: mpsc::UnboundedSender<End>,
+}
+
+/// Why the process shall end.
+enum End {
+    /// The work is done.
+    Finished,
+    /// A critical task ended by itself.
+    Task(&'static str, Result<(), Fault>),
+}
+
+impl Process {
+    /// Begins a drain after which the process exits 0: the work is done.
+    pub fn finish(&self) {
+        // The receiver lives as long as the process runs.
+        let _ = self.ends.send(End::Finished);
+    }
+}
+
+/// Starts critical tasks.
+#[derive(Clone)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    ends: mpsc::UnboundedSender<End>,
+}
+
+impl Tasks {
+    /// Starts a critical task. If it ends before the drain, or panics, the process drains and exits 1, naming it.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = Result<(), Fault>> + Send + 'static) {
+        let ends = self.ends.clone();
+        let running = tokio::spawn(task);
+        self.tracker.spawn(async move {
+            let ended = match running.await {
+                Ok(ended) => ended,
+                Err(panic) => Err(Fault::bug(anyhow!("{panic}"))),
+            };
+            // The receiver lives as long as the process runs.
+            let _ = ends.send(End::Task(name, ended));
+        });
+    }
+}
+
+/// Starts a task per connection.
+#[derive(Clone)]
+pub struct Connections {
+    tracker: TaskTracker,
+    panics: Counter,
+}
+
+impl Connections {
+    /// Starts a task for one connection. A panic ends that connection, and is counted and logged.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let panics = self.panics.clone();
+        let running = tokio::spawn(task);
+        self.tracker.spawn(async move {
+            if let Err(panic) = running.await {
+                panics.increment();
+                error!(%panic, "a connection ended by a defect of ours");
+            }
+        });
+    }
+}
+
+/// Runs a mode: `set_up` opens its sockets and starts its tasks, then the process lives until it shall end.
+///
+/// # Errors
+/// The fault of `set_up`, of the first critical task that ended, or of a drain that took too long.
+pub fn run(invocation: &Invocation, set_up: impl AsyncFnOnce(&Process) -> Result<(), Fault>) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::failed(error).context("cannot start the runtime"))?;
+    let common = &invocation.resolved.common;
+    let log = log::start(&common.log, common.log_format);
+    let ended = runtime.block_on(live(invocation, log, set_up));
+    // Tasks that were cut are dropped here; a blocking call that still runs must not hold the exit.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn live(
+    invocation: &Invocation,
+    log: log::Handle,
+    set_up: impl AsyncFnOnce(&Process) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut stops = Stops::new().map_err(|error| Fault::failed(error).context("cannot watch for signals"))?;
+    let (ends, mut ended) = mpsc::unbounded_channel();
+    let (reload, reloads) = watch::channel(0);
+    let metrics = Registry::with_process();
+    let panics = metrics.counter("patterns_connection_panics_total", "Connections that a defect of ours ended.", &[]);
+    let process = Process {
+        tasks: Tasks { tracker: TaskTracker::new(), ends: ends.clone() },
+        connections: Connections { tracker: TaskTracker::new(), panics },
+        drain: CancellationToken::new(),
+        health: Health::default(),
+        metrics,
+        http: Routes::default(),
+        reload: reloads,
+        ends,
+    };
+    let mode = invocation.mode.name;
+    let common = &invocation.resolved.common;
+    let listener = net::listen(&common.http_bind, Sharing::Exclusive, "http-bind")?;
+    routes(mode, &process, log);
+    let server = match listener {
+        Some(listener) => Some(http::serve(listener, process.http.clone()).map_err(Fault::failed)?),
+        None => None,
+    };
+    for warning in &invocation.resolved.warnings {
+        warn!("{warning}");
+    }
+    info!(mode, version = env!("CARGO_PKG_VERSION"), http_bind = %common.http_bind, "starting");
+
+    let watching = tokio::spawn(watch_settings(common.config.clone(), reload));
+    let result = tokio::select! {
+        set = set_up(&process) => match set {
+            Err(fault) => Err(fault),
+            Ok(()) => tokio::select! {
+                end = ended.recv() => verdict(end),
+                signal = stops.next() => { info!(signal, "ending"); Ok(()) }
+            },
+        },
+        signal = stops.next() => { info!(signal, "ending before the start was complete"); Ok(()) }
+    };
+    watching.abort();
+
+    let drained = drain(&process, &mut ended, &mut stops, common.drain_timeout).await;
+    if let Some(server) = server {
+        server.stop().await;
+    }
+    if result.is_ok() && drained.is_ok() {
+        info!("ended");
+    }
+    result.and(drained)
+}
+
+fn verdict(end: Option<End>) -> Result<(), Fault> {
+    match end {
+        Some(End::Finished) | None => Ok(()),
+        Some(End::Task(name, Ok(()))) => Err(Fault::failed(anyhow!("the task {name} ended"))),
+        Some(End::Task(_, Err(fault))) => Err(fault),
+    }
+}
+
+/// Ends all tasks and connections, within the time that they have for it.
+async fn drain(
+    process: &Process,
+    ended: &mut mpsc::UnboundedReceiver<End>,
+    stops: &mut Stops,
+    within: std::time::Duration,
+) -> Result<(), Fault> {
+    process.health.drain();
+    process.drain.cancel();
+    process.tasks.tracker.close();
+    process.connections.tracker.close();
+    let all = async {
+        process.tasks.tracker.wait().await;
+        process.connections.tracker.wait().await;
+    };
+    let left = || process.tasks.tracker.len() + process.connections.tracker.len();
+    tokio::select! {
+        () = all => {}
+        () = tokio::time::sleep(within) => {
+            return Err(Fault::failed(anyhow!("{} tasks were still busy after {within:?} and are cut", left())).hint("raise --drain-timeout"));
+        }
+        signal = stops.next() => {
+            return Err(Fault::failed(anyhow!("a second signal ({signal}) cut {} tasks that were still busy", left())));
+        }
+    }
+    // A task may have failed while it drained: that is no clean end either.
+    while let Ok(end) = ended.try_recv() {
+        if let End::Task(_, Err(fault)) = end {
+            return Err(fault);
+        }
+    }
+    Ok(())
+}
+
+/// The routes that every mode has.
+fn routes(mode: &'static str, process: &Process, log: log::Handle) {
+    let probe = |answer: super::health::Answer| {
+        let status = if answer.passes { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        Reply::text(status, answer.text)
+    };
+    let health = process.health.clone();
+    process.http.route(Method::GET, "/livez", Access::Public, move |_| std::future::ready(probe(health.live())));
+    let health = process.health.clone();
+    process.http.route(Method::GET, "/readyz", Access::Public, move |_| std::future::ready(probe(health.ready())));
+    let health = process.health.clone();
+    process.http.route(Method::GET, "/startupz", Access::Public, move |_| std::future::ready(probe(health.started())));
+    let metrics = process.metrics.clone();
+    process.http.route(Method::GET, "/metrics", Access::Public, move |request: Request| {
+        let format = Format::negotiate(request.header("accept"));
+        std::future::ready(Reply::new(StatusCode::OK, format.content_type(), metrics.render(format)))
+    });
+    let (health, http) = (process.health.clone(), process.http.clone());
+    process.http.route(Method::GET, "/", Access::Public, move |_| {
+        let (ready, live) = (health.ready(), health.live());
+        let status = if ready.passes { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        std::future::ready(Reply::new(
+            status,
+            "text/html; charset=utf-8",
+            http::page(mode, &ready, &live, &http.sections()),
+        ))
+    });
+    let log = Arc::new(log);
+    process.http.route(Method::PUT, "/log", Access::Loopback, move |request: Request| {
+        let reply = match log.set(String::from_utf8_lossy(&request.body).trim()) {
+            Ok(()) => Reply::text(StatusCode::OK, "the filter is in force\n"),
+            Err(error) => Reply::text(StatusCode::BAD_REQUEST, format!("{error}\n")),
+        };
+        std::future::ready(reply)
+    });
+}
+
+/// Tells a reload at SIGHUP and when the settings file has a new content.
+async fn watch_settings(config: Option<std::path::PathBuf>, reload: watch::Sender<u64>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    let mut file = config.map(FileWatch::new);
+    loop {
+        let changed = async {
+            match &mut file {
+                Some(file) => file.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = hangup.recv() => info!("reloading: SIGHUP"),
+            () = changed => info!("reloading: the settings file has changed"),
+        }
+        reload.send_modify(|generation| *generation += 1);
+    }
+}
+
+/// The signals that end the process.
+struct Stops {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

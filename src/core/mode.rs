@@ -1,0 +1,118 @@
+//! What a pattern is to the binary: a [`Mode`], one line in the registry of `modes.rs`.
+//!
+//! A mode says what it is called, which arguments, documents and verbs it has, and how it runs. Everything that can be
+//! derived from that (variables, file keys, help, man pages, completions, the JSON schema) is derived elsewhere.
+
+use std::ffi::OsString;
+
+use clap::{ArgMatches, Command, FromArgMatches};
+
+use super::document::{Mistakes, Node};
+use super::fault::Fault;
+use super::settings::Resolved;
+
+/// One pattern of the binary.
+pub struct Mode {
+    /// The subcommand, which is also the section of the settings file and part of every variable's name.
+    pub name: &'static str,
+    /// Names of links, beside `name`, under which the binary becomes this mode.
+    pub links: &'static [&'static str],
+    /// One sentence for the list of commands.
+    pub about: &'static str,
+    /// What `--help` and the man page say before the options.
+    pub description: &'static str,
+    /// Two commands that can be copied, for the end of the short help.
+    pub examples: &'static str,
+    /// The default of `--http-bind`: the modes of one Pod share one network namespace, so each has its own port.
+    pub http_bind: &'static str,
+    /// Adds the mode's arguments, as `<Settings as clap::Args>::augment_args` does.
+    pub arguments: fn(Command) -> Command,
+    /// Structured keys of the mode's section, which no flag can carry.
+    pub documents: &'static [Document],
+    /// What the mode can do besides running: checks, explanations, replays.
+    pub verbs: &'static [Verb],
+    /// The names that users of another tool bring along.
+    pub foreign: Foreign,
+    /// Whether, with these settings, the mode may start other processes: as PID 1 it then needs an init.
+    pub starts_processes: fn(&ArgMatches) -> bool,
+    /// Runs until it is done or drained.
+    pub run: fn(&Invocation) -> Result<(), Fault>,
+}
+
+/// A structured key of a mode's section: a list or a mapping that is read by the mode itself.
+pub struct Document {
+    /// The key.
+    pub key: &'static str,
+    /// What it holds, for the schema and the man page.
+    pub help: &'static str,
+    /// Adds to the mistakes everything that is wrong with it; the node is the key's value.
+    pub check: fn(&Node, &str, &mut Mistakes),
+}
+
+/// A mode's further command, such as `check` or `explain`.
+pub struct Verb {
+    /// The subcommand below the mode.
+    pub name: &'static str,
+    /// One sentence for the list of commands.
+    pub about: &'static str,
+    /// Adds the verb's own arguments.
+    pub arguments: fn(Command) -> Command,
+    /// Does it. The matches are the verb's own.
+    pub run: fn(&ArgMatches) -> Result<(), Fault>,
+}
+
+/// How the users of a tool that a mode stands in for spell their settings.
+pub struct Foreign {
+    /// Environment variables that also set the option of this long name, the strongest first. They are weaker than
+    /// `PATTERNS_…`, stronger than the file.
+    pub environment: fn(long: &str) -> Vec<String>,
+    /// Rewrites the mode's own arguments (without the program's and the mode's name) before they are parsed.
+    pub arguments: fn(Vec<OsString>) -> Vec<OsString>,
+}
+
+impl Foreign {
+    /// Nobody brings anything along.
+    pub const NONE: Self = Self { environment: |_| Vec::new(), arguments: |given| given };
+}
+
+/// A mode about to run: which name it was called by, and its settings with their origins.
+#[derive(Clone)]
+pub struct Invocation {
+    /// The mode.
+    pub mode: &'static Mode,
+    /// The name it was called by: the mode's own, or a link's.
+    pub called: String,
+    /// The settings, and where each came from.
+    pub resolved: Resolved,
+    /// All modes of the binary: the settings file may hold a section for each.
+    all: &'static [Mode],
+    /// The mode's arguments as they were given, for resolving again.
+    given: Vec<OsString>,
+}
+
+impl Invocation {
+    /// Resolves the settings of `mode` from its arguments, the environment and the settings file.
+    ///
+    /// # Errors
+    /// See [`super::settings::resolve`].
+    pub fn new(mode: &'static Mode, all: &'static [Mode], called: &str, given: Vec<OsString>) -> Result<Self, Fault> {
+        let resolved = super::settings::resolve(mode, all, &given)?;
+        Ok(Self { mode, called: called.to_owned(), resolved, all, given })
+    }
+
+    /// The mode's settings as its own type.
+    ///
+    /// # Errors
+    /// Only a defect of ours: the type asks for an argument that the schema does not have.
+    pub fn settings<S: FromArgMatches>(&self) -> Result<S, Fault> {
+        S::from_arg_matches(&self.resolved.matches).map_err(Fault::bug)
+    }
+
+    /// Resolves the settings again, with the same arguments and what the file says now.
+    ///
+    /// # Errors
+    /// What the file says now is wrong; the caller keeps its last good settings.
+    pub fn again(&self) -> Result<Self, Fault> {
+        Self::new(self.mode, self.all, &self.called, self.given.clone())
+    }
+}

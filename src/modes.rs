@@ -1,0 +1,16 @@
+//! The registry: one line a pattern.
+
+use crate::core::mode::Mode;
+
+/// Every pattern of this build.
+pub const ALL: &[Mode] = &[];
+
+/// The mode of this name.
+pub fn by_name(name: &str) -> Option<&'static Mode> {
+    ALL.iter().find(|mode| mode.name == name)
+}
+
+/// The mode that a link of exactly this name stands for.
+pub fn by_link(name: &str) -> Option<&'static Mode> {
+    ALL.iter().find(|mode| mode.name == name || mode.links.contains(&name))
+}

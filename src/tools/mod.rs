@@ -1,0 +1,86 @@
+//! The helpers beside the modes: `probe`, `config`, `completions`, `man`, `install-links`.
+
+mod completions;
+mod config;
+mod links;
+mod man;
+mod man_file;
+mod probe;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::{Command, FromArgMatches, Subcommand};
+
+use crate::core::fault::Fault;
+use crate::core::settings;
+use crate::modes;
+
+pub use completions::{SHELLS, generate};
+pub use man::pages;
+
+#[derive(Subcommand)]
+enum Tool {
+    /// Ask a running mode for its health: the probe of a container without curl or a shell
+    Probe(probe::Probe),
+    /// Look at settings: print those in force, check a file, print the schema
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Print the completions of a shell
+    Completions(completions::Completions),
+    /// Write the man pages into a directory
+    Man(man::Man),
+    /// Make links to this binary, named by the modes
+    InstallLinks(links::InstallLinks),
+}
+
+/// The whole command tree: the modes, then the tools.
+pub fn command() -> Command {
+    let root = Command::new("patterns")
+        .version(env!("CARGO_PKG_VERSION"))
+        .long_version(long_version())
+        .about("The sidecar, the ambassador and the adapter: three container patterns in one binary")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true);
+    let root = modes::ALL.iter().fold(root, |root, mode| root.subcommand(settings::command(mode)));
+    Tool::augment_subcommands(root)
+}
+
+/// The version, what it was built for and from, and which modes are in it.
+fn long_version() -> String {
+    let modes: Vec<&str> = modes::ALL.iter().map(|mode| mode.name).collect();
+    format!(
+        "{}\ncommit: {}\ntarget: {} {}\nmodes: {}",
+        env!("CARGO_PKG_VERSION"),
+        // Set by whoever packages the binary; a build from a tarball has no commit to name.
+        option_env!("PATTERNS_COMMIT").unwrap_or("unknown"),
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        modes.join(", ")
+    )
+}
+
+/// Runs a tool, or tells what there is.
+///
+/// # Errors
+/// A usage fault for the command line, or the tool's own fault.
+pub(crate) fn run(arguments: Vec<OsString>) -> Result<(), Fault> {
+    let matches = command().no_binary_name(true).try_get_matches_from(arguments).map_err(Fault::usage)?;
+    match Tool::from_arg_matches(&matches).map_err(Fault::usage)? {
+        Tool::Probe(probe) => probe.run(),
+        Tool::Config(config) => config.run(),
+        Tool::Completions(completions) => completions.run(),
+        Tool::Man(man) => man.run(),
+        Tool::InstallLinks(links) => links.run(),
+    }
+}
+
+/// Prints on standard output. A reader that has left is no fault.
+fn say(text: &[u8]) -> Result<(), Fault> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Fault::failed(error).context("cannot print")),
+        _ => Ok(()),
+    }
+}
