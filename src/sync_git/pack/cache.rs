@@ -26,13 +26,7 @@ const OVERHEAD: usize = 128;
 
 impl Cache {
     pub(super) fn new(budget: usize) -> Self {
-        Self {
-            budget,
-            used: 0,
-            clock: 0,
-            objects: HashMap::new(),
-            order: BTreeMap::new(),
-        }
+        Self { budget, used: 0, clock: 0, objects: HashMap::new(), order: BTreeMap::new() }
     }
 
     pub(super) fn find(&mut self, at: u32) -> Option<(Kind, Content)> {
@@ -59,8 +53,7 @@ impl Cache {
         self.clock += 1;
         self.used += cost;
         self.order.insert(self.clock, at);
-        self.objects
-            .insert(at, (kind, Rc::clone(content), self.clock));
+        self.objects.insert(at, (kind, Rc::clone(content), self.clock));
     }
 }
 

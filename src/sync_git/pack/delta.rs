@@ -17,11 +17,7 @@ impl<'a> Delta<'a> {
     pub(super) fn parse(mut bytes: &'a [u8]) -> Result<Self, DeltaError> {
         let base_size = size(&mut bytes)?;
         let result_size = size(&mut bytes)?;
-        Ok(Self {
-            result_size,
-            base_size,
-            instructions: bytes,
-        })
+        Ok(Self { result_size, base_size, instructions: bytes })
     }
 
     /// Makes the object. The caller has compared `result_size` with its limit.
@@ -29,8 +25,8 @@ impl<'a> Delta<'a> {
         if self.base_size != base.len() as u64 {
             return Err(DeltaError("a delta is for a base of another size"));
         }
-        let size = usize::try_from(self.result_size)
-            .map_err(|_| DeltaError("a delta's result does not fit the memory"))?;
+        let size =
+            usize::try_from(self.result_size).map_err(|_| DeltaError("a delta's result does not fit the memory"))?;
         let mut out = Vec::with_capacity(size);
         let mut rest = self.instructions;
         while let Some((&instruction, tail)) = rest.split_first() {
@@ -48,9 +44,8 @@ impl<'a> Delta<'a> {
                         .ok_or(DeltaError("a delta copies from outside its base"))?
                 }
                 length => {
-                    let (piece, tail) = rest
-                        .split_at_checked(usize::from(length))
-                        .ok_or(DeltaError("a delta ends in the middle"))?;
+                    let (piece, tail) =
+                        rest.split_at_checked(usize::from(length)).ok_or(DeltaError("a delta ends in the middle"))?;
                     rest = tail;
                     piece
                 }
@@ -60,11 +55,7 @@ impl<'a> Delta<'a> {
             }
             out.extend_from_slice(piece);
         }
-        if out.len() == size {
-            Ok(out)
-        } else {
-            Err(DeltaError("a delta makes less than it said"))
-        }
+        if out.len() == size { Ok(out) } else { Err(DeltaError("a delta makes less than it said")) }
     }
 }
 
@@ -73,9 +64,7 @@ fn field(rest: &mut &[u8], present: u8, bits: std::ops::Range<u32>) -> Result<us
     let mut value = 0;
     for bit in bits {
         if present & (1 << bit) != 0 {
-            let (&byte, tail) = rest
-                .split_first()
-                .ok_or(DeltaError("a delta ends in the middle"))?;
+            let (&byte, tail) = rest.split_first().ok_or(DeltaError("a delta ends in the middle"))?;
             value |= usize::from(byte) << (8 * bit);
             *rest = tail;
         }
@@ -86,9 +75,7 @@ fn field(rest: &mut &[u8], present: u8, bits: std::ops::Range<u32>) -> Result<us
 fn size(bytes: &mut &[u8]) -> Result<u64, DeltaError> {
     let (mut value, mut shift) = (0, 0);
     loop {
-        let (&byte, tail) = bytes
-            .split_first()
-            .ok_or(DeltaError("a delta ends in the middle"))?;
+        let (&byte, tail) = bytes.split_first().ok_or(DeltaError("a delta ends in the middle"))?;
         *bytes = tail;
         if shift > 56 {
             return Err(DeltaError("a delta's size does not fit 63 bits"));
@@ -112,55 +99,24 @@ mod tests {
 
     #[test]
     fn copies_and_insertions_make_the_object() {
-        assert_eq!(
-            apply(
-                b"hello world",
-                &[11, 9, 0x91, 6, 5, 4, b'!', b'!', b'!', b'!']
-            )
-            .unwrap(),
-            b"world!!!!"
-        );
+        assert_eq!(apply(b"hello world", &[11, 9, 0x91, 6, 5, 4, b'!', b'!', b'!', b'!']).unwrap(), b"world!!!!");
         let base = vec![7; 0x1_0000];
-        assert_eq!(
-            apply(&base, &[0x80, 0x80, 4, 0x80, 0x80, 4, 0x80]).unwrap(),
-            base
-        );
+        assert_eq!(apply(&base, &[0x80, 0x80, 4, 0x80, 0x80, 4, 0x80]).unwrap(), base);
     }
 
     #[test]
     fn lies_are_found() {
-        assert_eq!(
-            apply(b"abc", &[4, 1, 1, b'x']),
-            Err(DeltaError("a delta is for a base of another size"))
-        );
-        assert_eq!(
-            apply(b"abc", &[3, 1, 0x91, 2, 2]),
-            Err(DeltaError("a delta copies from outside its base"))
-        );
+        assert_eq!(apply(b"abc", &[4, 1, 1, b'x']), Err(DeltaError("a delta is for a base of another size")));
+        assert_eq!(apply(b"abc", &[3, 1, 0x91, 2, 2]), Err(DeltaError("a delta copies from outside its base")));
         assert_eq!(
             apply(b"abc", &[3, 1, 0x9f, 255, 255, 255, 255, 2]),
             Err(DeltaError("a delta copies from outside its base"))
         );
-        assert_eq!(
-            apply(b"abc", &[3, 1, 2, b'x', b'y']),
-            Err(DeltaError("a delta makes more than it said"))
-        );
-        assert_eq!(
-            apply(b"abc", &[3, 9, 1, b'x']),
-            Err(DeltaError("a delta makes less than it said"))
-        );
-        assert_eq!(
-            apply(b"abc", &[3, 1, 0]),
-            Err(DeltaError("a delta holds the reserved instruction"))
-        );
-        assert_eq!(
-            apply(b"abc", &[3, 5, 5, b'x']),
-            Err(DeltaError("a delta ends in the middle"))
-        );
-        assert_eq!(
-            apply(b"", &[0xff; 30]),
-            Err(DeltaError("a delta's size does not fit 63 bits"))
-        );
+        assert_eq!(apply(b"abc", &[3, 1, 2, b'x', b'y']), Err(DeltaError("a delta makes more than it said")));
+        assert_eq!(apply(b"abc", &[3, 9, 1, b'x']), Err(DeltaError("a delta makes less than it said")));
+        assert_eq!(apply(b"abc", &[3, 1, 0]), Err(DeltaError("a delta holds the reserved instruction")));
+        assert_eq!(apply(b"abc", &[3, 5, 5, b'x']), Err(DeltaError("a delta ends in the middle")));
+        assert_eq!(apply(b"", &[0xff; 30]), Err(DeltaError("a delta's size does not fit 63 bits")));
     }
 
     proptest! {

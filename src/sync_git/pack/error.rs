@@ -4,7 +4,9 @@ use std::io;
 
 use git2::Oid;
 
+/// Why a pack was not stored. Truncated, damaged and incomplete packs are the server's or the network's fault.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what its variant is")]
 pub enum PackError {
     #[error("the pack ends in the middle")]
     Truncated,
@@ -21,10 +23,7 @@ pub enum PackError {
     #[error("an object of the pack is part of a SHA-1 collision attack")]
     Collision,
     #[error("{doing}: {source}")]
-    Io {
-        doing: &'static str,
-        source: io::Error,
-    },
+    Io { doing: &'static str, source: io::Error },
     #[error("reading a delta's base here: {0}")]
     Store(#[from] git2::Error),
     #[error("{0}")]

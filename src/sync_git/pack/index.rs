@@ -19,16 +19,9 @@ pub(super) struct IndexEntry {
 const LARGE: u64 = 0x8000_0000;
 
 /// Writes the index. `entries` is put into the order of names.
-pub(super) fn write_index(
-    out: impl Write,
-    entries: &mut [IndexEntry],
-    pack: Oid,
-) -> io::Result<()> {
+pub(super) fn write_index(out: impl Write, entries: &mut [IndexEntry], pack: Oid) -> io::Result<()> {
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name).then(a.offset.cmp(&b.offset)));
-    let mut out = Hashing {
-        out,
-        hasher: Hasher::new(),
-    };
+    let mut out = Hashing { out, hasher: Hasher::new() };
     out.write_all(b"\xfftOc\0\0\0\x02")?;
     let mut rest = &*entries;
     let mut count = 0_u32;
@@ -58,10 +51,7 @@ pub(super) fn write_index(
         out.write_all(&entry.offset.to_be_bytes())?;
     }
     out.write_all(pack.as_bytes())?;
-    let digest = out
-        .hasher
-        .finalize()
-        .map_err(|_| io::Error::other("the index is part of a SHA-1 collision"))?;
+    let digest = out.hasher.finalize().map_err(|_| io::Error::other("the index is part of a SHA-1 collision"))?;
     out.out.write_all(digest.as_ref())?;
     out.out.flush()
 }
@@ -89,24 +79,12 @@ mod tests {
 
     #[test]
     fn far_offsets_go_to_the_second_table() {
-        let entry = |name, offset| IndexEntry {
-            name: [name; 20],
-            crc: 7,
-            offset,
-        };
+        let entry = |name, offset| IndexEntry { name: [name; 20], crc: 7, offset };
         let mut out = Vec::new();
-        write_index(
-            &mut out,
-            &mut [entry(9, 1 << 33), entry(1, 12), entry(5, LARGE)],
-            Oid::ZERO_SHA1,
-        )
-        .unwrap();
+        write_index(&mut out, &mut [entry(9, 1 << 33), entry(1, 12), entry(5, LARGE)], Oid::ZERO_SHA1).unwrap();
         let offsets = &out[8 + 1024 + 3 * 24..];
         assert_eq!(&offsets[..12], [0, 0, 0, 12, 0x80, 0, 0, 0, 0x80, 0, 0, 1]);
-        assert_eq!(
-            &offsets[12..28],
-            [0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0]
-        );
+        assert_eq!(&offsets[12..28], [0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0]);
         assert_eq!(out.len(), 8 + 1024 + 3 * 28 + 16 + 40);
         assert_eq!(&out[8 + 4 * 8..8 + 4 * 10], [0, 0, 0, 2, 0, 0, 0, 3]);
     }

@@ -97,10 +97,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
         };
         let count = u32::from_be_bytes(input.array()?);
         if count > self.limits.objects {
-            return Err(PackError::Limit {
-                what: "objects",
-                limit: self.limits.objects.into(),
-            });
+            return Err(PackError::Limit { what: "objects", limit: self.limits.objects.into() });
         }
         for _ in 0..count {
             self.entry(&mut input)?;
@@ -110,37 +107,18 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
             return Err(PackError::MissingBase(oid(at)));
         }
         let missing = self.missing()?;
-        let index = |entry: &Entry| IndexEntry {
-            name: entry.name,
-            crc: entry.crc,
-            offset: entry.offset,
-        };
-        Ok(Indexed {
-            checksum,
-            length,
-            entries: self.entries.iter().map(index).collect(),
-            missing,
-        })
+        let index = |entry: &Entry| IndexEntry { name: entry.name, crc: entry.crc, offset: entry.offset };
+        Ok(Indexed { checksum, length, entries: self.entries.iter().map(index).collect(), missing })
     }
 
     fn entry<S: Source>(&mut self, input: &mut Input<'_, S>) -> Result<(), PackError> {
         let offset = input.offset();
         let header = input.entry_header()?;
         if header.size > self.limits.object_bytes {
-            return Err(PackError::Limit {
-                what: "bytes in one object",
-                limit: self.limits.object_bytes,
-            });
+            return Err(PackError::Limit { what: "bytes in one object", limit: self.limits.object_bytes });
         }
         let at = self.entries.len() as u32;
-        let mut entry = Entry {
-            offset,
-            crc: 0,
-            base: Base::None,
-            depth: 0,
-            kind: Kind::Blob,
-            name: [0; 20],
-        };
+        let mut entry = Entry { offset, crc: 0, base: Base::None, depth: 0, kind: Kind::Blob, name: [0; 20] };
         match header.encoding {
             Encoding::Whole(kind) if header.size > LARGE => {
                 let mut hasher = object_hasher(kind, header.size);
@@ -159,12 +137,9 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                 self.wake(at)
             }
             Encoding::OffsetDelta(distance) => {
-                let base = offset
-                    .checked_sub(distance)
-                    .and_then(|offset| self.entry_at(offset));
-                let base = base.ok_or_else(|| {
-                    input.damaged("a delta's base is not the start of an entry before it")
-                })?;
+                let base = offset.checked_sub(distance).and_then(|offset| self.entry_at(offset));
+                let base =
+                    base.ok_or_else(|| input.damaged("a delta's base is not the start of an entry before it"))?;
                 let delta = input.inflate(header.size)?;
                 entry.crc = input.entry_crc();
                 entry.base = Base::Entry(base);
@@ -189,10 +164,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                     self.outside.push(base);
                     let Some((kind, content)) = self.bases.read(base)? else {
                         self.outside.pop();
-                        self.waiting_for_name
-                            .entry(name(base))
-                            .or_default()
-                            .push(at);
+                        self.waiting_for_name.entry(name(base)).or_default().push(at);
                         return Ok(());
                     };
                     self.apply(at, kind, &content, &delta, 0)?;
@@ -219,20 +191,10 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
         }
     }
 
-    fn apply(
-        &mut self,
-        at: u32,
-        kind: Kind,
-        base: &[u8],
-        delta: &[u8],
-        base_depth: u16,
-    ) -> Result<(), PackError> {
+    fn apply(&mut self, at: u32, kind: Kind, base: &[u8], delta: &[u8], base_depth: u16) -> Result<(), PackError> {
         let depth = base_depth.saturating_add(1);
         if depth > self.limits.delta_depth {
-            return Err(PackError::Limit {
-                what: "deltas upon each other",
-                limit: self.limits.delta_depth.into(),
-            });
+            return Err(PackError::Limit { what: "deltas upon each other", limit: self.limits.delta_depth.into() });
         }
         self.entries[at as usize].depth = depth;
         let content = self.patch(at, base, delta)?;
@@ -240,16 +202,11 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
     }
 
     fn patch(&self, at: u32, base: &[u8], delta: &[u8]) -> Result<Vec<u8>, PackError> {
-        let damaged = |DeltaError(what)| PackError::Damaged {
-            at: self.entries[at as usize].offset,
-            what: what.to_owned(),
-        };
+        let damaged =
+            |DeltaError(what)| PackError::Damaged { at: self.entries[at as usize].offset, what: what.to_owned() };
         let delta = Delta::parse(delta).map_err(damaged)?;
         if delta.result_size > self.limits.object_bytes {
-            return Err(PackError::Limit {
-                what: "bytes in one object",
-                limit: self.limits.object_bytes,
-            });
+            return Err(PackError::Limit { what: "bytes in one object", limit: self.limits.object_bytes });
         }
         delta.apply(base).map_err(damaged)
     }
@@ -276,12 +233,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
     fn visit(&mut self, at: u32, content: Option<&[u8]>, size: u64) -> Result<(), PackError> {
         let entry = &self.entries[at as usize];
         self.visitor
-            .object(&Object {
-                oid: oid(&entry.name),
-                kind: entry.kind,
-                size,
-                content,
-            })
+            .object(&Object { oid: oid(&entry.name), kind: entry.kind, size, content })
             .map_err(PackError::Consumer)
     }
 
@@ -344,19 +296,13 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
     }
 
     fn entry_at(&self, offset: u64) -> Option<u32> {
-        self.entries
-            .binary_search_by_key(&offset, |entry| entry.offset)
-            .ok()
-            .map(|at| at as u32)
+        self.entries.binary_search_by_key(&offset, |entry| entry.offset).ok().map(|at| at as u32)
     }
 
     fn find_name(&mut self, oid: Oid) -> Option<u32> {
         let entries = &self.entries;
         let by_name = self.by_name.get_or_insert_with(|| {
-            let named = entries
-                .iter()
-                .enumerate()
-                .filter(|(_, entry)| entry.name != [0; 20]);
+            let named = entries.iter().enumerate().filter(|(_, entry)| entry.name != [0; 20]);
             named.map(|(at, entry)| (entry.name, at as u32)).collect()
         });
         by_name.get(&name(oid)).copied()
@@ -391,8 +337,5 @@ pub(super) fn object_hasher(kind: Kind, size: u64) -> Hasher {
 }
 
 pub(super) fn finish(hasher: Hasher) -> Result<[u8; 20], PackError> {
-    hasher
-        .finalize()
-        .map(Into::into)
-        .map_err(|_| PackError::Collision)
+    hasher.finalize().map(Into::into).map_err(|_| PackError::Collision)
 }

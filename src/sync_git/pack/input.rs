@@ -59,10 +59,7 @@ impl<'a, S: Source> Input<'a, S> {
     }
 
     pub(super) fn damaged(&self, what: impl Into<String>) -> PackError {
-        PackError::Damaged {
-            at: self.offset(),
-            what: what.into(),
-        }
+        PackError::Damaged { at: self.offset(), what: what.into() }
     }
 
     /// Reads `N` bytes.
@@ -117,20 +114,14 @@ impl<'a, S: Source> Input<'a, S> {
                 Status::StreamEnd => {
                     return Err(self.damaged("an object is smaller than its header says"));
                 }
-                _ if out.len() == out.capacity() => {
-                    out.reserve_exact(out.len().min(size as usize - out.len() + 1))
-                }
+                _ if out.len() == out.capacity() => out.reserve_exact(out.len().min(size as usize - out.len() + 1)),
                 _ => {}
             }
         }
     }
 
     /// Inflates one entry's content piece by piece.
-    pub(super) fn inflate_pieces(
-        &mut self,
-        size: u64,
-        mut take: impl FnMut(&[u8]),
-    ) -> Result<(), PackError> {
+    pub(super) fn inflate_pieces(&mut self, size: u64, mut take: impl FnMut(&[u8])) -> Result<(), PackError> {
         let mut out = Vec::with_capacity(PIECE);
         let mut total = 0;
         self.inflater.reset(true);
@@ -155,15 +146,10 @@ impl<'a, S: Source> Input<'a, S> {
     fn inflate_some(&mut self, out: &mut Vec<u8>) -> Result<Status, PackError> {
         self.rest()?;
         let before = (self.inflater.total_in(), out.len());
-        let status =
-            self.inflater
-                .decompress_vec(&self.chunk[self.at..], out, FlushDecompress::None);
-        let status = status
-            .map_err(|error| self.damaged(format!("an object cannot be inflated: {error}")))?;
+        let status = self.inflater.decompress_vec(&self.chunk[self.at..], out, FlushDecompress::None);
+        let status = status.map_err(|error| self.damaged(format!("an object cannot be inflated: {error}")))?;
         self.at += (self.inflater.total_in() - before.0) as usize;
-        if status != Status::StreamEnd
-            && before == (self.inflater.total_in(), out.len())
-            && out.len() < out.capacity()
+        if status != Status::StreamEnd && before == (self.inflater.total_in(), out.len()) && out.len() < out.capacity()
         {
             return Err(self.damaged("an object cannot be inflated: no progress"));
         }
@@ -196,14 +182,9 @@ impl<'a, S: Source> Input<'a, S> {
             self.chunk = self.source.next().ok_or(PackError::Truncated)?;
             (self.at, self.hashed, self.counted) = (0, 0, 0);
             if self.before + self.chunk.len() as u64 > self.limit {
-                return Err(PackError::Limit {
-                    what: "bytes of pack",
-                    limit: self.limit,
-                });
+                return Err(PackError::Limit { what: "bytes of pack", limit: self.limit });
             }
-            self.file
-                .write_all(&self.chunk)
-                .map_err(PackError::io("writing the pack"))?;
+            self.file.write_all(&self.chunk).map_err(PackError::io("writing the pack"))?;
         }
         Ok(&self.chunk[self.at..])
     }

@@ -31,10 +31,13 @@ pub use self::store::{Durability, PackReport, PackStore, Promise};
 /// What one pack may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// Of the pack as it arrives.
     pub pack_bytes: u64,
+    /// In the pack.
     pub objects: u32,
     /// Of one object, inflated; a delta's result is made in memory.
     pub object_bytes: u64,
+    /// Deltas upon each other.
     pub delta_depth: u16,
     /// For the bases of deltas.
     pub cache_bytes: usize,
@@ -57,8 +60,11 @@ impl Default for Limits {
 /// One object of a pack.
 #[derive(Debug)]
 pub struct Object<'a> {
+    /// Its name, computed from its content.
     pub oid: Oid,
+    /// What it is.
     pub kind: Kind,
+    /// Its length in bytes.
     pub size: u64,
     /// `None`: it was too large to hold; read it from the store when the pack is complete.
     pub content: Option<&'a [u8]>,
@@ -71,10 +77,7 @@ pub trait Visitor: Send + 'static {
     ///
     /// # Errors
     /// Ends the fetch with that reason.
-    fn object(
-        &mut self,
-        object: &Object<'_>,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+    fn object(&mut self, object: &Object<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 }
 
 /// Nobody wants to see the objects.

@@ -30,10 +30,7 @@ impl<V: Visitor> PackReceiver<V> {
             let report = store.receive(Channel(source), &mut visitor)?;
             Ok((report, visitor))
         });
-        Self {
-            chunks: Some(chunks),
-            thread: Some(thread),
-        }
+        Self { chunks: Some(chunks), thread: Some(thread) }
     }
 
     /// Says that all bytes were given, and waits until the pack is in the store.

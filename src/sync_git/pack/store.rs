@@ -34,6 +34,7 @@ pub enum Durability {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Promise {
     #[default]
+    /// None.
     Complete,
     /// Leaves a `.promisor` file, by which git knows that the remote has the rest.
     Partial,
@@ -44,8 +45,11 @@ pub enum Promise {
 pub struct PackStore {
     /// A git `objects` directory.
     pub objects: PathBuf,
+    /// What one pack may cost.
     pub limits: Limits,
+    /// How safe it must be before it counts.
     pub durability: Durability,
+    /// Whether it may be partial.
     pub promise: Promise,
 }
 
@@ -54,6 +58,7 @@ pub struct PackStore {
 pub struct PackReport {
     /// `None`: the pack was empty and nothing was stored.
     pub path: Option<PathBuf>,
+    /// Objects that arrived.
     pub objects: u32,
     /// Bytes that arrived.
     pub bytes: u64,
@@ -73,19 +78,12 @@ impl PackStore {
     }
 
     /// Reads a whole pack from `source`. Blocks.
-    pub(super) fn receive(
-        &self,
-        source: impl Source,
-        visitor: &mut impl Visitor,
-    ) -> Result<PackReport, PackError> {
+    pub(super) fn receive(&self, source: impl Source, visitor: &mut impl Visitor) -> Result<PackReport, PackError> {
         let directory = self.objects.join("pack");
         fs::create_dir_all(&directory).map_err(PackError::io("making the pack directory"))?;
         let pack = Temporary::create(&directory, "pack")?;
         let input = Input::new(source, &pack.file, self.limits.pack_bytes);
-        let bases = Store {
-            objects: &self.objects,
-            odb: None,
-        };
+        let bases = Store { objects: &self.objects, odb: None };
         let indexed = Indexer::new(&pack.file, &self.limits, visitor, bases).run(input)?;
         let mut report = PackReport {
             path: None,
@@ -113,19 +111,13 @@ impl PackStore {
         index: Temporary,
     ) -> Result<PathBuf, PackError> {
         if self.durability == Durability::Synced {
-            pack.file
-                .sync_data()
-                .map_err(PackError::io("syncing the pack"))?;
-            index
-                .file
-                .sync_data()
-                .map_err(PackError::io("syncing the index"))?;
+            pack.file.sync_data().map_err(PackError::io("syncing the pack"))?;
+            index.file.sync_data().map_err(PackError::io("syncing the index"))?;
         }
         let path = directory.join(format!("pack-{checksum}.pack"));
         pack.rename(&path)?;
         if self.promise == Promise::Partial {
-            File::create(path.with_extension("promisor"))
-                .map_err(PackError::io("marking the pack as partial"))?;
+            File::create(path.with_extension("promisor")).map_err(PackError::io("marking the pack as partial"))?;
         }
         index.rename(&path.with_extension("idx"))?;
         if self.durability == Durability::Synced {
@@ -138,12 +130,7 @@ impl PackStore {
 
 /// Appends the bases that a thin pack lacks, and its new checksum. Returns that and the entries of the index.
 fn complete(file: &File, indexed: Indexed) -> Result<(Oid, Vec<IndexEntry>), PackError> {
-    let Indexed {
-        checksum,
-        length,
-        mut entries,
-        missing,
-    } = indexed;
+    let Indexed { checksum, length, mut entries, missing } = indexed;
     if missing.is_empty() {
         return Ok((checksum, entries));
     }
@@ -159,21 +146,15 @@ fn complete(file: &File, indexed: Indexed) -> Result<(Oid, Vec<IndexEntry>), Pac
         crc.update(&bytes);
         let mut name = [0; 20];
         name.copy_from_slice(oid.as_bytes());
-        entries.push(IndexEntry {
-            name,
-            crc: crc.sum(),
-            offset: end,
-        });
+        entries.push(IndexEntry { name, crc: crc.sum(), offset: end });
         file.write_all_at(&bytes, end).map_err(writing())?;
         end += bytes.len() as u64;
     }
-    file.write_all_at(&(entries.len() as u32).to_be_bytes(), 8)
-        .map_err(writing())?;
+    file.write_all_at(&(entries.len() as u32).to_be_bytes(), 8).map_err(writing())?;
     file.set_len(end).map_err(writing())?;
     let checksum = checksum_of(file).map_err(writing())?;
     let checksum = oid(&finish(checksum)?);
-    file.write_all_at(checksum.as_bytes(), end)
-        .map_err(writing())?;
+    file.write_all_at(checksum.as_bytes(), end).map_err(writing())?;
     Ok((checksum, entries))
 }
 
@@ -200,10 +181,8 @@ impl Bases for Store<'_> {
         let odb = match &mut self.odb {
             Some(odb) => odb,
             none => {
-                let path = self
-                    .objects
-                    .to_str()
-                    .ok_or_else(|| git2::Error::from_str("the store's path is not UTF-8"))?;
+                let path =
+                    self.objects.to_str().ok_or_else(|| git2::Error::from_str("the store's path is not UTF-8"))?;
                 let odb = Odb::new()?;
                 odb.add_disk_alternate(path)?;
                 none.insert(odb)
@@ -232,27 +211,12 @@ impl Temporary {
         let doing = "making a temporary file in the pack directory";
         loop {
             let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let now = std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .unwrap_or_default();
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             // `tmp_` is what git's own housekeeping removes.
-            let path = directory.join(format!(
-                "tmp_{what}_{}_{}_{count}",
-                std::process::id(),
-                now.as_nanos()
-            ));
-            match OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create_new(true)
-                .mode(0o444)
-                .open(&path)
-            {
+            let path = directory.join(format!("tmp_{what}_{}_{}_{count}", std::process::id(), now.as_nanos()));
+            match OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&path) {
                 Ok(file) => {
-                    return Ok(Self {
-                        file,
-                        path: Some(path),
-                    });
+                    return Ok(Self { file, path: Some(path) });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(PackError::io(doing)(error)),

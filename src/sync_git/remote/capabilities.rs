@@ -16,12 +16,9 @@ impl Capabilities {
         if self.0.len() == MAX_CAPABILITIES {
             return Err(RemoteError::protocol("more than 256 capabilities"));
         }
-        let text = std::str::from_utf8(text).map_err(|_| {
-            RemoteError::protocol(format!("a capability is not text: {}", printable(text)))
-        })?;
-        let (name, value) = text
-            .split_once('=')
-            .map_or((text, None), |(name, value)| (name, Some(value.to_owned())));
+        let text = std::str::from_utf8(text)
+            .map_err(|_| RemoteError::protocol(format!("a capability is not text: {}", printable(text))))?;
+        let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value.to_owned())));
         self.0.push((name.to_owned(), value));
         Ok(())
     }
@@ -32,15 +29,11 @@ impl Capabilities {
 
     /// Whether the space-separated value of `name` holds `word` (`fetch=shallow filter`).
     pub(super) fn has_word(&self, name: &str, word: &str) -> bool {
-        self.values(name)
-            .any(|value| value.split(' ').any(|w| w == word))
+        self.values(name).any(|value| value.split(' ').any(|w| w == word))
     }
 
     pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(n, _)| n == name)
-            .filter_map(|(_, value)| value.as_deref())
+        self.0.iter().filter(move |(n, _)| n == name).filter_map(|(_, value)| value.as_deref())
     }
 
     /// Refuses a repository whose object names are not SHA-1.

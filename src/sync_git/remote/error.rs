@@ -22,7 +22,9 @@ pub enum Blame {
 /// A boxed reason, of whatever layer.
 pub type Reason = Box<dyn std::error::Error + Send + Sync>;
 
+/// Why a remote could not be asked. No message holds a secret.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what its variant is")]
 pub enum RemoteError {
     #[error("{doing}: {source}")]
     Network { doing: String, source: io::Error },
@@ -46,20 +48,11 @@ pub enum RemoteError {
 
 impl RemoteError {
     pub(super) fn network(doing: impl Into<String>, source: io::Error) -> Self {
-        Self::Network {
-            doing: doing.into(),
-            source,
-        }
+        Self::Network { doing: doing.into(), source }
     }
 
     pub(super) fn hung_up(doing: &str) -> Self {
-        Self::network(
-            doing,
-            io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the server closed the connection",
-            ),
-        )
+        Self::network(doing, io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"))
     }
 
     pub(super) fn protocol(what: impl Into<String>) -> Self {
@@ -67,10 +60,7 @@ impl RemoteError {
     }
 
     pub(super) fn local(doing: impl Into<String>, source: impl Into<Reason>) -> Self {
-        Self::Local {
-            doing: doing.into(),
-            source: source.into(),
-        }
+        Self::Local { doing: doing.into(), source: source.into() }
     }
 
     /// A server's refusal (an ERR packet, band 3), told apart where its words are known.
@@ -78,20 +68,14 @@ impl RemoteError {
         Self::Refused(printable(words))
     }
 
+    /// Who has to act.
     pub fn blame(&self) -> Blame {
         match self {
             Self::Network { .. } => Blame::Network,
             Self::Protocol(_) => Blame::Server,
             Self::Status { status: 500.., .. } => Blame::Server,
-            Self::Credentials(_)
-            | Self::Status {
-                status: 401 | 403 | 407,
-                ..
-            } => Blame::Credentials,
-            Self::Refused(_)
-            | Self::Status { .. }
-            | Self::UnknownRef { .. }
-            | Self::Unsupported(_) => Blame::Request,
+            Self::Credentials(_) | Self::Status { status: 401 | 403 | 407, .. } => Blame::Credentials,
+            Self::Refused(_) | Self::Status { .. } | Self::UnknownRef { .. } | Self::Unsupported(_) => Blame::Request,
             Self::Local { .. } => Blame::Local,
         }
     }
@@ -102,10 +86,7 @@ impl RemoteError {
         match self {
             Self::Network { .. } | Self::Protocol(_) | Self::Local { .. } => true,
             // The branch may be pushed, the credential's file rewritten, the repository created.
-            Self::UnknownRef { .. }
-            | Self::Credentials(_)
-            | Self::Refused(_)
-            | Self::Status { .. } => true,
+            Self::UnknownRef { .. } | Self::Credentials(_) | Self::Refused(_) | Self::Status { .. } => true,
             Self::Unsupported(_) => false,
         }
     }

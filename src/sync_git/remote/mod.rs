@@ -28,9 +28,7 @@ mod url;
 use std::sync::Arc;
 
 pub use self::error::{Blame, Reason, RemoteError};
-pub use self::options::{
-    Credential, CredentialFuture, Credentials, Options, Protocol, ProxyChoice, Verification,
-};
+pub use self::options::{Credential, CredentialFuture, Credentials, Options, Protocol, ProxyChoice, Verification};
 pub use self::refs::{Ref, Refs, Selector, Tip, parse_oid};
 pub use self::request::{Depth, FetchOutcome, FetchRequest, FilterUse, MAX_HAVES, PackSink};
 pub use self::url::{Scheme, Url, UrlError};
@@ -46,7 +44,7 @@ pub struct Remote {
 
 enum Reach {
     Local(LocalRepository),
-    Server(Server),
+    Server(Box<Server>),
 }
 
 /// A repository behind a server.
@@ -61,15 +59,12 @@ impl Remote {
     pub fn new(url: Url, options: Options) -> Self {
         let reach = match url.scheme() {
             Scheme::File => Reach::Local(LocalRepository::new(url.path())),
-            _ => Reach::Server(Server {
-                url: url.clone(),
-                options: Arc::new(options),
-                session: None,
-            }),
+            _ => Reach::Server(Box::new(Server { url: url.clone(), options: Arc::new(options), session: None })),
         };
         Self { url, reach }
     }
 
+    /// Where it is.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -120,10 +115,7 @@ impl Remote {
     /// Call it before a long sleep.
     pub fn rest(&mut self) {
         if let Reach::Server(server) = &mut self.reach {
-            server.session = server
-                .session
-                .take()
-                .filter(|session| !session.holds_process());
+            server.session = server.session.take().filter(|session| !session.holds_process());
         }
     }
 }
@@ -139,7 +131,7 @@ impl Server {
                 }
                 // The server may have closed it while we slept, or forgotten us.
                 Err(error) => {
-                    tracing::debug!(%error, "the kept session is of no use; opening another")
+                    tracing::debug!(%error, "the kept session is of no use; opening another");
                 }
             }
         }
@@ -149,11 +141,7 @@ impl Server {
         Ok(refs)
     }
 
-    async fn fetch(
-        &mut self,
-        request: &FetchRequest,
-        sink: &mut impl PackSink,
-    ) -> Result<FetchOutcome, RemoteError> {
+    async fn fetch(&mut self, request: &FetchRequest, sink: &mut impl PackSink) -> Result<FetchOutcome, RemoteError> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => Session::open(&self.url, &self.options).await?,

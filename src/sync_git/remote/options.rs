@@ -11,6 +11,7 @@ use super::url::Url;
 
 /// What proves to a server who we are.
 #[derive(Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each variant says it all")]
 pub enum Credential {
     Basic { user: String, password: String },
     Bearer { token: String },
@@ -26,8 +27,7 @@ impl fmt::Debug for Credential {
 }
 
 /// The answer of a [`Credentials`].
-pub type CredentialFuture<'a> =
-    Pin<Box<dyn Future<Output = Result<Option<Credential>, Reason>> + Send + 'a>>;
+pub type CredentialFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Credential>, Reason>> + Send + 'a>>;
 
 /// Where credentials come from. It is asked when a server wants one, and from then on before every request,
 /// so that a rewritten file counts at once.
@@ -42,6 +42,7 @@ pub trait Credentials: Send + Sync {
 /// Whether a server's certificate must be valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verification {
+    /// It must be, for the host's name, by the roots.
     #[default]
     Required,
     /// `http.sslVerify=false`.
@@ -54,6 +55,7 @@ pub enum ProxyChoice {
     /// `http_proxy`, `https_proxy`, `all_proxy`, `no_proxy`, of either case.
     #[default]
     Environment,
+    /// None.
     Direct,
     /// `http.proxy`; it may hold userinfo.
     Url(String),
@@ -62,8 +64,10 @@ pub enum ProxyChoice {
 /// The newest version of the protocol to ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
+    /// Version 2, or whatever the server chooses below.
     #[default]
     V2,
+    /// The original protocol.
     V0,
 }
 
@@ -79,6 +83,7 @@ impl Protocol {
 /// How to reach one remote.
 #[derive(Clone, Default)]
 pub struct Options {
+    /// Asked when the server wants one.
     pub credentials: Option<Arc<dyn Credentials>>,
     /// `http.extraHeader`: sent to the repository's own scheme, host and port only.
     pub headers: Vec<(String, String)>,
@@ -86,8 +91,11 @@ pub struct Options {
     pub cookie_file: Option<PathBuf>,
     /// PEM certificates that stand in for the system's.
     pub ca_file: Option<PathBuf>,
+    /// Whether the server's certificate must be valid.
     pub verification: Verification,
+    /// Through which proxy.
     pub proxy: ProxyChoice,
+    /// The newest version to ask for.
     pub protocol: Protocol,
 }
 

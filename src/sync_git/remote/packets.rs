@@ -26,10 +26,7 @@ pub(super) struct PacketReader {
 
 impl PacketReader {
     pub(super) fn new(chunks: Box<dyn Chunks>) -> Self {
-        Self {
-            chunks,
-            buffer: BytesMut::new(),
-        }
+        Self { chunks, buffer: BytesMut::new() }
     }
 
     /// Waits until the server says anything at all.
@@ -45,9 +42,7 @@ impl PacketReader {
         loop {
             if let Some(packet) = pktline::decode(&mut self.buffer)? {
                 return match packet {
-                    Packet::Data(data) if data.starts_with(b"ERR ") => {
-                        Err(RemoteError::refused(&data[4..]))
-                    }
+                    Packet::Data(data) if data.starts_with(b"ERR ") => Err(RemoteError::refused(&data[4..])),
                     packet => Ok(packet),
                 };
             }
@@ -72,9 +67,7 @@ impl PacketReader {
     pub(super) async fn drain(&mut self) -> Result<(), RemoteError> {
         while self.fill().await? {
             if self.buffer.len() > 64 * 1024 {
-                return Err(RemoteError::protocol(
-                    "more bytes follow the end of the answer",
-                ));
+                return Err(RemoteError::protocol("more bytes follow the end of the answer"));
             }
         }
         Ok(())
@@ -114,7 +107,5 @@ impl PacketReader {
 }
 
 async fn give(sink: &mut impl PackSink, bytes: Bytes) -> Result<(), RemoteError> {
-    sink.take(bytes)
-        .await
-        .map_err(|reason| RemoteError::local("storing the pack", reason))
+    sink.take(bytes).await.map_err(|reason| RemoteError::local("storing the pack", reason))
 }

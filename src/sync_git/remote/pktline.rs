@@ -6,11 +6,11 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 /// The longest packet, its four length digits included.
-pub const MAX_PACKET: usize = 65_520;
+pub(super) const MAX_PACKET: usize = 65_520;
 const HEADER: usize = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Packet {
+pub(super) enum Packet {
     Data(Bytes),
     /// `0000`: the end of a message.
     Flush,
@@ -22,7 +22,7 @@ pub enum Packet {
 
 /// The server's fault: it does not speak pkt-line, or not here.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum PacketError {
+pub(super) enum PacketError {
     #[error("expected the length of a packet, found \"{0}\"")]
     Length(String),
     #[error("a side-band packet is empty or of the unknown band {0:?}")]
@@ -33,12 +33,12 @@ pub enum PacketError {
 ///
 /// # Errors
 /// The server's: what stands there is no packet.
-pub fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, PacketError> {
+pub(super) fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, PacketError> {
     let Some(digits) = buffer.first_chunk::<HEADER>() else {
         return Ok(None);
     };
-    let length = parse_length(*digits)
-        .ok_or_else(|| PacketError::Length(printable(&buffer[..buffer.len().min(60)])))?;
+    let length =
+        parse_length(*digits).ok_or_else(|| PacketError::Length(printable(&buffer[..buffer.len().min(60)])))?;
     let special = match length {
         0 => Packet::Flush,
         1 => Packet::Delimiter,
@@ -46,9 +46,7 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, PacketError> {
         _ if buffer.len() < length => return Ok(None),
         _ => {
             buffer.advance(HEADER);
-            return Ok(Some(Packet::Data(
-                buffer.split_to(length - HEADER).freeze(),
-            )));
+            return Ok(Some(Packet::Data(buffer.split_to(length - HEADER).freeze())));
         }
     };
     buffer.advance(HEADER);
@@ -56,9 +54,7 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, PacketError> {
 }
 
 fn parse_length(digits: [u8; HEADER]) -> Option<usize> {
-    let length = digits.iter().try_fold(0, |sum, digit| {
-        Some(sum * 16 + char::from(*digit).to_digit(16)? as usize)
-    })?;
+    let length = digits.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)? as usize))?;
     (length != 3 && length <= MAX_PACKET).then_some(length)
 }
 
@@ -66,28 +62,28 @@ fn parse_length(digits: [u8; HEADER]) -> Option<usize> {
 ///
 /// # Panics
 /// In debug builds when `payload` does not fit a packet: all that we send is short.
-pub fn write_data(out: &mut Vec<u8>, payload: &[u8]) {
+pub(super) fn write_data(out: &mut Vec<u8>, payload: &[u8]) {
     debug_assert!(payload.len() + HEADER <= MAX_PACKET);
     out.extend_from_slice(format!("{:04x}", payload.len() + HEADER).as_bytes());
     out.extend_from_slice(payload);
 }
 
 /// Appends one line, with its newline.
-pub fn write_line(out: &mut Vec<u8>, line: &str) {
+pub(super) fn write_line(out: &mut Vec<u8>, line: &str) {
     write_data(out, format!("{line}\n").as_bytes());
 }
 
-pub fn write_flush(out: &mut Vec<u8>) {
+pub(super) fn write_flush(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0000");
 }
 
-pub fn write_delimiter(out: &mut Vec<u8>) {
+pub(super) fn write_delimiter(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0001");
 }
 
 /// What a side-band packet carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Band {
+pub(super) enum Band {
     Pack(Bytes),
     /// Text for people, unescaped.
     Progress(Bytes),
@@ -99,7 +95,7 @@ pub enum Band {
 ///
 /// # Errors
 /// The server's: an empty packet or an unknown band.
-pub fn demultiplex(mut payload: Bytes) -> Result<Band, PacketError> {
+pub(super) fn demultiplex(mut payload: Bytes) -> Result<Band, PacketError> {
     match payload.first().copied() {
         Some(band @ 1..=3) => {
             payload.advance(1);
@@ -114,12 +110,12 @@ pub fn demultiplex(mut payload: Bytes) -> Result<Band, PacketError> {
 }
 
 /// A packet's text without its newline.
-pub fn text(payload: &[u8]) -> &[u8] {
+pub(super) fn text(payload: &[u8]) -> &[u8] {
     payload.strip_suffix(b"\n").unwrap_or(payload)
 }
 
 /// A server's text for a log or an error: control characters escaped, at most 512 characters.
-pub fn printable(bytes: &[u8]) -> String {
+pub(super) fn printable(bytes: &[u8]) -> String {
     const LIMIT: usize = 512;
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * LIMIT)]);
     let mut out = String::new();
@@ -171,24 +167,13 @@ mod tests {
 
     #[test]
     fn a_page_of_html_is_shown_and_refused() {
-        assert_eq!(
-            all(b"<html>\x1b[31m"),
-            Err(PacketError::Length("<html>\\u{1b}[31m".into()))
-        );
-        assert!(
-            all(b"0003").is_err()
-                && all(b"fff1").is_err()
-                && all(b"-001").is_err()
-                && all(b"+0a1").is_err()
-        );
+        assert_eq!(all(b"<html>\x1b[31m"), Err(PacketError::Length("<html>\\u{1b}[31m".into())));
+        assert!(all(b"0003").is_err() && all(b"fff1").is_err() && all(b"-001").is_err() && all(b"+0a1").is_err());
     }
 
     #[test]
     fn bands_are_split() {
-        assert_eq!(
-            demultiplex("\u{1}PACK".into()),
-            Ok(Band::Pack("PACK".into()))
-        );
+        assert_eq!(demultiplex("\u{1}PACK".into()), Ok(Band::Pack("PACK".into())));
         assert_eq!(demultiplex("\u{2}x".into()), Ok(Band::Progress("x".into())));
         assert_eq!(demultiplex("\u{3}x".into()), Ok(Band::Error("x".into())));
         assert_eq!(demultiplex("".into()), Err(PacketError::Band(None)));

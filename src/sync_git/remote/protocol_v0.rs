@@ -32,27 +32,18 @@ pub(super) async fn read_advertisement(
         return Ok(advertisement);
     };
     // Version 1 is version 0 behind a line that says so.
-    let mut line = if first == "version 1" {
-        reader.line().await?
-    } else {
-        Ok(first)
-    };
+    let mut line = if first == "version 1" { reader.line().await? } else { Ok(first) };
     let mut is_first = true;
     loop {
         let mut text = match line {
             Ok(text) => text,
             Err(Packet::Flush) => break,
             Err(other) => {
-                return Err(RemoteError::protocol(format!(
-                    "{other:?} inside the references"
-                )));
+                return Err(RemoteError::protocol(format!("{other:?} inside the references")));
             }
         };
         if is_first && let Some(end) = memchr::memchr(0, &text) {
-            for capability in text[end + 1..]
-                .split(|byte| *byte == b' ')
-                .filter(|c| !c.is_empty())
-            {
+            for capability in text[end + 1..].split(|byte| *byte == b' ').filter(|c| !c.is_empty()) {
                 advertisement.capabilities.add(capability)?;
             }
             text.truncate(end);
@@ -60,9 +51,7 @@ pub(super) async fn read_advertisement(
         is_first = false;
         read_ref(&text, &mut advertisement.refs)?;
         if advertisement.refs.refs.len() > MAX_REFS {
-            return Err(RemoteError::protocol(
-                "more references than the limit of 2,000,000",
-            ));
+            return Err(RemoteError::protocol("more references than the limit of 2,000,000"));
         }
         line = reader.line().await?;
     }
@@ -97,12 +86,7 @@ fn read_ref(line: &[u8], refs: &mut Refs) -> Result<(), RemoteError> {
                 last.peeled = Some(oid);
             }
         }
-        None => refs.refs.push(Ref {
-            name: name.to_owned(),
-            oid,
-            peeled: None,
-            symref_target: None,
-        }),
+        None => refs.refs.push(Ref { name: name.to_owned(), oid, peeled: None, symref_target: None }),
     }
     Ok(())
 }
@@ -115,21 +99,14 @@ pub(super) fn filter_use(capabilities: &Capabilities, request: &FetchRequest) ->
     }
 }
 
-pub(super) fn fetch_request(
-    advertisement: &Advertisement,
-    request: &FetchRequest,
-) -> Result<Vec<u8>, RemoteError> {
+pub(super) fn fetch_request(advertisement: &Advertisement, request: &FetchRequest) -> Result<Vec<u8>, RemoteError> {
     let capabilities = &advertisement.capabilities;
     let is_shallow = request.depth.deepen().is_some() || !request.shallow.is_empty();
     if is_shallow && !capabilities.has("shallow") {
-        return Err(RemoteError::Unsupported(
-            "the server cannot send shallow history; use --depth 0".to_owned(),
-        ));
+        return Err(RemoteError::Unsupported("the server cannot send shallow history; use --depth 0".to_owned()));
     }
     if !capabilities.has("side-band-64k") {
-        return Err(RemoteError::Unsupported(
-            "the server is too old: it does not offer side-band-64k".to_owned(),
-        ));
+        return Err(RemoteError::Unsupported("the server is too old: it does not offer side-band-64k".to_owned()));
     }
     let filter = match filter_use(capabilities, request) {
         FilterUse::Honoured => request.filter.as_deref(),
@@ -192,9 +169,7 @@ pub(super) async fn read_fetch(
                 Ok(line) => read_shallow(&line, &mut outcome)?,
                 Err(Packet::Flush) => break,
                 Err(other) => {
-                    return Err(RemoteError::protocol(format!(
-                        "{other:?} inside the shallow boundaries"
-                    )));
+                    return Err(RemoteError::protocol(format!("{other:?} inside the shallow boundaries")));
                 }
             }
         }
@@ -202,10 +177,7 @@ pub(super) async fn read_fetch(
     match reader.line().await? {
         Ok(line) if line.starts_with(b"ACK ") || line == "NAK" => {}
         other => {
-            return Err(RemoteError::protocol(format!(
-                "neither ACK nor NAK but {}",
-                describe(other)
-            )));
+            return Err(RemoteError::protocol(format!("neither ACK nor NAK but {}", describe(other))));
         }
     }
     outcome.pack_bytes = reader.pack(sink).await?;

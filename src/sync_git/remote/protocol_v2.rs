@@ -17,27 +17,21 @@ use super::request::{FetchOutcome, FetchRequest, FilterUse, MAX_HAVES, MAX_SHALL
 pub(super) const MAX_REFS: usize = 2_000_000;
 
 /// Reads the capabilities that follow the `version 2` line, up to the flush.
-pub(super) async fn read_capabilities(
-    reader: &mut PacketReader,
-) -> Result<Capabilities, RemoteError> {
+pub(super) async fn read_capabilities(reader: &mut PacketReader) -> Result<Capabilities, RemoteError> {
     let mut capabilities = Capabilities::default();
     loop {
         match reader.line().await? {
             Ok(line) => capabilities.add(&line)?,
             Err(Packet::Flush) => break,
             Err(other) => {
-                return Err(RemoteError::protocol(format!(
-                    "{other:?} inside the capabilities"
-                )));
+                return Err(RemoteError::protocol(format!("{other:?} inside the capabilities")));
             }
         }
     }
     capabilities.check_object_format()?;
     for command in ["ls-refs", "fetch"] {
         if !capabilities.has(command) {
-            return Err(RemoteError::Unsupported(format!(
-                "the server speaks version 2 but does not offer {command}"
-            )));
+            return Err(RemoteError::Unsupported(format!("the server speaks version 2 but does not offer {command}")));
         }
     }
     Ok(capabilities)
@@ -77,15 +71,11 @@ pub(super) async fn read_refs(reader: &mut PacketReader) -> Result<Refs, RemoteE
             Ok(line) => read_ref(&line, &mut refs)?,
             Err(Packet::Flush) => return Ok(refs),
             Err(other) => {
-                return Err(RemoteError::protocol(format!(
-                    "{other:?} inside the references"
-                )));
+                return Err(RemoteError::protocol(format!("{other:?} inside the references")));
             }
         }
         if refs.refs.len() > MAX_REFS {
-            return Err(RemoteError::protocol(
-                "more references than the limit of 2,000,000",
-            ));
+            return Err(RemoteError::protocol("more references than the limit of 2,000,000"));
         }
     }
 }
@@ -116,24 +106,14 @@ fn read_ref(line: &[u8], refs: &mut Refs) -> Result<(), RemoteError> {
         return Ok(());
     }
     let oid = parse_oid(oid).ok_or_else(wrong)?;
-    refs.refs.push(Ref {
-        name: name.to_owned(),
-        oid,
-        peeled,
-        symref_target,
-    });
+    refs.refs.push(Ref { name: name.to_owned(), oid, peeled, symref_target });
     Ok(())
 }
 
-pub(super) fn fetch_request(
-    capabilities: &Capabilities,
-    request: &FetchRequest,
-) -> Result<Vec<u8>, RemoteError> {
+pub(super) fn fetch_request(capabilities: &Capabilities, request: &FetchRequest) -> Result<Vec<u8>, RemoteError> {
     let is_shallow = request.depth.deepen().is_some() || !request.shallow.is_empty();
     if is_shallow && !capabilities.has_word("fetch", "shallow") {
-        return Err(RemoteError::Unsupported(
-            "the server cannot send shallow history; use --depth 0".to_owned(),
-        ));
+        return Err(RemoteError::Unsupported("the server cannot send shallow history; use --depth 0".to_owned()));
     }
     let mut out = command("fetch", capabilities);
     write_line(&mut out, "thin-pack");
@@ -151,9 +131,7 @@ pub(super) fn fetch_request(
     if let Some(commits) = request.depth.deepen() {
         write_line(&mut out, &format!("deepen {commits}"));
     }
-    if let (Some(filter), FilterUse::Honoured) =
-        (&request.filter, filter_use(capabilities, request))
-    {
+    if let (Some(filter), FilterUse::Honoured) = (&request.filter, filter_use(capabilities, request)) {
         write_line(&mut out, &format!("filter {filter}"));
     }
     write_line(&mut out, "done");
@@ -179,14 +157,10 @@ pub(super) async fn read_fetch(
         let section = match reader.line().await? {
             Ok(line) => line,
             Err(Packet::Flush) => {
-                return Err(RemoteError::protocol(
-                    "the answer to a fetch ended without a pack",
-                ));
+                return Err(RemoteError::protocol("the answer to a fetch ended without a pack"));
             }
             Err(other) => {
-                return Err(RemoteError::protocol(format!(
-                    "{other:?} where a section should start"
-                )));
+                return Err(RemoteError::protocol(format!("{other:?} where a section should start")));
             }
         };
         match &section[..] {
@@ -194,9 +168,7 @@ pub(super) async fn read_fetch(
                 outcome.pack_bytes = reader.pack(sink).await?;
                 return Ok(outcome);
             }
-            b"shallow-info" => {
-                read_section(reader, |line| read_shallow(line, &mut outcome)).await?
-            }
+            b"shallow-info" => read_section(reader, |line| read_shallow(line, &mut outcome)).await?,
             // Sent only when a request was not `done`, or wanted by name; harmless where a server sends them nonetheless.
             b"acknowledgments" | b"wanted-refs" => read_section(reader, |_| Ok(())).await?,
             b"packfile-uris" => {
@@ -205,10 +177,7 @@ pub(super) async fn read_fetch(
                 ));
             }
             other => {
-                return Err(RemoteError::protocol(format!(
-                    "unknown section \"{}\"",
-                    printable(other)
-                )));
+                return Err(RemoteError::protocol(format!("unknown section \"{}\"", printable(other))));
             }
         }
     }
@@ -229,21 +198,14 @@ async fn read_section(
 
 /// `shallow <oid>` or `unshallow <oid>`.
 pub(super) fn read_shallow(line: &[u8], outcome: &mut FetchOutcome) -> Result<(), RemoteError> {
-    let (list, oid) = match (
-        line.strip_prefix(b"shallow "),
-        line.strip_prefix(b"unshallow "),
-    ) {
+    let (list, oid) = match (line.strip_prefix(b"shallow "), line.strip_prefix(b"unshallow ")) {
         (Some(oid), _) => (&mut outcome.shallow, parse_oid(oid)),
         (_, Some(oid)) => (&mut outcome.unshallow, parse_oid(oid)),
         _ => (&mut outcome.shallow, None),
     };
-    let oid = oid.ok_or_else(|| {
-        RemoteError::protocol(format!("not a shallow boundary: \"{}\"", printable(line)))
-    })?;
+    let oid = oid.ok_or_else(|| RemoteError::protocol(format!("not a shallow boundary: \"{}\"", printable(line))))?;
     if list.len() == MAX_SHALLOW {
-        return Err(RemoteError::protocol(
-            "more shallow boundaries than the limit of 400,000",
-        ));
+        return Err(RemoteError::protocol("more shallow boundaries than the limit of 400,000"));
     }
     list.push(oid);
     Ok(())

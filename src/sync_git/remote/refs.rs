@@ -10,7 +10,9 @@ use super::error::RemoteError;
 /// One reference of the remote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ref {
+    /// In full: `refs/heads/main`, `HEAD`.
     pub name: String,
+    /// What it points at; for an annotated tag the tag object.
     pub oid: Oid,
     /// What an annotated tag finally points at.
     pub peeled: Option<Oid>,
@@ -21,12 +23,14 @@ pub struct Ref {
 /// The references that a server listed for some prefixes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refs {
+    /// In the server's order.
     pub refs: Vec<Ref>,
     /// `HEAD` names this branch, which does not exist yet.
     pub unborn_head: Option<String>,
 }
 
 impl Refs {
+    /// The reference of that full name.
     pub fn find(&self, name: &str) -> Option<&Ref> {
         self.refs.iter().find(|r| r.name == name)
     }
@@ -75,10 +79,7 @@ impl Selector {
     /// # Errors
     /// [`RemoteError::UnknownRef`] when no reference can have that name.
     pub fn parse(text: &str) -> Result<Self, RemoteError> {
-        let unknown = |why| RemoteError::UnknownRef {
-            name: super::pktline::printable(text.as_bytes()),
-            why,
-        };
+        let unknown = |why| RemoteError::UnknownRef { name: super::pktline::printable(text.as_bytes()), why };
         if let Some(oid) = parse_oid(text.as_bytes()) {
             return Ok(Self::Oid(oid));
         }
@@ -90,20 +91,13 @@ impl Selector {
         if name.starts_with('-') {
             return Err(unknown(": a reference cannot start with '-'"));
         }
-        if name.contains("@{")
-            || name.contains("..")
-            || name.contains(['~', '^', ':', '?', '*', '[', '\\', ' '])
-        {
+        if name.contains("@{") || name.contains("..") || name.contains(['~', '^', ':', '?', '*', '[', '\\', ' ']) {
             return Err(unknown(
                 ": revision expressions are not references; give a branch, a tag or a full object name",
             ));
         }
-        let is_component =
-            |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
-        if name.chars().any(char::is_control)
-            || name.ends_with('.')
-            || !name.split('/').all(is_component)
-        {
+        let is_component = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+        if name.chars().any(char::is_control) || name.ends_with('.') || !name.split('/').all(is_component) {
             return Err(unknown(": not a valid reference name"));
         }
         Ok(Self::Name(name.to_owned()))
@@ -113,10 +107,7 @@ impl Selector {
     pub fn candidates(&self) -> Vec<String> {
         match self {
             Self::Oid(_) => Vec::new(),
-            Self::Name(name) => RULES
-                .iter()
-                .map(|(before, after)| format!("{before}{name}{after}"))
-                .collect(),
+            Self::Name(name) => RULES.iter().map(|(before, after)| format!("{before}{name}{after}")).collect(),
         }
     }
 
@@ -127,33 +118,19 @@ impl Selector {
     pub fn pick(&self, refs: &Refs) -> Result<Tip, RemoteError> {
         let name = match self {
             Self::Oid(oid) => {
-                return Ok(Tip {
-                    name: None,
-                    oid: *oid,
-                    peeled: None,
-                });
+                return Ok(Tip { name: None, oid: *oid, peeled: None });
             }
             Self::Name(name) => name,
         };
-        let found = self
-            .candidates()
-            .iter()
-            .find_map(|candidate| refs.find(candidate));
+        let found = self.candidates().iter().find_map(|candidate| refs.find(candidate));
         if let Some(found) = found {
-            return Ok(Tip {
-                name: Some(found.name.clone()),
-                oid: found.oid,
-                peeled: found.peeled,
-            });
+            return Ok(Tip { name: Some(found.name.clone()), oid: found.oid, peeled: found.peeled });
         }
         let why = match &refs.unborn_head {
             Some(_) if name == "HEAD" => ": the repository has no commit yet",
             _ => "",
         };
-        Err(RemoteError::UnknownRef {
-            name: name.clone(),
-            why,
-        })
+        Err(RemoteError::UnknownRef { name: name.clone(), why })
     }
 }
 
@@ -177,10 +154,7 @@ mod tests {
             peeled: None,
             symref_target: None,
         };
-        Refs {
-            refs: names.iter().enumerate().map(one).collect(),
-            unborn_head: None,
-        }
+        Refs { refs: names.iter().enumerate().map(one).collect(), unborn_head: None }
     }
 
     fn picked(text: &str, names: &[&str]) -> Option<String> {
@@ -189,22 +163,14 @@ mod tests {
 
     #[test]
     fn names_resolve_in_the_order_of_rev_parse() {
-        let all = [
-            "refs/heads/v1",
-            "refs/tags/v1",
-            "HEAD",
-            "refs/heads/heads/v1",
-        ];
+        let all = ["refs/heads/v1", "refs/tags/v1", "HEAD", "refs/heads/heads/v1"];
         assert_eq!(picked("v1", &all).unwrap(), "refs/tags/v1");
         assert_eq!(picked("heads/v1", &all).unwrap(), "refs/heads/v1");
         assert_eq!(picked("tags/v1", &all).unwrap(), "refs/tags/v1");
         assert_eq!(picked("refs/heads/v1", &all).unwrap(), "refs/heads/v1");
         assert_eq!(picked("HEAD", &all).unwrap(), "HEAD");
         assert_eq!(picked("@", &all).unwrap(), "HEAD");
-        assert_eq!(
-            picked("origin", &["refs/remotes/origin/HEAD"]).unwrap(),
-            "refs/remotes/origin/HEAD"
-        );
+        assert_eq!(picked("origin", &["refs/remotes/origin/HEAD"]).unwrap(), "refs/remotes/origin/HEAD");
     }
 
     #[test]
@@ -214,30 +180,10 @@ mod tests {
 
     #[test]
     fn an_unknown_reference_is_named_the_way_git_names_it() {
-        let error = Selector::parse("nope")
-            .unwrap()
-            .pick(&refs(&[]))
-            .unwrap_err();
+        let error = Selector::parse("nope").unwrap().pick(&refs(&[])).unwrap_err();
         assert_eq!(error.to_string(), "couldn't find remote ref nope");
-        for bad in [
-            "",
-            "--upload-pack=id",
-            "v1~1",
-            "v1^{tree}",
-            "a..b",
-            "a b",
-            "a/.b",
-            "a//b",
-            "a.lock",
-            "x\u{1b}",
-        ] {
-            assert!(
-                Selector::parse(bad)
-                    .unwrap_err()
-                    .to_string()
-                    .starts_with("couldn't find remote ref"),
-                "{bad}"
-            );
+        for bad in ["", "--upload-pack=id", "v1~1", "v1^{tree}", "a..b", "a b", "a/.b", "a//b", "a.lock", "x\u{1b}"] {
+            assert!(Selector::parse(bad).unwrap_err().to_string().starts_with("couldn't find remote ref"), "{bad}");
         }
     }
 
@@ -245,10 +191,7 @@ mod tests {
     fn only_a_full_object_name_is_one() {
         let full = "0123456789abcdef0123456789ABCDEF01234567";
         assert!(matches!(Selector::parse(full), Ok(Selector::Oid(_))));
-        assert!(matches!(
-            Selector::parse(&full[..39]),
-            Ok(Selector::Name(_))
-        ));
+        assert!(matches!(Selector::parse(&full[..39]), Ok(Selector::Name(_))));
         assert!(Selector::parse(full).unwrap().candidates().is_empty());
     }
 }

@@ -35,11 +35,13 @@ impl Depth {
 /// One fetch.
 #[derive(Clone, Debug, Default)]
 pub struct FetchRequest {
+    /// Objects to bring, with all they need.
     pub wants: Vec<Oid>,
     /// Commits that are here with all they need. One round: at most [`MAX_HAVES`] are sent, so give the newest first.
     pub haves: Vec<Oid>,
     /// Commits whose parents are not here although they have some.
     pub shallow: Vec<Oid>,
+    /// How much history.
     pub depth: Depth,
     /// A partial clone's filter (`blob:none`, `tree:0`, …).
     pub filter: Option<String>,
@@ -63,10 +65,13 @@ pub struct FetchOutcome {
     pub filter: FilterUse,
 }
 
+/// What became of the filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FilterUse {
+    /// There was none.
     #[default]
     NotAsked,
+    /// Only what it lets through was sent.
     Honoured,
     /// The server cannot filter and sent everything.
     Ignored,

@@ -45,24 +45,14 @@ impl Session {
                 let mut reader = client.advertisement().await?;
                 let dialect = read_advertisement(&mut reader).await?;
                 reader.drain().await?;
-                Ok(Self {
-                    line: Line::Http(Box::new(client)),
-                    dialect,
-                    was_used: false,
-                })
+                Ok(Self { line: Line::Http(Box::new(client)), dialect, was_used: false })
             }
             Scheme::Git => {
                 let mut duplex = open_git(url, options.protocol.number()).await?;
                 let dialect = read_advertisement(&mut duplex.reader).await?;
-                Ok(Self {
-                    line: Line::Duplex(duplex),
-                    dialect,
-                    was_used: false,
-                })
+                Ok(Self { line: Line::Duplex(duplex), dialect, was_used: false })
             }
-            Scheme::Ssh | Scheme::File => Err(RemoteError::Unsupported(format!(
-                "{url}: no session for this scheme"
-            ))),
+            Scheme::Ssh | Scheme::File => Err(RemoteError::Unsupported(format!("{url}: no session for this scheme"))),
         }
     }
 
@@ -91,22 +81,10 @@ impl Session {
             Dialect::V0(advertisement) => {
                 self.was_used = true;
                 let refs = &advertisement.refs;
-                let is_wanted = |name: &str| {
-                    prefixes.is_empty()
-                        || prefixes
-                            .iter()
-                            .any(|prefix| name.starts_with(prefix.as_str()))
-                };
-                let found = refs
-                    .refs
-                    .iter()
-                    .filter(|r| is_wanted(&r.name))
-                    .cloned()
-                    .collect();
-                return Ok(Refs {
-                    refs: found,
-                    unborn_head: refs.unborn_head.clone(),
-                });
+                let is_wanted =
+                    |name: &str| prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()));
+                let found = refs.refs.iter().filter(|r| is_wanted(&r.name)).cloned().collect();
+                return Ok(Refs { refs: found, unborn_head: refs.unborn_head.clone() });
             }
             Dialect::V2(capabilities) => protocol_v2::ls_refs_request(capabilities, prefixes),
         };
@@ -127,10 +105,7 @@ impl Session {
     }
 
     /// Sends the request for a fetch and waits for the first byte of the answer, which [`receive`](Self::receive) then reads.
-    pub(super) async fn request(
-        &mut self,
-        request: &FetchRequest,
-    ) -> Result<Option<PacketReader>, RemoteError> {
+    pub(super) async fn request(&mut self, request: &FetchRequest) -> Result<Option<PacketReader>, RemoteError> {
         let body = match &self.dialect {
             Dialect::V2(capabilities) => protocol_v2::fetch_request(capabilities, request)?,
             Dialect::V0(advertisement) => protocol_v0::fetch_request(advertisement, request)?,
@@ -165,17 +140,11 @@ impl Session {
         let outcome = match &self.dialect {
             Dialect::V2(capabilities) => {
                 let filter = protocol_v2::filter_use(capabilities, request);
-                FetchOutcome {
-                    filter,
-                    ..protocol_v2::read_fetch(reader, sink).await?
-                }
+                FetchOutcome { filter, ..protocol_v2::read_fetch(reader, sink).await? }
             }
             Dialect::V0(advertisement) => {
                 let filter = protocol_v0::filter_use(&advertisement.capabilities, request);
-                FetchOutcome {
-                    filter,
-                    ..protocol_v0::read_fetch(reader, request, sink).await?
-                }
+                FetchOutcome { filter, ..protocol_v0::read_fetch(reader, request, sink).await? }
             }
         };
         if is_http {
@@ -190,10 +159,7 @@ impl Session {
 async fn read_advertisement(reader: &mut PacketReader) -> Result<Dialect, RemoteError> {
     let mut first = first_line(reader).await?;
     // Smart HTTP announces the service first, unless it speaks version 2.
-    if first
-        .as_ref()
-        .is_some_and(|line| line.starts_with(b"# service=git-upload-pack"))
-    {
+    if first.as_ref().is_some_and(|line| line.starts_with(b"# service=git-upload-pack")) {
         if let Some(line) = first_line(reader).await? {
             return Err(RemoteError::protocol(format!(
                 "expected a flush, found \"{}\"",
@@ -205,17 +171,13 @@ async fn read_advertisement(reader: &mut PacketReader) -> Result<Dialect, Remote
     if first.as_deref() == Some(b"version 2") {
         return Ok(Dialect::V2(protocol_v2::read_capabilities(reader).await?));
     }
-    Ok(Dialect::V0(
-        protocol_v0::read_advertisement(first, reader).await?,
-    ))
+    Ok(Dialect::V0(protocol_v0::read_advertisement(first, reader).await?))
 }
 
 async fn first_line(reader: &mut PacketReader) -> Result<Option<Bytes>, RemoteError> {
     match reader.line().await? {
         Ok(line) => Ok(Some(line)),
         Err(Packet::Flush) => Ok(None),
-        Err(other) => Err(RemoteError::protocol(format!(
-            "{other:?} where the advertisement should start"
-        ))),
+        Err(other) => Err(RemoteError::protocol(format!("{other:?} where the advertisement should start"))),
     }
 }

@@ -29,11 +29,7 @@ const READ_SIZE: usize = 64 * 1024;
 impl<R: AsyncRead + Send + Unpin> Chunks for ReadChunks<R> {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, RemoteError>> {
         self.buffer.reserve(READ_SIZE);
-        let read = ready!(tokio_util::io::poll_read_buf(
-            Pin::new(&mut self.io),
-            cx,
-            &mut self.buffer
-        ));
+        let read = ready!(tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.buffer));
         match read {
             Ok(0) => Poll::Ready(Ok(None)),
             Ok(_) => Poll::Ready(Ok(Some(self.buffer.split().freeze()))),
@@ -53,14 +49,8 @@ impl Duplex {
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Self {
-        let chunks = ReadChunks {
-            io: reader,
-            buffer: BytesMut::new(),
-        };
-        Self {
-            reader: PacketReader::new(Box::new(chunks)),
-            writer: Box::new(writer),
-        }
+        let chunks = ReadChunks { io: reader, buffer: BytesMut::new() };
+        Self { reader: PacketReader::new(Box::new(chunks)), writer: Box::new(writer) }
     }
 
     pub(super) async fn send(&mut self, request: &[u8]) -> Result<(), RemoteError> {
@@ -68,8 +58,7 @@ impl Duplex {
             self.writer.write_all(request).await?;
             self.writer.flush().await
         };
-        sent.await
-            .map_err(|error| RemoteError::network("sending the request", error))
+        sent.await.map_err(|error| RemoteError::network("sending the request", error))
     }
 }
 
@@ -106,10 +95,7 @@ pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, RemoteEr
         }
         let outcome = match (waiting.len(), attempts.is_empty()) {
             (_, true) => {
-                return Err(RemoteError::network(
-                    format!("connecting to {host}:{port}"),
-                    last,
-                ));
+                return Err(RemoteError::network(format!("connecting to {host}:{port}"), last));
             }
             (0, _) => attempts.join_next().await,
             _ => match tokio::time::timeout(RIVAL_AFTER, attempts.join_next()).await {
@@ -119,9 +105,7 @@ pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, RemoteEr
         };
         match outcome {
             Some(Ok(Ok(stream))) => {
-                stream
-                    .set_nodelay(true)
-                    .map_err(|error| RemoteError::network("setting TCP_NODELAY", error))?;
+                stream.set_nodelay(true).map_err(|error| RemoteError::network("setting TCP_NODELAY", error))?;
                 return Ok(stream);
             }
             Some(Ok(Err(error))) => last = error,

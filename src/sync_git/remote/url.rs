@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 
 /// The transports that exist; any other scheme is refused by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each variant says it all")]
 pub enum Scheme {
     Https,
     Http,
@@ -30,6 +31,7 @@ impl Scheme {
         }
     }
 
+    /// In lower case.
     pub fn name(self) -> &'static str {
         match self {
             Self::Https => "https",
@@ -40,6 +42,7 @@ impl Scheme {
         }
     }
 
+    /// The port when none is given; 0 for files.
     pub fn default_port(self) -> u16 {
         match self {
             Self::Https => 443,
@@ -53,6 +56,7 @@ impl Scheme {
 
 /// Why a text is not a repository's location. The texts never repeat the location: it may hold a password.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each message says what its variant is")]
 pub enum UrlError {
     #[error("the repository is empty")]
     Empty,
@@ -109,8 +113,7 @@ impl Url {
         if let Some((scheme, rest)) = text.split_once("://")
             && is_scheme(scheme)
         {
-            let scheme =
-                Scheme::named(scheme).ok_or_else(|| UrlError::Scheme(scheme.to_owned()))?;
+            let scheme = Scheme::named(scheme).ok_or_else(|| UrlError::Scheme(scheme.to_owned()))?;
             return match scheme {
                 Scheme::File => file_url(rest),
                 _ => network_url(scheme, rest),
@@ -127,14 +130,17 @@ impl Url {
         }
     }
 
+    /// The transport.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
+    /// Without brackets; empty for files.
     pub fn host(&self) -> &str {
         &self.host
     }
 
+    /// Given or by default.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(self.scheme.default_port())
     }
@@ -144,6 +150,7 @@ impl Url {
         &self.path
     }
 
+    /// The user that the location carried.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
@@ -155,18 +162,12 @@ impl Url {
 
     /// The same location without user and password.
     pub fn without_userinfo(&self) -> Self {
-        Self {
-            user: None,
-            password: None,
-            ..self.clone()
-        }
+        Self { user: None, password: None, ..self.clone() }
     }
 
     /// Whether a credential for `self` may be shown to `other`: same scheme, host and port.
     pub fn is_same_origin(&self, other: &Self) -> bool {
-        self.scheme == other.scheme
-            && self.host.eq_ignore_ascii_case(&other.host)
-            && self.port() == other.port()
+        self.scheme == other.scheme && self.host.eq_ignore_ascii_case(&other.host) && self.port() == other.port()
     }
 
     /// The full text without a password, for a git configuration file; ssh keeps its user, which is part of the address.
@@ -174,11 +175,7 @@ impl Url {
         match (&self.user, self.scheme) {
             (Some(user), Scheme::Ssh) => format!("ssh://{user}@{}", self.after_scheme(Query::Kept)),
             (_, Scheme::File) => self.path.clone(),
-            _ => format!(
-                "{}://{}",
-                self.scheme.name(),
-                self.after_scheme(Query::Kept)
-            ),
+            _ => format!("{}://{}", self.scheme.name(), self.after_scheme(Query::Kept)),
         }
     }
 
@@ -187,11 +184,7 @@ impl Url {
     /// # Errors
     /// The repository's: the location is not valid, or climbs above this one's root.
     pub fn join(&self, location: &str) -> Result<Self, UrlError> {
-        if !(location.starts_with("./")
-            || location.starts_with("../")
-            || location == "."
-            || location == "..")
-        {
+        if !(location.starts_with("./") || location.starts_with("../") || location == "." || location == "..") {
             return Self::parse(location);
         }
         if location.chars().any(char::is_control) {
@@ -216,32 +209,16 @@ impl Url {
         if path.is_empty() || path.starts_with('-') {
             return Err(UrlError::NoPath);
         }
-        Ok(Self {
-            path,
-            query: None,
-            ..self.clone()
-        })
+        Ok(Self { path, query: None, ..self.clone() })
     }
 
     pub(super) fn local(path: String) -> Self {
-        Self {
-            scheme: Scheme::File,
-            user: None,
-            password: None,
-            host: String::new(),
-            port: None,
-            path,
-            query: None,
-        }
+        Self { scheme: Scheme::File, user: None, password: None, host: String::new(), port: None, path, query: None }
     }
 
     /// `host` or `host:port`, an IPv6 address in brackets, as a Host header or a git request spells it.
     pub(super) fn host_port(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         match self.port {
             Some(port) if port != self.scheme.default_port() => format!("{host}:{port}"),
             _ => host,
@@ -263,12 +240,7 @@ impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.scheme {
             Scheme::File => f.write_str(&self.path),
-            scheme => write!(
-                f,
-                "{}://{}",
-                scheme.name(),
-                self.after_scheme(Query::Hidden)
-            ),
+            scheme => write!(f, "{}://{}", scheme.name(), self.after_scheme(Query::Hidden)),
         }
     }
 }
@@ -287,9 +259,7 @@ enum Query {
 
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 /// `user@host:path`, unless a slash comes before the colon: then it is a path.
@@ -314,22 +284,11 @@ fn scp_url(authority: &str, path: &str) -> Result<Url, UrlError> {
         Some(inner) => (inner.to_owned(), None),
         None => (host.to_owned(), None),
     };
-    check(Url {
-        scheme: Scheme::Ssh,
-        user,
-        password: None,
-        host,
-        port,
-        path: path.to_owned(),
-        query: None,
-    })
+    check(Url { scheme: Scheme::Ssh, user, password: None, host, port, path: path.to_owned(), query: None })
 }
 
 fn file_url(rest: &str) -> Result<Url, UrlError> {
-    let path = rest
-        .strip_prefix("localhost")
-        .filter(|p| p.starts_with('/'))
-        .unwrap_or(rest);
+    let path = rest.strip_prefix("localhost").filter(|p| p.starts_with('/')).unwrap_or(rest);
     if path.is_empty() {
         return Err(UrlError::NoPath);
     }
@@ -346,32 +305,21 @@ fn network_url(scheme: Scheme, rest: &str) -> Result<Url, UrlError> {
         Some((userinfo, host)) => (Some(userinfo), host),
         None => (None, authority),
     };
-    let (user, password) =
-        match userinfo.map(|u| u.split_once(':').map_or((u, None), |(u, p)| (u, Some(p)))) {
-            Some((user, password)) => (Some(decode(user)?), password.map(decode).transpose()?),
-            None => (None, None),
-        };
+    let (user, password) = match userinfo.map(|u| u.split_once(':').map_or((u, None), |(u, p)| (u, Some(p)))) {
+        Some((user, password)) => (Some(decode(user)?), password.map(decode).transpose()?),
+        None => (None, None),
+    };
     let (host, port) = match host.strip_prefix('[').and_then(|h| h.split_once(']')) {
         Some((address, "")) => (address.to_owned(), None),
-        Some((address, port)) => (
-            address.to_owned(),
-            Some(port_number(port.strip_prefix(':').unwrap_or("?"))?),
-        ),
+        Some((address, port)) => (address.to_owned(), Some(port_number(port.strip_prefix(':').unwrap_or("?"))?)),
         None => split_port(host)?,
     };
     let (path, query) = match scheme {
         Scheme::Http | Scheme::Https => {
             let path = path.split('#').next().unwrap_or_default();
-            let (path, query) = path
-                .split_once('?')
-                .map_or((path, None), |(p, q)| (p, Some(q.to_owned())));
-            if !path
-                .bytes()
-                .chain(query.iter().flat_map(|q| q.bytes()))
-                .all(|b| b.is_ascii_graphic())
-            {
-                let encode =
-                    |text: &str| percent_encoding::utf8_percent_encode(text, UNSAFE).to_string();
+            let (path, query) = path.split_once('?').map_or((path, None), |(p, q)| (p, Some(q.to_owned())));
+            if !path.bytes().chain(query.iter().flat_map(|q| q.bytes())).all(|b| b.is_ascii_graphic()) {
+                let encode = |text: &str| percent_encoding::utf8_percent_encode(text, UNSAFE).to_string();
                 (encode(path), query.as_deref().map(encode))
             } else {
                 (path.to_owned(), query)
@@ -380,34 +328,17 @@ fn network_url(scheme: Scheme, rest: &str) -> Result<Url, UrlError> {
         // `/~user/x` is relative to that user's home on the server.
         _ => {
             let path = decode(path)?;
-            (
-                path.strip_prefix('/')
-                    .filter(|p| p.starts_with('~'))
-                    .map_or(path.clone(), str::to_owned),
-                None,
-            )
+            (path.strip_prefix('/').filter(|p| p.starts_with('~')).map_or(path.clone(), str::to_owned), None)
         }
     };
     if path.is_empty() && !matches!(scheme, Scheme::Http | Scheme::Https) {
         return Err(UrlError::NoPath);
     }
-    check(Url {
-        scheme,
-        user,
-        password,
-        host,
-        port,
-        path,
-        query,
-    })
+    check(Url { scheme, user, password, host, port, path, query })
 }
 
 /// What must be encoded in an http path: all but graphic ASCII.
-const UNSAFE: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>');
+const UNSAFE: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
 
 fn check(url: Url) -> Result<Url, UrlError> {
     if url.host.is_empty() {
@@ -416,18 +347,10 @@ fn check(url: Url) -> Result<Url, UrlError> {
     if url.host.starts_with('-') {
         return Err(UrlError::DashIn("host"));
     }
-    if !url
-        .host
-        .chars()
-        .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%'))
-    {
+    if !url.host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%')) {
         return Err(UrlError::Host);
     }
-    if url
-        .user
-        .as_deref()
-        .is_some_and(|user| user.starts_with('-'))
-    {
+    if url.user.as_deref().is_some_and(|user| user.starts_with('-')) {
         return Err(UrlError::DashIn("user"));
     }
     match url.path.as_str() {
@@ -445,22 +368,12 @@ fn split_port(host: &str) -> Result<(String, Option<u16>), UrlError> {
 }
 
 fn port_number(text: &str) -> Result<u16, UrlError> {
-    text.parse()
-        .ok()
-        .filter(|port| *port != 0)
-        .ok_or(UrlError::Port)
+    text.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)
 }
 
 fn decode(text: &str) -> Result<String, UrlError> {
-    let text = percent_decode_str(text)
-        .decode_utf8()
-        .map_err(|_| UrlError::Control)?
-        .into_owned();
-    if text.chars().any(char::is_control) {
-        Err(UrlError::Control)
-    } else {
-        Ok(text)
-    }
+    let text = percent_decode_str(text).decode_utf8().map_err(|_| UrlError::Control)?.into_owned();
+    if text.chars().any(char::is_control) { Err(UrlError::Control) } else { Ok(text) }
 }
 
 #[cfg(test)]
@@ -469,13 +382,7 @@ mod tests {
 
     fn parts(text: &str) -> (Scheme, Option<String>, String, u16, String) {
         let url = Url::parse(text).unwrap();
-        (
-            url.scheme,
-            url.user.clone(),
-            url.host.clone(),
-            url.port(),
-            url.path.clone(),
-        )
+        (url.scheme, url.user.clone(), url.host.clone(), url.port(), url.path.clone())
     }
 
     fn part(
@@ -485,59 +392,26 @@ mod tests {
         port: u16,
         path: &str,
     ) -> (Scheme, Option<String>, String, u16, String) {
-        (
-            scheme,
-            user.map(str::to_owned),
-            host.to_owned(),
-            port,
-            path.to_owned(),
-        )
+        (scheme, user.map(str::to_owned), host.to_owned(), port, path.to_owned())
     }
 
     #[test]
     fn every_form_of_git_is_read() {
         use Scheme::*;
-        assert_eq!(
-            parts("https://example.com/a/b.git"),
-            part(Https, None, "example.com", 443, "/a/b.git")
-        );
-        assert_eq!(
-            parts("HTTP://u:p@example.com:8080/a"),
-            part(Http, Some("u"), "example.com", 8080, "/a")
-        );
-        assert_eq!(
-            parts("git@example.com:a/b.git"),
-            part(Ssh, Some("git"), "example.com", 22, "a/b.git")
-        );
-        assert_eq!(
-            parts("example.com:/srv/b.git"),
-            part(Ssh, None, "example.com", 22, "/srv/b.git")
-        );
+        assert_eq!(parts("https://example.com/a/b.git"), part(Https, None, "example.com", 443, "/a/b.git"));
+        assert_eq!(parts("HTTP://u:p@example.com:8080/a"), part(Http, Some("u"), "example.com", 8080, "/a"));
+        assert_eq!(parts("git@example.com:a/b.git"), part(Ssh, Some("git"), "example.com", 22, "a/b.git"));
+        assert_eq!(parts("example.com:/srv/b.git"), part(Ssh, None, "example.com", 22, "/srv/b.git"));
         assert_eq!(parts("[::1]:b.git"), part(Ssh, None, "::1", 22, "b.git"));
-        assert_eq!(
-            parts("git@[host:2222]:b.git"),
-            part(Ssh, Some("git"), "host", 2222, "b.git")
-        );
+        assert_eq!(parts("git@[host:2222]:b.git"), part(Ssh, Some("git"), "host", 2222, "b.git"));
         assert_eq!(
             parts("ssh://git@example.com:2222/~me/b%20c"),
             part(Ssh, Some("git"), "example.com", 2222, "~me/b c")
         );
-        assert_eq!(
-            parts("git+ssh://example.com/b"),
-            part(Ssh, None, "example.com", 22, "/b")
-        );
-        assert_eq!(
-            parts("git://[::1]:1234/b"),
-            part(Git, None, "::1", 1234, "/b")
-        );
-        assert_eq!(
-            parts("file:///srv/a%20b"),
-            part(File, None, "", 0, "/srv/a b")
-        );
-        assert_eq!(
-            parts("file://localhost/srv"),
-            part(File, None, "", 0, "/srv")
-        );
+        assert_eq!(parts("git+ssh://example.com/b"), part(Ssh, None, "example.com", 22, "/b"));
+        assert_eq!(parts("git://[::1]:1234/b"), part(Git, None, "::1", 1234, "/b"));
+        assert_eq!(parts("file:///srv/a%20b"), part(File, None, "", 0, "/srv/a b"));
+        assert_eq!(parts("file://localhost/srv"), part(File, None, "", 0, "/srv"));
         assert_eq!(parts("/srv/a:b"), part(File, None, "", 0, "/srv/a:b"));
         assert_eq!(parts("./a:b"), part(File, None, "", 0, "./a:b"));
         assert_eq!(parts("../repo"), part(File, None, "", 0, "../repo"));
@@ -545,17 +419,11 @@ mod tests {
 
     #[test]
     fn dangerous_forms_are_refused() {
-        assert_eq!(
-            Url::parse("ext::sh -c id"),
-            Err(UrlError::Scheme("ext".into()))
-        );
+        assert_eq!(Url::parse("ext::sh -c id"), Err(UrlError::Scheme("ext".into())));
         assert_eq!(Url::parse("EXT::sh"), Err(UrlError::Scheme("EXT".into())));
         assert_eq!(Url::parse("ftp://h/x"), Err(UrlError::Scheme("ftp".into())));
         assert_eq!(Url::parse("--upload-pack=id"), Err(UrlError::LeadingDash));
-        assert_eq!(
-            Url::parse("ssh://-oProxyCommand=id/x"),
-            Err(UrlError::DashIn("host"))
-        );
+        assert_eq!(Url::parse("ssh://-oProxyCommand=id/x"), Err(UrlError::DashIn("host")));
         assert_eq!(Url::parse("ssh://-l@h/x"), Err(UrlError::DashIn("user")));
         assert_eq!(Url::parse("h:-x"), Err(UrlError::DashIn("path")));
         assert_eq!(Url::parse("git://h/a%0ahost=b"), Err(UrlError::Control));
@@ -574,45 +442,21 @@ mod tests {
         assert_eq!(url.to_string(), "https://example.com/a?…");
         assert_eq!(format!("{url:?}"), "Url(https://example.com/a?…)");
         assert!(!url.to_config_text().contains("cret"));
-        assert_eq!(
-            Url::parse("git@example.com:a").unwrap().to_string(),
-            "ssh://example.com/a"
-        );
-        for bad in [
-            "https://me:secret@h:x/a",
-            "https://me:secret@/a",
-            "ext::secret",
-        ] {
-            assert!(
-                !Url::parse(bad).unwrap_err().to_string().contains("secret"),
-                "{bad}"
-            );
+        assert_eq!(Url::parse("git@example.com:a").unwrap().to_string(), "ssh://example.com/a");
+        for bad in ["https://me:secret@h:x/a", "https://me:secret@/a", "ext::secret"] {
+            assert!(!Url::parse(bad).unwrap_err().to_string().contains("secret"), "{bad}");
         }
     }
 
     #[test]
     fn relative_submodules_resolve_against_the_parent() {
-        let join = |base: &str, rel: &str| {
-            Url::parse(base)
-                .unwrap()
-                .join(rel)
-                .map(|u| u.to_config_text())
-        };
-        assert_eq!(
-            join("https://h/a/b.git", "../c.git").unwrap(),
-            "https://h/a/c.git"
-        );
-        assert_eq!(
-            join("https://h/a/b.git", "./c").unwrap(),
-            "https://h/a/b.git/c"
-        );
+        let join = |base: &str, rel: &str| Url::parse(base).unwrap().join(rel).map(|u| u.to_config_text());
+        assert_eq!(join("https://h/a/b.git", "../c.git").unwrap(), "https://h/a/c.git");
+        assert_eq!(join("https://h/a/b.git", "./c").unwrap(), "https://h/a/b.git/c");
         assert_eq!(join("git@h:a/b", "../c").unwrap(), "ssh://git@h/a/c");
         assert_eq!(join("/srv/a", "../../c").unwrap(), "/c");
         assert_eq!(join("/srv/a", "../../../c"), Err(UrlError::Climbs));
         assert_eq!(join("/srv/a", "https://h/x").unwrap(), "https://h/x");
-        assert_eq!(
-            join("/srv/a", "ext::x"),
-            Err(UrlError::Scheme("ext".into()))
-        );
+        assert_eq!(join("/srv/a", "ext::x"), Err(UrlError::Scheme("ext".into())));
     }
 }

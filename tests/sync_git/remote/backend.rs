@@ -11,39 +11,36 @@ use patterns::sync_git::remote::Url;
 
 /// How the server behaves.
 #[derive(Clone, Default)]
-pub struct Mode {
+pub(super) struct Mode {
     /// `user:password` in base64, without which it answers 401.
-    pub basic: Option<&'static str>,
+    pub(super) basic: Option<&'static str>,
     /// Answers the first request by a redirect to this URL with the rest of the path.
-    pub redirect: Option<String>,
+    pub(super) redirect: Option<String>,
     /// Takes the request and never answers.
-    pub stalls: bool,
+    pub(super) stalls: bool,
     /// Answers one byte at a time, for ever.
-    pub drips: bool,
+    pub(super) drips: bool,
     /// Closes the connection after each answer without saying so before.
-    pub closes: bool,
+    pub(super) closes: bool,
     /// Answers with files only, as a dumb server does.
-    pub is_dumb: bool,
-    pub status: Option<&'static str>,
+    pub(super) is_dumb: bool,
+    pub(super) status: Option<&'static str>,
 }
 
 /// One request that arrived.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub line: String,
-    pub headers: Vec<(String, String)>,
+pub(super) struct Seen {
+    pub(super) line: String,
+    pub(super) headers: Vec<(String, String)>,
 }
 
 impl Seen {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 }
 
-pub struct Backend {
+pub(super) struct Backend {
     port: u16,
     shared: Arc<Shared>,
 }
@@ -57,7 +54,7 @@ struct Shared {
 }
 
 impl Backend {
-    pub fn start(root: &Path, mode: Mode) -> Self {
+    pub(super) fn start(root: &Path, mode: Mode) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
@@ -81,23 +78,23 @@ impl Backend {
         Self { port, shared }
     }
 
-    pub fn url(&self) -> Url {
+    pub(super) fn url(&self) -> Url {
         Url::parse(&self.text()).unwrap()
     }
 
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         format!("http://127.0.0.1:{}/repo", self.port)
     }
 
-    pub fn origin(&self) -> String {
+    pub(super) fn origin(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(super) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }
 
-    pub fn connections(&self) -> usize {
+    pub(super) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 }
@@ -149,44 +146,24 @@ impl Shared {
             );
         }
         let target = seen.line.split(' ').nth(1).unwrap_or_default();
-        let path_query = target
-            .strip_prefix(&self.absolute(target))
-            .unwrap_or(target);
+        let path_query = target.strip_prefix(&self.absolute(target)).unwrap_or(target);
         if let Some(to) = &self.mode.redirect {
-            return write!(
-                writer,
-                "HTTP/1.1 302 Found\r\nLocation: {to}{path_query}\r\nContent-Length: 0\r\n\r\n"
-            );
+            return write!(writer, "HTTP/1.1 302 Found\r\nLocation: {to}{path_query}\r\nContent-Length: 0\r\n\r\n");
         }
         if self.mode.is_dumb {
-            return write!(
-                writer,
-                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n"
-            );
+            return write!(writer, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n");
         }
         let (path, query) = path_query.split_once('?').unwrap_or((path_query, ""));
         let answer = self.run(seen, path, query, body)?;
-        let split = answer
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .unwrap_or(0);
+        let split = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(0);
         let head = String::from_utf8_lossy(&answer[..split]).into_owned();
-        let status = head
-            .lines()
-            .find_map(|line| line.strip_prefix("Status: "))
-            .unwrap_or("200 OK");
-        let rest: String = head
-            .lines()
-            .filter(|line| !line.starts_with("Status:"))
-            .map(|line| format!("{line}\r\n"))
-            .collect();
+        let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK");
+        let rest: String =
+            head.lines().filter(|line| !line.starts_with("Status:")).map(|line| format!("{line}\r\n")).collect();
         let content = &answer[split + 4..];
         if seen.line.starts_with("POST") {
             // In pieces, as a server does that does not know the length.
-            write!(
-                writer,
-                "HTTP/1.1 {status}\r\n{rest}Transfer-Encoding: chunked\r\n\r\n"
-            )?;
+            write!(writer, "HTTP/1.1 {status}\r\n{rest}Transfer-Encoding: chunked\r\n\r\n")?;
             for piece in content.chunks(1000) {
                 write!(writer, "{:x}\r\n", piece.len())?;
                 writer.write_all(piece)?;
@@ -194,12 +171,8 @@ impl Shared {
             }
             return writer.write_all(b"0\r\n\r\n");
         }
-        if seen
-            .header("accept-encoding")
-            .is_some_and(|codings| codings.contains("gzip"))
-        {
-            let mut encoder =
-                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        if seen.header("accept-encoding").is_some_and(|codings| codings.contains("gzip")) {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             encoder.write_all(content)?;
             let content = encoder.finish()?;
             write!(
@@ -209,20 +182,13 @@ impl Shared {
             )?;
             return writer.write_all(&content);
         }
-        write!(
-            writer,
-            "HTTP/1.1 {status}\r\n{rest}Content-Length: {}\r\n\r\n",
-            content.len()
-        )?;
+        write!(writer, "HTTP/1.1 {status}\r\n{rest}Content-Length: {}\r\n\r\n", content.len())?;
         writer.write_all(content)
     }
 
     /// The scheme and host of an absolute target, as a proxy sees it.
     fn absolute(&self, target: &str) -> String {
-        match target
-            .strip_prefix("http://")
-            .and_then(|rest| rest.find('/'))
-        {
+        match target.strip_prefix("http://").and_then(|rest| rest.find('/')) {
             Some(slash) => target[..slash + "http://".len()].to_owned(),
             None => String::new(),
         }
@@ -237,21 +203,12 @@ impl Shared {
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", "safe.directory")
             .env("GIT_CONFIG_VALUE_0", "*")
-            .env(
-                "REQUEST_METHOD",
-                seen.line.split(' ').next().unwrap_or_default(),
-            )
+            .env("REQUEST_METHOD", seen.line.split(' ').next().unwrap_or_default())
             .env("PATH_INFO", path)
             .env("QUERY_STRING", query)
-            .env(
-                "CONTENT_TYPE",
-                seen.header("content-type").unwrap_or_default(),
-            )
+            .env("CONTENT_TYPE", seen.header("content-type").unwrap_or_default())
             .env("CONTENT_LENGTH", body.len().to_string())
-            .env(
-                "GIT_PROTOCOL",
-                seen.header("git-protocol").unwrap_or_default(),
-            )
+            .env("GIT_PROTOCOL", seen.header("git-protocol").unwrap_or_default())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -279,16 +236,8 @@ fn read_request(reader: &mut impl BufRead) -> io::Result<Option<(Seen, Vec<u8>)>
         };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let seen = Seen {
-        line: line.trim_end().to_owned(),
-        headers,
-    };
-    let mut body = vec![
-        0;
-        seen.header("content-length")
-            .and_then(|length| length.parse().ok())
-            .unwrap_or(0)
-    ];
+    let seen = Seen { line: line.trim_end().to_owned(), headers };
+    let mut body = vec![0; seen.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
     reader.read_exact(&mut body)?;
     Ok(Some((seen, body)))
 }

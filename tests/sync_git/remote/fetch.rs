@@ -15,15 +15,9 @@ where
 {
     for transport in ["path", "git", "http", "git v0", "http v0"] {
         let source = Source::new();
-        let old = Options {
-            protocol: Protocol::V0,
-            ..Options::default()
-        };
+        let old = Options { protocol: Protocol::V0, ..Options::default() };
         if transport.ends_with("v0") {
-            git(
-                &source.path(),
-                &["config", "uploadpack.allowAnySHA1InWant", "true"],
-            );
+            git(&source.path(), &["config", "uploadpack.allowAnySHA1InWant", "true"]);
         }
         match transport {
             "path" => {
@@ -32,20 +26,12 @@ where
             }
             "git" | "git v0" => {
                 let daemon = Daemon::start(source.root.path());
-                let options = if transport == "git" {
-                    Options::default()
-                } else {
-                    old
-                };
+                let options = if transport == "git" { Options::default() } else { old };
                 test(transport.to_owned(), source, daemon.url(), options).await;
             }
             _ => {
                 let backend = Backend::start(source.root.path(), Mode::default());
-                let options = if transport == "http" {
-                    Options::default()
-                } else {
-                    old
-                };
+                let options = if transport == "http" { Options::default() } else { old };
                 test(transport.to_owned(), source, backend.url(), options).await;
             }
         }
@@ -66,32 +52,14 @@ async fn every_spelling_of_a_reference_is_found() {
             ("heavy", "heavy"),
             ("refs/tags/heavy", "heavy"),
         ] {
-            let tip = remote
-                .resolve(&Selector::parse(name).unwrap())
-                .await
-                .unwrap();
+            let tip = remote.resolve(&Selector::parse(name).unwrap()).await.unwrap();
             assert_eq!(tip.oid, source.oid(revision), "{transport}: {name}");
-            assert_eq!(
-                tip.target(),
-                source.oid(&format!("{revision}^{{}}")),
-                "{transport}: {name}"
-            );
+            assert_eq!(tip.target(), source.oid(&format!("{revision}^{{}}")), "{transport}: {name}");
         }
         let head = remote.ls_refs(&["HEAD".to_owned()]).await.unwrap();
-        assert_eq!(
-            head.find("HEAD").unwrap().symref_target.as_deref(),
-            Some("refs/heads/main"),
-            "{transport}"
-        );
-        let error = remote
-            .resolve(&Selector::parse("nope").unwrap())
-            .await
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "couldn't find remote ref nope",
-            "{transport}"
-        );
+        assert_eq!(head.find("HEAD").unwrap().symref_target.as_deref(), Some("refs/heads/main"), "{transport}");
+        let error = remote.resolve(&Selector::parse("nope").unwrap()).await.unwrap_err();
+        assert_eq!(error.to_string(), "couldn't find remote ref nope", "{transport}");
     })
     .await;
 }
@@ -102,11 +70,7 @@ async fn a_depth_is_brought_kept_changed_and_ended() {
         let store = Store::new();
         let mut remote = Remote::new(url, options);
         let first = tip(&mut remote, "main").await;
-        let request = FetchRequest {
-            wants: vec![first],
-            depth: depth(1),
-            ..FetchRequest::default()
-        };
+        let request = FetchRequest { wants: vec![first], depth: depth(1), ..FetchRequest::default() };
         let (outcome, report) = store.fetch(&mut remote, &request).await.unwrap();
         assert_eq!(outcome.shallow, [first], "{transport}");
         assert_eq!(report.bytes, outcome.pack_bytes, "{transport}");
@@ -149,24 +113,12 @@ async fn the_whole_history_comes_and_then_only_what_is_new() {
         let store = Store::new();
         let mut remote = Remote::new(url, options);
         let first = tip(&mut remote, "HEAD").await;
-        let (outcome, _) = store
-            .fetch(
-                &mut remote,
-                &FetchRequest {
-                    wants: vec![first],
-                    ..FetchRequest::default()
-                },
-            )
-            .await
-            .unwrap();
+        let (outcome, _) =
+            store.fetch(&mut remote, &FetchRequest { wants: vec![first], ..FetchRequest::default() }).await.unwrap();
         assert!(outcome.shallow.is_empty(), "{transport}");
         assert_eq!(store.count(first), 10, "{transport}");
         let second = source.commit(11);
-        let request = FetchRequest {
-            wants: vec![second],
-            haves: vec![first],
-            ..FetchRequest::default()
-        };
+        let request = FetchRequest { wants: vec![second], haves: vec![first], ..FetchRequest::default() };
         let (_, report) = store.fetch(&mut remote, &request).await.unwrap();
         assert!(report.objects <= 8, "{transport}: {report:?}");
         assert_eq!(store.count(second), 11, "{transport}");
@@ -182,14 +134,7 @@ async fn an_object_is_fetched_by_name_and_a_tag_with_its_commit() {
         let mut remote = Remote::new(url, options);
         let old = source.oid("HEAD~3");
         store
-            .fetch(
-                &mut remote,
-                &FetchRequest {
-                    wants: vec![old],
-                    depth: depth(1),
-                    ..FetchRequest::default()
-                },
-            )
+            .fetch(&mut remote, &FetchRequest { wants: vec![old], depth: depth(1), ..FetchRequest::default() })
             .await
             .unwrap();
         assert_eq!(store.count(old), 1, "{transport}");
@@ -222,23 +167,11 @@ async fn an_object_that_the_server_lacks_is_refused_in_its_words() {
         let store = Store::new();
         let nobody = git2::Oid::from_str("0123456789012345678901234567890123456789").unwrap();
         let outcome = store
-            .fetch(
-                &mut Remote::new(url, options),
-                &FetchRequest {
-                    wants: vec![nobody],
-                    ..FetchRequest::default()
-                },
-            )
+            .fetch(&mut Remote::new(url, options), &FetchRequest { wants: vec![nobody], ..FetchRequest::default() })
             .await;
         let error = outcome.unwrap_err();
-        assert!(
-            matches!(error, RemoteError::Refused(_)),
-            "{transport}: {error:?}"
-        );
-        assert!(
-            error.to_string().contains("not our ref"),
-            "{transport}: {error}"
-        );
+        assert!(matches!(error, RemoteError::Refused(_)), "{transport}: {error:?}");
+        assert!(error.to_string().contains("not our ref"), "{transport}: {error}");
     })
     .await;
 }
@@ -246,21 +179,13 @@ async fn an_object_that_the_server_lacks_is_refused_in_its_words() {
 #[tokio::test]
 async fn a_filter_leaves_out_blobs_which_are_then_wanted_in_one_batch() {
     over_every_transport(async |transport, source, url, options| {
-        git(
-            &source.path(),
-            &["config", "uploadpack.allowFilter", "true"],
-        );
+        git(&source.path(), &["config", "uploadpack.allowFilter", "true"]);
         let is_old = options.protocol == Protocol::V0;
         let store = Store::new();
         let mut remote = Remote::new(url, options);
         let wants = vec![tip(&mut remote, "main").await];
         let filter = Some("blob:none".to_owned());
-        let request = FetchRequest {
-            wants,
-            depth: depth(1),
-            filter,
-            ..FetchRequest::default()
-        };
+        let request = FetchRequest { wants, depth: depth(1), filter, ..FetchRequest::default() };
         let (outcome, report) = store.fetch(&mut remote, &request).await.unwrap();
         assert_eq!(outcome.filter, FilterUse::Honoured, "{transport}");
         // The commit, the root, dir and dir/sub.
@@ -269,22 +194,10 @@ async fn a_filter_leaves_out_blobs_which_are_then_wanted_in_one_batch() {
             return;
         }
         let blobs = vec![source.oid("main:file"), source.oid("main:dir/sub/3")];
-        let (_, report) = store
-            .fetch(
-                &mut remote,
-                &FetchRequest {
-                    wants: blobs.clone(),
-                    ..FetchRequest::default()
-                },
-            )
-            .await
-            .unwrap();
+        let (_, report) =
+            store.fetch(&mut remote, &FetchRequest { wants: blobs.clone(), ..FetchRequest::default() }).await.unwrap();
         assert_eq!(report.objects, 2, "{transport}");
-        assert_eq!(
-            git(store.path(), &["cat-file", "-p", &blobs[1].to_string()]),
-            "3",
-            "{transport}"
-        );
+        assert_eq!(git(store.path(), &["cat-file", "-p", &blobs[1].to_string()]), "3", "{transport}");
     })
     .await;
 }
@@ -296,12 +209,8 @@ async fn a_server_that_cannot_filter_sends_everything() {
     let store = Store::new();
     let mut remote = remote(&backend.url());
     let wants = vec![tip(&mut remote, "main").await];
-    let request = FetchRequest {
-        wants,
-        depth: depth(1),
-        filter: Some("blob:none".to_owned()),
-        ..FetchRequest::default()
-    };
+    let request =
+        FetchRequest { wants, depth: depth(1), filter: Some("blob:none".to_owned()), ..FetchRequest::default() };
     let (outcome, report) = store.fetch(&mut remote, &request).await.unwrap();
     assert_eq!(outcome.filter, FilterUse::Ignored);
     assert!(report.objects > 10);
@@ -316,20 +225,9 @@ async fn an_empty_repository_says_so() {
         std::fs::create_dir(&path).unwrap();
         git(&path, &["init", "-q", "-b", "main"]);
         let daemon = Daemon::start(root.path());
-        let url = if transport == "path" {
-            Url::parse(path.to_str().unwrap()).unwrap()
-        } else {
-            daemon.url()
-        };
-        let error = remote(&url)
-            .resolve(&Selector::parse("HEAD").unwrap())
-            .await
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "couldn't find remote ref HEAD: the repository has no commit yet",
-            "{transport}"
-        );
+        let url = if transport == "path" { Url::parse(path.to_str().unwrap()).unwrap() } else { daemon.url() };
+        let error = remote(&url).resolve(&Selector::parse("HEAD").unwrap()).await.unwrap_err();
+        assert_eq!(error.to_string(), "couldn't find remote ref HEAD: the repository has no commit yet", "{transport}");
     }
 }
 
@@ -338,11 +236,7 @@ async fn a_session_survives_many_polls_and_a_rest() {
     over_every_transport(async |transport, source, url, options| {
         let mut remote = Remote::new(url, options);
         for number in 11..15 {
-            assert_eq!(
-                tip(&mut remote, "main").await,
-                source.oid("main"),
-                "{transport}"
-            );
+            assert_eq!(tip(&mut remote, "main").await, source.oid("main"), "{transport}");
             let new = source.commit(number);
             assert_eq!(tip(&mut remote, "main").await, new, "{transport}");
             if number % 2 == 0 {
@@ -358,68 +252,28 @@ async fn paths_of_every_shape_are_opened() {
     let source = Source::new();
     let root = source.root.path();
     git(root, &["clone", "-q", "--bare", "repo", "bare.git"]);
-    git(
-        root,
-        &[
-            "clone",
-            "-q",
-            "--depth=2",
-            &format!("file://{}", source.path().display()),
-            "shallow",
-        ],
-    );
-    git(
-        &source.path(),
-        &["worktree", "add", "-q", "../linked", "light"],
-    );
+    git(root, &["clone", "-q", "--depth=2", &format!("file://{}", source.path().display()), "shallow"]);
+    git(&source.path(), &["worktree", "add", "-q", "../linked", "light"]);
     git(root, &["clone", "-q", "--shared", "repo", "borrowing"]);
     git(&root.join("bare.git"), &["pack-refs", "--all"]);
-    for (path, revision) in [
-        ("bare.git", "main"),
-        ("bare", "main"),
-        ("shallow", "main"),
-        ("linked", "light"),
-        ("borrowing", "main"),
-    ] {
-        for url in [
-            root.join(path).to_str().unwrap().to_owned(),
-            format!("file://{}", root.join(path).display()),
-        ] {
+    for (path, revision) in
+        [("bare.git", "main"), ("bare", "main"), ("shallow", "main"), ("linked", "light"), ("borrowing", "main")]
+    {
+        for url in [root.join(path).to_str().unwrap().to_owned(), format!("file://{}", root.join(path).display())] {
             let store = Store::new();
             let mut remote = remote(&Url::parse(&url).unwrap());
             let wanted = tip(&mut remote, "HEAD").await;
             assert_eq!(wanted, source.oid(revision), "{path}");
-            store
-                .fetch(
-                    &mut remote,
-                    &FetchRequest {
-                        wants: vec![wanted],
-                        ..FetchRequest::default()
-                    },
-                )
-                .await
-                .unwrap();
+            store.fetch(&mut remote, &FetchRequest { wants: vec![wanted], ..FetchRequest::default() }).await.unwrap();
             store.check();
-            let commits = if path == "shallow" {
-                2
-            } else {
-                source_count(&source, revision)
-            };
+            let commits = if path == "shallow" { 2 } else { source_count(&source, revision) };
             assert_eq!(store.count(wanted), commits, "{path}");
         }
     }
-    let error = remote(&Url::parse(root.to_str().unwrap()).unwrap())
-        .ls_refs(&[])
-        .await
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("is not a git repository"),
-        "{error}"
-    );
+    let error = remote(&Url::parse(root.to_str().unwrap()).unwrap()).ls_refs(&[]).await.unwrap_err();
+    assert!(error.to_string().contains("is not a git repository"), "{error}");
 }
 
 fn source_count(source: &Source, revision: &str) -> usize {
-    git(&source.path(), &["rev-list", "--count", revision])
-        .parse()
-        .unwrap()
+    git(&source.path(), &["rev-list", "--count", revision]).parse().unwrap()
 }

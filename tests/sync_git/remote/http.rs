@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use patterns::sync_git::remote::{
-    Blame, Credential, CredentialFuture, Credentials, FetchRequest, Options, ProxyChoice, Remote,
-    RemoteError, Url,
+    Blame, Credential, CredentialFuture, Credentials, FetchRequest, Options, ProxyChoice, Remote, RemoteError, Url,
 };
 
 use super::backend::{Backend, Mode};
@@ -18,10 +17,7 @@ struct Fixed(Option<Credential>, AtomicUsize);
 impl Fixed {
     fn basic(user: &str, password: &str) -> Arc<Self> {
         Arc::new(Self(
-            Some(Credential::Basic {
-                user: user.to_owned(),
-                password: password.to_owned(),
-            }),
+            Some(Credential::Basic { user: user.to_owned(), password: password.to_owned() }),
             AtomicUsize::new(0),
         ))
     }
@@ -55,32 +51,18 @@ async fn one_poll_is_one_request_on_a_kept_connection() {
     }
     let lines: Vec<String> = backend.seen().into_iter().map(|seen| seen.line).collect();
     assert_eq!(lines.len(), 6, "{lines:?}");
-    assert_eq!(
-        lines[0],
-        "GET /repo/info/refs?service=git-upload-pack HTTP/1.1"
-    );
-    assert!(
-        lines[1..]
-            .iter()
-            .all(|line| line == "POST /repo/git-upload-pack HTTP/1.1")
-    );
+    assert_eq!(lines[0], "GET /repo/info/refs?service=git-upload-pack HTTP/1.1");
+    assert!(lines[1..].iter().all(|line| line == "POST /repo/git-upload-pack HTTP/1.1"));
     assert_eq!(backend.connections(), 1);
     let first = &backend.seen()[0];
-    assert!(
-        first
-            .header("user-agent")
-            .unwrap()
-            .starts_with("git/patterns-")
-    );
+    assert!(first.header("user-agent").unwrap().starts_with("git/patterns-"));
     assert_eq!(first.header("git-protocol"), Some("version=2"));
 }
 
 #[tokio::test]
 async fn a_poll_asks_for_the_wanted_names_only() {
     let source = Source::new();
-    let lines: String = (0..17_000)
-        .map(|at| format!("create refs/heads/other/{at} HEAD\n"))
-        .collect();
+    let lines: String = (0..17_000).map(|at| format!("create refs/heads/other/{at} HEAD\n")).collect();
     let mut child = std::process::Command::new("git")
         .args(["update-ref", "--stdin"])
         .current_dir(source.path())
@@ -92,50 +74,23 @@ async fn a_poll_asks_for_the_wanted_names_only() {
     super::repository::git(&source.path(), &["pack-refs", "--all"]);
     let backend = Backend::start(source.root.path(), Mode::default());
     let mut remote = remote(&backend.url());
-    let refs = remote
-        .ls_refs(&["refs/heads/main".to_owned()])
-        .await
-        .unwrap();
+    let refs = remote.ls_refs(&["refs/heads/main".to_owned()]).await.unwrap();
     assert_eq!(refs.refs.len(), 1);
-    assert_eq!(
-        remote
-            .ls_refs(&["refs/heads/other/".to_owned()])
-            .await
-            .unwrap()
-            .refs
-            .len(),
-        17_000
-    );
+    assert_eq!(remote.ls_refs(&["refs/heads/other/".to_owned()]).await.unwrap().refs.len(), 17_000);
     assert_eq!(tip(&mut remote, "main").await, source.oid("main"));
 }
 
 #[tokio::test]
 async fn a_connection_that_the_server_closed_is_replaced() {
     let source = Source::new();
-    let backend = Backend::start(
-        source.root.path(),
-        Mode {
-            closes: true,
-            ..Mode::default()
-        },
-    );
+    let backend = Backend::start(source.root.path(), Mode { closes: true, ..Mode::default() });
     let mut remote = remote(&backend.url());
     for _ in 0..5 {
         assert_eq!(tip(&mut remote, "main").await, source.oid("main"));
     }
     let store = Store::new();
     let wants = vec![source.oid("main")];
-    store
-        .fetch(
-            &mut remote,
-            &FetchRequest {
-                wants,
-                depth: depth(1),
-                ..FetchRequest::default()
-            },
-        )
-        .await
-        .unwrap();
+    store.fetch(&mut remote, &FetchRequest { wants, depth: depth(1), ..FetchRequest::default() }).await.unwrap();
     store.check();
 }
 
@@ -144,38 +99,19 @@ async fn credentials_are_sent_only_when_wanted_and_then_at_once() {
     let source = Source::new();
     let backend = Backend::start(source.root.path(), BASIC);
     let credentials = Fixed::basic("me", "secret");
-    let mut remote = Remote::new(
-        backend.url(),
-        Options {
-            credentials: Some(credentials.clone()),
-            ..Options::default()
-        },
-    );
+    let mut remote =
+        Remote::new(backend.url(), Options { credentials: Some(credentials.clone()), ..Options::default() });
     for _ in 0..2 {
         assert_eq!(tip(&mut remote, "main").await, source.oid("main"));
     }
-    let sent: Vec<bool> = backend
-        .seen()
-        .iter()
-        .map(|seen| seen.header("authorization").is_some())
-        .collect();
+    let sent: Vec<bool> = backend.seen().iter().map(|seen| seen.header("authorization").is_some()).collect();
     assert_eq!(sent, [false, true, true, true]);
     assert_eq!(credentials.1.load(Ordering::SeqCst), 3);
 
     let open = Backend::start(source.root.path(), Mode::default());
-    let mut remote = Remote::new(
-        open.url(),
-        Options {
-            credentials: Some(credentials.clone()),
-            ..Options::default()
-        },
-    );
+    let mut remote = Remote::new(open.url(), Options { credentials: Some(credentials.clone()), ..Options::default() });
     tip(&mut remote, "main").await;
-    assert!(
-        open.seen()
-            .iter()
-            .all(|seen| seen.header("authorization").is_none())
-    );
+    assert!(open.seen().iter().all(|seen| seen.header("authorization").is_none()));
 }
 
 #[tokio::test]
@@ -183,10 +119,7 @@ async fn the_credentials_of_the_url_count_too() {
     let source = Source::new();
     let backend = Backend::start(source.root.path(), BASIC);
     let url = backend.text().replace("http://", "http://me:secret@");
-    assert_eq!(
-        tip(&mut remote(&Url::parse(&url).unwrap()), "main").await,
-        source.oid("main")
-    );
+    assert_eq!(tip(&mut remote(&Url::parse(&url).unwrap()), "main").await, source.oid("main"));
 }
 
 #[tokio::test]
@@ -194,25 +127,11 @@ async fn wrong_and_missing_credentials_are_told_apart_and_not_shown() {
     let source = Source::new();
     let backend = Backend::start(source.root.path(), BASIC);
     let error = remote(&backend.url()).ls_refs(&[]).await.unwrap_err();
-    assert!(
-        error.to_string().ends_with("none are configured for it"),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with("none are configured for it"), "{error}");
     assert_eq!(error.blame(), Blame::Credentials);
-    let wrong = Options {
-        credentials: Some(Fixed::basic("me", "s3cr3t")),
-        ..Options::default()
-    };
-    let error = Remote::new(backend.url(), wrong)
-        .ls_refs(&[])
-        .await
-        .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("the server refuses the credentials"),
-        "{error}"
-    );
+    let wrong = Options { credentials: Some(Fixed::basic("me", "s3cr3t")), ..Options::default() };
+    let error = Remote::new(backend.url(), wrong).ls_refs(&[]).await.unwrap_err();
+    assert!(error.to_string().ends_with("the server refuses the credentials"), "{error}");
     assert!(!format!("{error:?}").contains("s3cr3t"));
 }
 
@@ -220,46 +139,19 @@ async fn wrong_and_missing_credentials_are_told_apart_and_not_shown() {
 async fn a_redirect_is_followed_without_the_credential_of_the_first_host() {
     let source = Source::new();
     let target = Backend::start(source.root.path(), Mode::default());
-    let backend = Backend::start(
-        source.root.path(),
-        Mode {
-            redirect: Some(target.origin()),
-            ..BASIC
-        },
-    );
+    let backend = Backend::start(source.root.path(), Mode { redirect: Some(target.origin()), ..BASIC });
     // The two differ by their port, which makes them two origins.
     let url = backend.text().replace("http://", "http://me:secret@");
-    let options = Options {
-        headers: vec![("X-Token".to_owned(), "secret".to_owned())],
-        ..Options::default()
-    };
+    let options = Options { headers: vec![("X-Token".to_owned(), "secret".to_owned())], ..Options::default() };
     let mut remote = Remote::new(Url::parse(&url).unwrap(), options);
     let store = Store::new();
     let wants = vec![tip(&mut remote, "main").await];
-    store
-        .fetch(
-            &mut remote,
-            &FetchRequest {
-                wants,
-                depth: depth(1),
-                ..FetchRequest::default()
-            },
-        )
-        .await
-        .unwrap();
+    store.fetch(&mut remote, &FetchRequest { wants, depth: depth(1), ..FetchRequest::default() }).await.unwrap();
     store.check();
-    assert!(
-        backend
-            .seen()
-            .iter()
-            .all(|seen| seen.header("x-token") == Some("secret"))
-    );
+    assert!(backend.seen().iter().all(|seen| seen.header("x-token") == Some("secret")));
     assert_eq!(target.seen().len(), 3);
     assert!(
-        target
-            .seen()
-            .iter()
-            .all(|seen| seen.header("authorization").is_none() && seen.header("x-token").is_none())
+        target.seen().iter().all(|seen| seen.header("authorization").is_none() && seen.header("x-token").is_none())
     );
 }
 
@@ -267,13 +159,7 @@ async fn a_redirect_is_followed_without_the_credential_of_the_first_host() {
 async fn a_redirect_loop_and_a_strange_redirect_end() {
     let source = Source::new();
     for to in ["", "ftp://example.invalid", "file:///etc"] {
-        let backend = Backend::start(
-            source.root.path(),
-            Mode {
-                redirect: Some(to.to_owned()),
-                ..Mode::default()
-            },
-        );
+        let backend = Backend::start(source.root.path(), Mode { redirect: Some(to.to_owned()), ..Mode::default() });
         let error = remote(&backend.url()).ls_refs(&[]).await.unwrap_err();
         assert_eq!(error.blame(), Blame::Server, "{to}: {error}");
     }
@@ -285,22 +171,9 @@ async fn extra_headers_and_cookies_are_sent() {
     let backend = Backend::start(source.root.path(), Mode::default());
     let cookies = source.root.path().join("cookies");
     std::fs::write(&cookies, "127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tabc\n").unwrap();
-    let headers = vec![
-        ("Authorization".to_owned(), "Bearer t".to_owned()),
-        ("X-A".to_owned(), "b".to_owned()),
-    ];
-    tip(
-        &mut Remote::new(
-            backend.url(),
-            Options {
-                headers,
-                cookie_file: Some(cookies),
-                ..Options::default()
-            },
-        ),
-        "main",
-    )
-    .await;
+    let headers = vec![("Authorization".to_owned(), "Bearer t".to_owned()), ("X-A".to_owned(), "b".to_owned())];
+    tip(&mut Remote::new(backend.url(), Options { headers, cookie_file: Some(cookies), ..Options::default() }), "main")
+        .await;
     for seen in backend.seen() {
         assert_eq!(seen.header("cookie"), Some("session=abc"));
         assert_eq!(seen.header("authorization"), Some("Bearer t"));
@@ -313,20 +186,12 @@ async fn a_plain_proxy_is_given_the_whole_url() {
     let source = Source::new();
     // The backend takes absolute targets: it stands in for the proxy.
     let proxy = Backend::start(source.root.path(), Mode::default());
-    let options = Options {
-        proxy: ProxyChoice::Url(proxy.origin().replace("http://", "http://u:p@")),
-        ..Options::default()
-    };
-    let mut remote = Remote::new(
-        Url::parse("http://git.example.invalid/repo").unwrap(),
-        options,
-    );
+    let options =
+        Options { proxy: ProxyChoice::Url(proxy.origin().replace("http://", "http://u:p@")), ..Options::default() };
+    let mut remote = Remote::new(Url::parse("http://git.example.invalid/repo").unwrap(), options);
     assert_eq!(tip(&mut remote, "main").await, source.oid("main"));
     let first = &proxy.seen()[0];
-    assert_eq!(
-        first.line,
-        "GET http://git.example.invalid/repo/info/refs?service=git-upload-pack HTTP/1.1"
-    );
+    assert_eq!(first.line, "GET http://git.example.invalid/repo/info/refs?service=git-upload-pack HTTP/1.1");
     assert_eq!(first.header("proxy-authorization"), Some("Basic dTpw"));
     assert_eq!(first.header("host"), Some("git.example.invalid"));
 }
@@ -334,16 +199,7 @@ async fn a_plain_proxy_is_given_the_whole_url() {
 #[tokio::test]
 async fn stalled_and_dripping_servers_are_left_at_the_callers_deadline() {
     let source = Source::new();
-    for mode in [
-        Mode {
-            stalls: true,
-            ..Mode::default()
-        },
-        Mode {
-            drips: true,
-            ..Mode::default()
-        },
-    ] {
+    for mode in [Mode { stalls: true, ..Mode::default() }, Mode { drips: true, ..Mode::default() }] {
         let backend = Backend::start(source.root.path(), mode);
         let mut remote = remote(&backend.url());
         let outcome = tokio::time::timeout(Duration::from_millis(300), remote.ls_refs(&[])).await;
@@ -355,30 +211,13 @@ async fn stalled_and_dripping_servers_are_left_at_the_callers_deadline() {
 #[tokio::test]
 async fn answers_that_are_not_gits_are_explained() {
     let source = Source::new();
-    let dumb = Backend::start(
-        source.root.path(),
-        Mode {
-            is_dumb: true,
-            ..Mode::default()
-        },
-    );
+    let dumb = Backend::start(source.root.path(), Mode { is_dumb: true, ..Mode::default() });
     let error = remote(&dumb.url()).ls_refs(&[]).await.unwrap_err();
-    assert!(
-        error.to_string().contains("only the dumb HTTP protocol"),
-        "{error}"
-    );
-    for (status, blame) in [
-        ("404 Not Found", Blame::Request),
-        ("403 Forbidden", Blame::Credentials),
-        ("502 Bad Gateway", Blame::Server),
-    ] {
-        let backend = Backend::start(
-            source.root.path(),
-            Mode {
-                status: Some(status),
-                ..Mode::default()
-            },
-        );
+    assert!(error.to_string().contains("only the dumb HTTP protocol"), "{error}");
+    for (status, blame) in
+        [("404 Not Found", Blame::Request), ("403 Forbidden", Blame::Credentials), ("502 Bad Gateway", Blame::Server)]
+    {
+        let backend = Backend::start(source.root.path(), Mode { status: Some(status), ..Mode::default() });
         let error = remote(&backend.url()).ls_refs(&[]).await.unwrap_err();
         assert_eq!(error.blame(), blame, "{error}");
         assert!(error.to_string().contains(&status[..3]), "{error}");
@@ -387,17 +226,10 @@ async fn answers_that_are_not_gits_are_explained() {
 
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_the_networks_fault() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for scheme in ["http", "https", "git"] {
         let url = Url::parse(&format!("{scheme}://127.0.0.1:{port}/repo")).unwrap();
         let error = remote(&url).ls_refs(&[]).await.unwrap_err();
-        assert!(
-            matches!(error, RemoteError::Network { .. }) && error.may_retry(),
-            "{error:?}"
-        );
+        assert!(matches!(error, RemoteError::Network { .. }) && error.may_retry(), "{error:?}");
     }
 }

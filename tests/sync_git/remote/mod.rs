@@ -2,4 +2,5 @@
 mod backend;
 mod fetch;
 mod http;
+mod pack;
 mod repository;

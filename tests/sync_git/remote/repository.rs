@@ -11,7 +11,7 @@ use patterns::sync_git::remote::{
 };
 
 /// Runs git, isolated from the machine's configuration, and returns what it printed.
-pub fn git(directory: &Path, arguments: &[&str]) -> String {
+pub(super) fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args([
             "-c",
@@ -30,22 +30,18 @@ pub fn git(directory: &Path, arguments: &[&str]) -> String {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "git {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// A source repository with a work tree.
-pub struct Source {
-    pub root: tempfile::TempDir,
+pub(super) struct Source {
+    pub(super) root: tempfile::TempDir,
 }
 
 impl Source {
     /// Ten commits on `main`, each changing `file` and adding one of its own; a lightweight and an annotated tag on the fifth.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let source = Self { root };
         std::fs::create_dir(source.path()).unwrap();
@@ -60,61 +56,42 @@ impl Source {
         source
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.root.path().join("repo")
     }
 
-    pub fn commit(&self, number: u32) -> Oid {
+    pub(super) fn commit(&self, number: u32) -> Oid {
         let path = self.path();
-        let lines: String = (0..200)
-            .map(|line| {
-                format!(
-                    "line {line} of {}\n",
-                    if line == number { number } else { 0 }
-                )
-            })
-            .collect();
+        let lines: String =
+            (0..200).map(|line| format!("line {line} of {}\n", if line == number { number } else { 0 })).collect();
         std::fs::write(path.join("file"), lines).unwrap();
         std::fs::create_dir_all(path.join("dir/sub")).unwrap();
-        std::fs::write(
-            path.join(format!("dir/sub/{number}")),
-            format!("{number}\n"),
-        )
-        .unwrap();
+        std::fs::write(path.join(format!("dir/sub/{number}")), format!("{number}\n")).unwrap();
         git(&path, &["add", "-A"]);
         git(&path, &["commit", "-q", "-m", &format!("commit {number}")]);
         self.oid("HEAD")
     }
 
-    pub fn oid(&self, revision: &str) -> Oid {
+    pub(super) fn oid(&self, revision: &str) -> Oid {
         parse_oid(git(&self.path(), &["rev-parse", revision]).as_bytes()).unwrap()
     }
 }
 
 /// git daemon on a free port; ended on drop.
-pub struct Daemon {
+pub(super) struct Daemon {
     child: Child,
     port: u16,
 }
 
 impl Daemon {
-    pub fn start(base: &Path) -> Self {
+    pub(super) fn start(base: &Path) -> Self {
         // git daemon cannot be told to choose a port: try until one is free.
         loop {
-            let port = std::net::TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-                .port();
+            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             // The program itself: `git daemon` would be a parent whose end does not end it.
             let program = Path::new(&git(base, &["--exec-path"])).join("git-daemon");
             let mut child = Command::new(program)
-                .args([
-                    "--export-all",
-                    "--reuseaddr",
-                    "--listen=127.0.0.1",
-                    &format!("--port={port}"),
-                ])
+                .args(["--export-all", "--reuseaddr", "--listen=127.0.0.1", &format!("--port={port}")])
                 .arg(format!("--base-path={}", base.display()))
                 .env("GIT_CONFIG_GLOBAL", "/dev/null")
                 .env("GIT_CONFIG_COUNT", "2")
@@ -135,11 +112,12 @@ impl Daemon {
                 }
                 std::thread::yield_now();
             }
-            let _ = child.kill();
+            child.kill().ok();
+            child.wait().unwrap();
         }
     }
 
-    pub fn url(&self) -> Url {
+    pub(super) fn url(&self) -> Url {
         Url::parse(&format!("git://127.0.0.1:{}/repo", self.port)).unwrap()
     }
 }
@@ -152,27 +130,27 @@ impl Drop for Daemon {
 }
 
 /// A bare repository to fetch into.
-pub struct Store {
+pub(super) struct Store {
     root: tempfile::TempDir,
 }
 
 impl Store {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         git(root.path(), &["init", "-q", "--bare", "."]);
         Self { root }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.root.path()
     }
 
-    pub fn pack_store(&self) -> PackStore {
+    pub(super) fn pack_store(&self) -> PackStore {
         PackStore::new(self.path().join("objects"))
     }
 
     /// Fetches, and puts the shallow boundaries and a reference in place as the sync would.
-    pub async fn fetch(
+    pub(super) async fn fetch(
         &self,
         remote: &mut Remote,
         request: &FetchRequest,
@@ -181,7 +159,7 @@ impl Store {
         Ok((outcome, report))
     }
 
-    pub async fn fetch_with<V: Visitor>(
+    pub(super) async fn fetch_with<V: Visitor>(
         &self,
         remote: &mut Remote,
         request: &FetchRequest,
@@ -196,32 +174,23 @@ impl Store {
         let text: String = shallow.iter().map(|oid| format!("{oid}\n")).collect();
         let file = self.path().join("shallow");
         if text.is_empty() {
-            drop(std::fs::remove_file(file))
+            drop(std::fs::remove_file(file));
         } else {
-            std::fs::write(file, text).unwrap()
+            std::fs::write(file, text).unwrap();
         }
         for want in &request.wants {
-            git(
-                self.path(),
-                &[
-                    "update-ref",
-                    &format!("refs/test/{want}"),
-                    &want.to_string(),
-                ],
-            );
+            git(self.path(), &["update-ref", &format!("refs/test/{want}"), &want.to_string()]);
         }
         Ok((outcome, report, visitor))
     }
 
-    pub fn shallow(&self) -> Vec<Oid> {
+    pub(super) fn shallow(&self) -> Vec<Oid> {
         let text = std::fs::read_to_string(self.path().join("shallow")).unwrap_or_default();
-        text.lines()
-            .map(|line| parse_oid(line.as_bytes()).unwrap())
-            .collect()
+        text.lines().map(|line| parse_oid(line.as_bytes()).unwrap()).collect()
     }
 
     /// git's own opinion of what is in the store.
-    pub fn check(&self) {
+    pub(super) fn check(&self) {
         git(self.path(), &["fsck", "--full", "--strict"]);
         for entry in std::fs::read_dir(self.path().join("objects/pack")).unwrap() {
             let path = entry.unwrap().path();
@@ -233,32 +202,23 @@ impl Store {
         }
     }
 
-    pub fn count(&self, oid: Oid) -> usize {
-        git(self.path(), &["rev-list", "--count", &oid.to_string()])
-            .parse()
-            .unwrap()
+    pub(super) fn count(&self, oid: Oid) -> usize {
+        git(self.path(), &["rev-list", "--count", &oid.to_string()]).parse().unwrap()
     }
 
-    pub fn is_empty(&self) -> bool {
-        std::fs::read_dir(self.path().join("objects/pack"))
-            .unwrap()
-            .next()
-            .is_none()
+    pub(super) fn is_empty(&self) -> bool {
+        std::fs::read_dir(self.path().join("objects/pack")).unwrap().next().is_none()
     }
 }
 
-pub fn remote(url: &Url) -> Remote {
+pub(super) fn remote(url: &Url) -> Remote {
     Remote::new(url.clone(), Options::default())
 }
 
-pub async fn tip(remote: &mut Remote, name: &str) -> Oid {
-    remote
-        .resolve(&Selector::parse(name).unwrap())
-        .await
-        .unwrap()
-        .oid
+pub(super) async fn tip(remote: &mut Remote, name: &str) -> Oid {
+    remote.resolve(&Selector::parse(name).unwrap()).await.unwrap().oid
 }
 
-pub fn depth(commits: u32) -> Depth {
+pub(super) fn depth(commits: u32) -> Depth {
     Depth::Commits(commits.try_into().unwrap())
 }

@@ -31,10 +31,7 @@ enum Coding {
 }
 
 impl Body {
-    pub(super) fn new(
-        incoming: Incoming,
-        content_encoding: Option<&[u8]>,
-    ) -> Result<Self, RemoteError> {
+    pub(super) fn new(incoming: Incoming, content_encoding: Option<&[u8]>) -> Result<Self, RemoteError> {
         let coding = match content_encoding {
             None | Some(b"" | b"identity") => Coding::Identity,
             Some(b"gzip" | b"x-gzip") => Coding::Gzip(GzDecoder::new(Vec::new())),
@@ -46,11 +43,7 @@ impl Body {
                 )));
             }
         };
-        Ok(Self {
-            incoming,
-            coding,
-            pending: Bytes::new(),
-        })
+        Ok(Self { incoming, coding, pending: Bytes::new() })
     }
 
     fn decode(&mut self) -> Result<Bytes, RemoteError> {
@@ -94,10 +87,7 @@ impl Chunks for Body {
                     (Err(_trailers), _) => {}
                 },
                 Some(Err(error)) => {
-                    return Poll::Ready(Err(RemoteError::network(
-                        "reading the answer",
-                        std::io::Error::other(error),
-                    )));
+                    return Poll::Ready(Err(RemoteError::network("reading the answer", std::io::Error::other(error))));
                 }
                 None => return Poll::Ready(self.finish()),
             }

@@ -34,11 +34,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Opens a connection on which requests for `url` can be sent.
-    pub(super) async fn open(
-        url: &Url,
-        choice: &ProxyChoice,
-        tls: &Arc<ClientConfig>,
-    ) -> Result<Self, RemoteError> {
+    pub(super) async fn open(url: &Url, choice: &ProxyChoice, tls: &Arc<ClientConfig>) -> Result<Self, RemoteError> {
         let proxy = Proxy::select(choice, url)?;
         let mut tcp = match &proxy {
             Some(proxy) => connect(&proxy.host, proxy.port).await?,
@@ -52,25 +48,16 @@ impl Connection {
             tunnel(&mut tcp, url, proxy).await?;
         }
         let name = ServerName::try_from(url.host().to_owned()).map_err(|_| {
-            RemoteError::Unsupported(format!(
-                "{:?} is not a name that a certificate can have",
-                url.host()
-            ))
+            RemoteError::Unsupported(format!("{:?} is not a name that a certificate can have", url.host()))
         })?;
         let stream = TlsConnector::from(Arc::clone(tls))
             .connect(name, tcp)
             .await
-            .map_err(|error| {
-                RemoteError::network(format!("starting TLS with {}", url.host()), error)
-            })?;
+            .map_err(|error| RemoteError::network(format!("starting TLS with {}", url.host()), error))?;
         Self::start(stream, origin, None).await
     }
 
-    async fn start<S>(
-        stream: S,
-        origin: Url,
-        plain_proxy: Option<Proxy>,
-    ) -> Result<Self, RemoteError>
+    async fn start<S>(stream: S, origin: Url, plain_proxy: Option<Proxy>) -> Result<Self, RemoteError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
         TokioIo<S>: Read + Write,
@@ -80,12 +67,7 @@ impl Connection {
             .map_err(|error| RemoteError::network("starting HTTP", io::Error::other(error)))?;
         // Its errors reach us through the requests that they end.
         let driver = tokio::spawn(async move { drop(connection.await) });
-        Ok(Self {
-            sender,
-            origin,
-            plain_proxy,
-            _driver: AbortOnDropHandle::new(driver),
-        })
+        Ok(Self { sender, origin, plain_proxy, _driver: AbortOnDropHandle::new(driver) })
     }
 
     /// Whether a request for `url` may be sent here, as far as anyone can know before sending it.
@@ -98,21 +80,13 @@ impl Connection {
 const MAX_TUNNEL_ANSWER: usize = 16 * 1024;
 
 async fn tunnel(tcp: &mut TcpStream, url: &Url, proxy: &Proxy) -> Result<(), RemoteError> {
-    let broken = |error| {
-        RemoteError::network(
-            format!("asking the proxy {} for a tunnel", proxy.host),
-            error,
-        )
-    };
+    let broken = |error| RemoteError::network(format!("asking the proxy {} for a tunnel", proxy.host), error);
     let target = match url.host().contains(':') {
         true => format!("[{}]:{}", url.host(), url.port()),
         false => format!("{}:{}", url.host(), url.port()),
     };
-    let authorization = proxy
-        .authorization
-        .as_ref()
-        .map(|value| format!("Proxy-Authorization: {value}\r\n"))
-        .unwrap_or_default();
+    let authorization =
+        proxy.authorization.as_ref().map(|value| format!("Proxy-Authorization: {value}\r\n")).unwrap_or_default();
     let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{authorization}\r\n");
     tcp.write_all(request.as_bytes()).await.map_err(broken)?;
     // Byte by byte: what follows the empty line belongs to TLS.
@@ -123,23 +97,16 @@ async fn tunnel(tcp: &mut TcpStream, url: &Url, proxy: &Proxy) -> Result<(), Rem
         }
         answer.push(tcp.read_u8().await.map_err(broken)?);
     }
-    let line = answer
-        .split(|byte| *byte == b'\r')
-        .next()
-        .unwrap_or_default();
+    let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let status = line
         .split(|byte| *byte == b' ')
         .nth(1)
         .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
     match status {
         Some(200..=299) => Ok(()),
-        Some(status) => Err(RemoteError::Status {
-            status,
-            request: format!("CONNECT {target} through the proxy {}", proxy.host),
-        }),
-        None => Err(broken(io::Error::other(format!(
-            "it answered \"{}\"",
-            printable(line)
-        )))),
+        Some(status) => {
+            Err(RemoteError::Status { status, request: format!("CONNECT {target} through the proxy {}", proxy.host) })
+        }
+        None => Err(broken(io::Error::other(format!("it answered \"{}\"", printable(line))))),
     }
 }

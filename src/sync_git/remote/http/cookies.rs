@@ -11,13 +11,8 @@ pub(super) const MAX_FILE: u64 = 1024 * 1024;
 
 /// The Cookie header for `url`, if any cookie is for it.
 pub(super) fn header(text: &str, url: &Url, now: SystemTime) -> Option<String> {
-    let now = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    let pairs: Vec<String> = text
-        .lines()
-        .filter_map(|line| pair(line, url, now))
-        .collect();
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let pairs: Vec<String> = text.lines().filter_map(|line| pair(line, url, now)).collect();
     (!pairs.is_empty()).then(|| pairs.join("; "))
 }
 
@@ -34,9 +29,7 @@ fn pair(line: &str, url: &Url, now: u64) -> Option<String> {
     };
     let host = url.host().to_ascii_lowercase();
     let domain = domain.trim_start_matches('.').to_ascii_lowercase();
-    let is_subdomain = host
-        .strip_suffix(&domain)
-        .is_some_and(|rest| rest.ends_with('.'));
+    let is_subdomain = host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
     let is_host = host == domain || (subdomains.eq_ignore_ascii_case("TRUE") && is_subdomain);
     let is_path = *path == "/"
         || url
@@ -46,10 +39,7 @@ fn pair(line: &str, url: &Url, now: u64) -> Option<String> {
     let is_secure = !secure.eq_ignore_ascii_case("TRUE") || url.scheme() == Scheme::Https;
     let expiry: u64 = expiry.parse().ok()?;
     let is_fresh = expiry == 0 || expiry > now;
-    let is_clean = !name
-        .chars()
-        .chain(value.chars())
-        .any(|c| c.is_control() || c == ';');
+    let is_clean = !name.chars().chain(value.chars()).any(|c| c.is_control() || c == ';');
     (is_host && is_path && is_secure && is_fresh && is_clean).then(|| format!("{name}={value}"))
 }
 
@@ -63,19 +53,12 @@ mod tests {
         old.example.com\tFALSE\t/\tFALSE\t1\tx\t3\nnonsense\n";
 
     fn cookies(url: &str) -> Option<String> {
-        header(
-            FILE,
-            &Url::parse(url).unwrap(),
-            SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000),
-        )
+        header(FILE, &Url::parse(url).unwrap(), SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000))
     }
 
     #[test]
     fn a_cookie_goes_to_its_host_path_and_scheme_only() {
-        assert_eq!(
-            cookies("https://git.example.com/a/b").unwrap(),
-            "o=git-me=1; s=2"
-        );
+        assert_eq!(cookies("https://git.example.com/a/b").unwrap(), "o=git-me=1; s=2");
         assert_eq!(cookies("http://git.example.com/a").unwrap(), "s=2");
         assert_eq!(cookies("https://git.example.com/ab").unwrap(), "o=git-me=1");
         assert_eq!(cookies("https://badexample.com/"), None);

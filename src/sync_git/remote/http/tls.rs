@@ -22,13 +22,12 @@ pub(super) fn client_config(options: &Options) -> Result<Arc<ClientConfig>, Remo
         .with_safe_default_protocol_versions()
         .map_err(|error| RemoteError::local("preparing TLS", error))?;
     let mut config = match options.verification {
-        Verification::Off => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
-            .with_no_client_auth(),
-        Verification::Required => builder
-            .with_root_certificates(roots(options.ca_file.as_deref())?)
-            .with_no_client_auth(),
+        Verification::Off => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider))).with_no_client_auth()
+        }
+        Verification::Required => {
+            builder.with_root_certificates(roots(options.ca_file.as_deref())?).with_no_client_auth()
+        }
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -38,13 +37,9 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, RemoteError> {
     let mut store = RootCertStore::empty();
     if let Some(path) = ca_file {
         let doing = || format!("reading the CA bundle {}", path.display());
-        for certificate in CertificateDer::pem_file_iter(path)
-            .map_err(|error| RemoteError::local(doing(), error))?
-        {
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| RemoteError::local(doing(), error))? {
             let certificate = certificate.map_err(|error| RemoteError::local(doing(), error))?;
-            store
-                .add(certificate)
-                .map_err(|error| RemoteError::local(doing(), error))?;
+            store.add(certificate).map_err(|error| RemoteError::local(doing(), error))?;
         }
         if store.is_empty() {
             return Err(RemoteError::local(doing(), "it holds no certificate"));
@@ -81,12 +76,7 @@ impl ServerCertVerifier for AcceptAny {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -95,12 +85,7 @@ impl ServerCertVerifier for AcceptAny {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -34,20 +34,12 @@ const IN_FLIGHT: usize = 32;
 
 impl LocalRepository {
     pub(super) fn new(path: &str) -> Self {
-        Self {
-            path: PathBuf::from(path),
-            repository: None,
-        }
+        Self { path: PathBuf::from(path), repository: None }
     }
 
-    pub(super) async fn ls_refs(
-        &mut self,
-        names: &[String],
-        matching: Match,
-    ) -> Result<Refs, RemoteError> {
+    pub(super) async fn ls_refs(&mut self, names: &[String], matching: Match) -> Result<Refs, RemoteError> {
         let names = names.to_vec();
-        self.blocking(move |repository| refs::list(repository, &names, matching))
-            .await
+        self.blocking(move |repository| refs::list(repository, &names, matching)).await
     }
 
     pub(super) async fn fetch(
@@ -61,9 +53,7 @@ impl LocalRepository {
             let mut length = 0_u64;
             while let Some(piece) = pieces.recv().await {
                 length += piece.len() as u64;
-                sink.take(piece)
-                    .await
-                    .map_err(|reason| RemoteError::local("storing the pack", reason))?;
+                sink.take(piece).await.map_err(|reason| RemoteError::local("storing the pack", reason))?;
             }
             Ok::<_, RemoteError>(length)
         };
@@ -75,10 +65,7 @@ impl LocalRepository {
         let (length, outcome) = tokio::join!(sent, read);
         // When the sink gave up, the reader only knows that nobody listens.
         let length = length?;
-        Ok(FetchOutcome {
-            pack_bytes: length,
-            ..outcome?
-        })
+        Ok(FetchOutcome { pack_bytes: length, ..outcome? })
     }
 
     /// Runs `work` on a blocking thread with the repository open.
@@ -96,9 +83,7 @@ impl LocalRepository {
             let done = work(&repository)?;
             Ok::<_, RemoteError>((repository, done))
         });
-        let (repository, done) = task
-            .await
-            .map_err(|error| RemoteError::local("reading the repository", error))??;
+        let (repository, done) = task.await.map_err(|error| RemoteError::local("reading the repository", error))??;
         self.repository = Some(repository);
         Ok(done)
     }
@@ -117,9 +102,7 @@ fn open(path: &Path) -> Result<Repository, RemoteError> {
             Err(error) => last = last.or(Some(error)),
         }
     }
-    let why = last
-        .map(|error| error.message().to_owned())
-        .unwrap_or_default();
+    let why = last.map(|error| error.message().to_owned()).unwrap_or_default();
     Err(RemoteError::Unsupported(format!(
         "{} is not a git repository that can be read here: {}",
         path.display(),
@@ -135,7 +118,7 @@ fn isolate_libgit2() -> Result<(), RemoteError> {
     outcome.map_err(|error| RemoteError::local("setting up libgit2", error))
 }
 
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "libgit2's process-wide options have no safe form")]
 fn isolate() -> Result<(), git2::Error> {
     use git2::ConfigLevel::{Global, ProgramData, System, XDG};
     for level in [ProgramData, System, XDG, Global] {

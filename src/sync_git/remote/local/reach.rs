@@ -31,9 +31,7 @@ impl Reach {
         let filter = request.filter.as_deref().map(Filter::parse);
         let mut walk = Walk {
             repository,
-            odb: repository
-                .odb()
-                .map_err(reading("opening the object database"))?,
+            odb: repository.odb().map_err(reading("opening the object database"))?,
             theirs: request.shallow.iter().copied().collect(),
             ours: own_shallow(repository)?,
             filter: filter.flatten(),
@@ -50,10 +48,7 @@ impl Reach {
         let tips = walk.tips(&request.wants)?;
         let commits = walk.commits(&tips, request)?;
         walk.contents(&commits, &request.haves)?;
-        Ok(Self {
-            objects: walk.objects,
-            outcome: walk.outcome,
-        })
+        Ok(Self { objects: walk.objects, outcome: walk.outcome })
     }
 }
 
@@ -73,11 +68,7 @@ impl Filter {
         match text {
             "blob:none" => Some(Self::NoBlobs),
             "tree:0" => Some(Self::NoTrees),
-            _ => text
-                .strip_prefix("blob:limit=")?
-                .parse()
-                .ok()
-                .map(Self::BlobsBelow),
+            _ => text.strip_prefix("blob:limit=")?.parse().ok().map(Self::BlobsBelow),
         }
     }
 }
@@ -104,23 +95,14 @@ impl<F: Fn() -> bool> Walk<'_, F> {
             let mut oid = *want;
             loop {
                 let header = self.odb.read_header(oid);
-                let (_, kind) = header.map_err(|_| {
-                    RemoteError::Refused(format!("upload-pack: not our ref {want}"))
-                })?;
+                let (_, kind) = header.map_err(|_| RemoteError::Refused(format!("upload-pack: not our ref {want}")))?;
                 match kind {
                     ObjectType::Tag => {
                         self.add(oid);
-                        oid = self
-                            .repository
-                            .find_tag(oid)
-                            .map_err(reading("reading a tag"))?
-                            .target_id();
+                        oid = self.repository.find_tag(oid).map_err(reading("reading a tag"))?.target_id();
                     }
                     ObjectType::Tree => {
-                        let tree = self
-                            .repository
-                            .find_tree(oid)
-                            .map_err(reading("reading a tree"))?;
+                        let tree = self.repository.find_tree(oid).map_err(reading("reading a tree"))?;
                         self.tree(&tree, None, 0)?;
                         break;
                     }
@@ -187,11 +169,7 @@ impl<F: Fn() -> bool> Walk<'_, F> {
     /// What the other side has, as far as it matters: its haves and, up to `limit` generations, their ancestors.
     fn known_commits(&self, haves: &[Oid], limit: u32) -> Result<HashSet<Oid>, RemoteError> {
         let mut known = HashSet::new();
-        let mut generation: Vec<Oid> = haves
-            .iter()
-            .copied()
-            .filter(|oid| self.is_commit(*oid))
-            .collect();
+        let mut generation: Vec<Oid> = haves.iter().copied().filter(|oid| self.is_commit(*oid)).collect();
         let mut depth = 0;
         while !generation.is_empty() && depth <= limit {
             let mut next = Vec::new();
@@ -212,50 +190,24 @@ impl<F: Fn() -> bool> Walk<'_, F> {
         for oid in commits {
             self.add(*oid);
         }
-        let base = haves
-            .iter()
-            .find_map(|oid| self.repository.find_commit(*oid).ok()?.tree().ok());
+        let base = haves.iter().find_map(|oid| self.repository.find_commit(*oid).ok()?.tree().ok());
         let sent: HashSet<Oid> = commits.iter().copied().collect();
         // Oldest first: a commit's tree is then compared with its parent's, of which all was added.
         for oid in commits.iter().rev() {
-            let commit = self
-                .repository
-                .find_commit(*oid)
-                .map_err(reading("reading a commit"))?;
+            let commit = self.repository.find_commit(*oid).map_err(reading("reading a commit"))?;
             let tree = commit.tree().map_err(reading("reading a tree"))?;
-            let parent = self
-                .parents(*oid)?
-                .into_iter()
-                .find(|parent| sent.contains(parent));
-            let before =
-                parent.and_then(|parent| self.repository.find_commit(parent).ok()?.tree().ok());
-            let is_added = before
-                .as_ref()
-                .is_some_and(|before| self.seen.contains(&before.id()));
-            self.tree(
-                &tree,
-                if is_added {
-                    before.as_ref()
-                } else {
-                    base.as_ref()
-                },
-                0,
-            )?;
+            let parent = self.parents(*oid)?.into_iter().find(|parent| sent.contains(parent));
+            let before = parent.and_then(|parent| self.repository.find_commit(parent).ok()?.tree().ok());
+            let is_added = before.as_ref().is_some_and(|before| self.seen.contains(&before.id()));
+            self.tree(&tree, if is_added { before.as_ref() } else { base.as_ref() }, 0)?;
         }
         Ok(())
     }
 
     /// Adds a tree and what is in it, but not what `before` holds.
-    fn tree(
-        &mut self,
-        tree: &Tree<'_>,
-        before: Option<&Tree<'_>>,
-        depth: u32,
-    ) -> Result<(), RemoteError> {
+    fn tree(&mut self, tree: &Tree<'_>, before: Option<&Tree<'_>>, depth: u32) -> Result<(), RemoteError> {
         if depth > MAX_TREE_DEPTH {
-            return Err(RemoteError::Unsupported(format!(
-                "directories are nested deeper than {MAX_TREE_DEPTH}"
-            )));
+            return Err(RemoteError::Unsupported(format!("directories are nested deeper than {MAX_TREE_DEPTH}")));
         }
         if matches!(self.filter, Some(Filter::NoTrees))
             || before.is_some_and(|before| before.id() == tree.id())
@@ -271,10 +223,7 @@ impl<F: Fn() -> bool> Walk<'_, F> {
             }
             match entry.kind() {
                 Some(ObjectType::Tree) => {
-                    let sub = self
-                        .repository
-                        .find_tree(entry.id())
-                        .map_err(reading("reading a tree"))?;
+                    let sub = self.repository.find_tree(entry.id()).map_err(reading("reading a tree"))?;
                     let before = known.and_then(|known| self.repository.find_tree(known.id()).ok());
                     self.tree(&sub, before.as_ref(), depth + 1)?;
                 }
@@ -291,12 +240,7 @@ impl<F: Fn() -> bool> Walk<'_, F> {
             None | Some(Filter::NoTrees) => true,
             Some(Filter::NoBlobs) => false,
             Some(Filter::BlobsBelow(limit)) => {
-                (self
-                    .odb
-                    .read_header(oid)
-                    .map_err(reading("reading a blob"))?
-                    .0 as u64)
-                    < limit
+                (self.odb.read_header(oid).map_err(reading("reading a blob"))?.0 as u64) < limit
             }
         };
         if is_wanted {
@@ -316,39 +260,24 @@ impl<F: Fn() -> bool> Walk<'_, F> {
 
     /// The parents that are here: libgit2 hides those that a shallow file cuts off.
     fn parents(&self, oid: Oid) -> Result<Vec<Oid>, RemoteError> {
-        let commit = self
-            .repository
-            .find_commit(oid)
-            .map_err(reading("reading a commit"))?;
+        let commit = self.repository.find_commit(oid).map_err(reading("reading a commit"))?;
         Ok(commit.parent_ids().collect())
     }
 
     fn is_commit(&self, oid: Oid) -> bool {
-        self.odb
-            .read_header(oid)
-            .is_ok_and(|(_, kind)| kind == ObjectType::Commit)
+        self.odb.read_header(oid).is_ok_and(|(_, kind)| kind == ObjectType::Commit)
     }
 
     fn check_abandoned(&self) -> Result<(), RemoteError> {
-        if (self.is_abandoned)() {
-            Err(abandoned())
-        } else {
-            Ok(())
-        }
+        if (self.is_abandoned)() { Err(abandoned()) } else { Ok(()) }
     }
 }
 
 /// The boundaries of a repository that is shallow itself.
 fn own_shallow(repository: &Repository) -> Result<HashSet<Oid>, RemoteError> {
     match std::fs::read_to_string(repository.commondir().join("shallow")) {
-        Ok(text) => Ok(text
-            .lines()
-            .filter_map(|line| super::super::refs::parse_oid(line.as_bytes()))
-            .collect()),
+        Ok(text) => Ok(text.lines().filter_map(|line| super::super::refs::parse_oid(line.as_bytes())).collect()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(HashSet::new()),
-        Err(error) => Err(RemoteError::local(
-            "reading the repository's shallow file",
-            error,
-        )),
+        Err(error) => Err(RemoteError::local("reading the repository's shallow file", error)),
     }
 }

@@ -16,16 +16,10 @@ pub(in super::super) enum Match {
     Prefix,
 }
 
-pub(super) fn list(
-    repository: &Repository,
-    names: &[String],
-    matching: Match,
-) -> Result<Refs, RemoteError> {
+pub(super) fn list(repository: &Repository, names: &[String], matching: Match) -> Result<Refs, RemoteError> {
     let mut refs = Refs::default();
     let wants_head = names.is_empty()
-        || names.iter().any(|name| {
-            "HEAD" == name || (matching == Match::Prefix && "HEAD".starts_with(name.as_str()))
-        });
+        || names.iter().any(|name| "HEAD" == name || (matching == Match::Prefix && "HEAD".starts_with(name.as_str())));
     if wants_head {
         head(repository, &mut refs)?;
     }
@@ -34,22 +28,16 @@ pub(super) fn list(
             for name in names.iter().filter(|name| name.starts_with("refs/")) {
                 match repository.find_reference(name) {
                     Ok(reference) => refs.refs.extend(entry(repository, &reference)),
-                    Err(error)
-                        if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
-                    }
+                    Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {}
                     Err(error) => return Err(reading("reading a reference")(error)),
                 }
             }
         }
         Match::Prefix => {
-            for reference in repository
-                .references()
-                .map_err(reading("reading the references"))?
-            {
+            for reference in repository.references().map_err(reading("reading the references"))? {
                 let reference = reference.map_err(reading("reading the references"))?;
                 let name = reference.name().unwrap_or_default();
-                if names.is_empty() || names.iter().any(|prefix| name.starts_with(prefix.as_str()))
-                {
+                if names.is_empty() || names.iter().any(|prefix| name.starts_with(prefix.as_str())) {
                     refs.refs.extend(entry(repository, &reference));
                 }
             }
@@ -59,9 +47,7 @@ pub(super) fn list(
 }
 
 fn head(repository: &Repository, refs: &mut Refs) -> Result<(), RemoteError> {
-    let head = repository
-        .find_reference("HEAD")
-        .map_err(reading("reading HEAD"))?;
+    let head = repository.find_reference("HEAD").map_err(reading("reading HEAD"))?;
     match entry(repository, &head) {
         Some(head) => refs.refs.push(head),
         None => refs.unborn_head = symbolic_target(&head),
@@ -72,29 +58,16 @@ fn head(repository: &Repository, refs: &mut Refs) -> Result<(), RemoteError> {
 fn entry(repository: &Repository, reference: &Reference<'_>) -> Option<Ref> {
     let name = reference.name().ok()?.to_owned();
     let oid = reference.resolve().ok()?.target()?;
-    Some(Ref {
-        name,
-        oid,
-        peeled: peel(repository, oid),
-        symref_target: symbolic_target(reference),
-    })
+    Some(Ref { name, oid, peeled: peel(repository, oid), symref_target: symbolic_target(reference) })
 }
 
 fn symbolic_target(reference: &Reference<'_>) -> Option<String> {
-    (reference.kind() == Some(ReferenceType::Symbolic)).then(|| {
-        reference
-            .symbolic_target()
-            .ok()
-            .flatten()
-            .map(str::to_owned)
-    })?
+    (reference.kind() == Some(ReferenceType::Symbolic))
+        .then(|| reference.symbolic_target().ok().flatten().map(str::to_owned))?
 }
 
 /// What an annotated tag finally points at.
 fn peel(repository: &Repository, oid: Oid) -> Option<Oid> {
-    let tag = repository
-        .find_object(oid, None)
-        .ok()
-        .filter(|object| object.kind() == Some(ObjectType::Tag))?;
+    let tag = repository.find_object(oid, None).ok().filter(|object| object.kind() == Some(ObjectType::Tag))?;
     Some(tag.peel(ObjectType::Any).ok()?.id())
 }
