@@ -6,6 +6,8 @@ use crate::core::mode::Mode;
 pub const ALL: &[Mode] = &[
     #[cfg(feature = "adapt-metrics")]
     crate::adapt_metrics::MODE,
+    #[cfg(feature = "ambassador-redis")]
+    crate::ambassador_redis::MODE,
 ];
 
 /// The mode of this name.
