@@ -8,6 +8,8 @@ pub const ALL: &[Mode] = &[
     crate::sync_git::MODE,
     #[cfg(feature = "adapt-metrics")]
     crate::adapt_metrics::MODE,
+    #[cfg(feature = "ambassador-redis")]
+    crate::ambassador_redis::MODE,
 ];
 
 /// The mode of this name.
