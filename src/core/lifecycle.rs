@@ -149,6 +149,11 @@ async fn live(
     let mode = invocation.mode.name;
     let common = &invocation.resolved.common;
     let listener = net::listen(&common.http_bind, Sharing::Exclusive, "http-bind")?;
+    // With port 0 the kernel chooses: the log is where the choice can be read.
+    let http = match listener.as_ref().map(std::net::TcpListener::local_addr) {
+        Some(Ok(address)) => address.to_string(),
+        Some(Err(_)) | None => common.http_bind.to_string(),
+    };
     routes(mode, &process, log);
     let server = match listener {
         Some(listener) => Some(http::serve(listener, process.http.clone()).map_err(Fault::failed)?),
@@ -157,7 +162,7 @@ async fn live(
     for warning in &invocation.resolved.warnings {
         warn!("{warning}");
     }
-    info!(mode, version = env!("CARGO_PKG_VERSION"), http_bind = %common.http_bind, "starting");
+    info!(mode, version = env!("CARGO_PKG_VERSION"), http, "starting");
 
     let watching = tokio::spawn(watch_settings(common.config.clone(), reload));
     let result = tokio::select! {
