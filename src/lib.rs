@@ -8,6 +8,10 @@
 //! The name that the binary is called by decides, then the first argument: a mode's name runs that mode, anything else
 //! goes to the tools.
 
+// Output goes through the log or `tools::say`, since these macros panic on a closed pipe; and what may be absent is
+// handled, or says why it cannot be. Tests fail by panicking, so the tests' own code is free to.
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::expect_used)]
+
 pub mod core;
 pub mod modes;
 pub mod tools;

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Command};
 
-use super::{command, say};
+use super::{command, man_file, say};
 use crate::core::fault::Fault;
 
 /// The date on the pages: the release's, so that the same source gives the same pages.
-const DATE: &str = "2026-11-22";
+pub(super) const DATE: &str = "2026-11-22";
 
 #[derive(Args)]
 pub(super) struct Man {
@@ -34,6 +34,7 @@ pub fn pages() -> Vec<(String, Vec<u8>)> {
     root.build();
     let mut pages = Vec::new();
     walk(&root, "patterns", &mut pages);
+    pages.push(man_file::page());
     pages
 }
 

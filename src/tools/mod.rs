@@ -4,6 +4,7 @@ mod completions;
 mod config;
 mod links;
 mod man;
+mod man_file;
 mod probe;
 
 use std::ffi::OsString;

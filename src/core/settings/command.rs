@@ -12,7 +12,7 @@ pub fn command(mode: &Mode) -> Command {
     let command = Common::augment_args(command)
         .about(mode.about)
         .long_about(format!("{}\n\n{}", mode.about, mode.description))
-        .mut_arg("http_bind", |arg| arg.default_value(mode.http_bind))
+        .mut_arg("http_bind", |arg| arg.required(false).default_value(mode.http_bind))
         .mut_args(|arg| derived(arg, mode.name));
     let command =
         if mode.examples.is_empty() { command } else { command.after_help(format!("Examples:\n{}", mode.examples)) };

@@ -51,7 +51,7 @@ pub struct Common {
     pub log_format: Format,
 
     /// Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere
-    #[arg(long, value_name = "HOST:PORT", default_value = ":0")]
+    #[arg(long, value_name = "HOST:PORT", required = false)]
     pub http_bind: Bind,
 
     /// How long to finish what is in flight after SIGTERM before it is cut
