@@ -66,7 +66,10 @@ fn texts(node: &Node, path: &str) -> Vec<String> {
 
 impl Manifest {
     fn pods(&self) -> Vec<&Node> {
-        let pod = |object| at(object, "spec.template.spec").or_else(|| at(object, "spec").filter(|spec| spec.field("containers").is_some()));
+        let pod = |object| {
+            at(object, "spec.template.spec")
+                .or_else(|| at(object, "spec").filter(|spec| spec.field("containers").is_some()))
+        };
         self.objects.iter().filter_map(pod).collect()
     }
 
@@ -84,8 +87,11 @@ impl Manifest {
             let volume = items(pod, "volumes").iter().find(|volume| text(volume, "name") == Some(name));
             let volume = volume.unwrap_or_else(|| panic!("{}: no volume {name}", self.path.display()));
             let Some(map) = text(volume, "configMap.name") else { continue };
-            let here = |object: &&Node| text(object, "kind") == Some("ConfigMap") && text(object, "metadata.name") == Some(map);
-            let map = self.objects.iter().find(here).unwrap_or_else(|| panic!("{}: no ConfigMap {map}", self.path.display()));
+            let here = |object: &&Node| {
+                text(object, "kind") == Some("ConfigMap") && text(object, "metadata.name") == Some(map)
+            };
+            let map =
+                self.objects.iter().find(here).unwrap_or_else(|| panic!("{}: no ConfigMap {map}", self.path.display()));
             let Some(Value::Mapping(data)) = map.field("data").map(|data| &data.value) else { panic!("no data") };
             let place = dir.join(name);
             fs::create_dir_all(&place).unwrap();
@@ -129,13 +135,17 @@ fn every_probe_of_a_manifest_asks_the_mode_that_runs_there() {
     each_container(|manifest, _, container| {
         let (shown, mode) = (manifest.path.display(), &texts(container, "args")[0]);
         let default = modes::by_name(mode).expect("a mode").http_bind;
-        let http = items(container, "ports").iter().find(|port| text(port, "name").is_some_and(|name| name.ends_with("-http")));
+        let http = items(container, "ports")
+            .iter()
+            .find(|port| text(port, "name").is_some_and(|name| name.ends_with("-http")));
         let port = http.and_then(|port| text(port, "containerPort")).unwrap_or_else(|| panic!("{shown}: no HTTP port"));
         assert_eq!(format!(":{port}"), default, "{shown}: the port of {mode}");
         for (probe, kind) in [("startupProbe", "startup"), ("readinessProbe", "ready"), ("livenessProbe", "live")] {
             let probe = container.field(probe).unwrap_or_else(|| panic!("{shown}: {mode} has no {probe}"));
             match text(probe, "httpGet.path") {
-                Some(path) => assert!(path == "/livez" && text(probe, "httpGet.port") == text(http.unwrap(), "name"), "{shown}"),
+                Some(path) => {
+                    assert!(path == "/livez" && text(probe, "httpGet.port") == text(http.unwrap(), "name"), "{shown}")
+                }
                 None => assert_eq!(texts(probe, "exec.command"), ["/patterns", "probe", kind, mode], "{shown}"),
             }
         }
@@ -169,8 +179,10 @@ fn no_two_containers_of_a_pod_want_one_port() {
     for manifest in manifests() {
         for pod in manifest.pods() {
             let all = items(pod, "initContainers").iter().chain(items(pod, "containers"));
-            let mut ports: Vec<&str> =
-                all.flat_map(|container| items(container, "ports")).filter_map(|port| text(port, "containerPort")).collect();
+            let mut ports: Vec<&str> = all
+                .flat_map(|container| items(container, "ports"))
+                .filter_map(|port| text(port, "containerPort"))
+                .collect();
             let count = ports.len();
             ports.sort_unstable();
             ports.dedup();
@@ -210,7 +222,8 @@ fn every_command_of_the_readme_is_one_that_the_binary_takes() {
     for command in commands {
         let arguments = &command[1..];
         let is_mode = modes::by_name(&arguments[0]).is_some();
-        let verb = modes::by_name(&arguments[0]).is_some_and(|mode| mode.verbs.iter().any(|verb| arguments.get(1).is_some_and(|word| word == verb.name)));
+        let verb = modes::by_name(&arguments[0])
+            .is_some_and(|mode| mode.verbs.iter().any(|verb| arguments.get(1).is_some_and(|word| word == verb.name)));
         let mut asked = patterns();
         if is_mode && !verb {
             asked.args(["config", "print"]);

@@ -92,7 +92,8 @@ fn read(path: &Path) -> Value {
 fn the_schema_accepts_every_sample() {
     let schema = schema();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let mut samples: Vec<_> = fs::read_dir(examples.join("config")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut samples: Vec<_> =
+        fs::read_dir(examples.join("config")).unwrap().map(|entry| entry.unwrap().path()).collect();
     samples.push(examples.join("pod/patterns.yaml"));
     for sample in samples {
         validate(&read(&sample), &schema, "").unwrap_or_else(|reason| panic!("{}: {reason}", sample.display()));

@@ -75,7 +75,9 @@ fn shared_options_stand_on_top_of_the_file_or_in_a_section() {
 
 #[test]
 fn a_bad_variable_is_named_and_the_flag_is_not_blamed() {
-    for (name, value) in [("PATTERNS_SYNC_GIT_PERIOD", "soon"), ("PATTERNS_DRAIN_TIMEOUT", ""), ("PATTERNS_LOG", "loud")] {
+    for (name, value) in
+        [("PATTERNS_SYNC_GIT_PERIOD", "soon"), ("PATTERNS_DRAIN_TIMEOUT", ""), ("PATTERNS_LOG", "loud")]
+    {
         let output =
             patterns().args(["sync-git", "--repo=x", "--root=/nowhere/root"]).env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(78), "{name}: {}", complaint(&output));

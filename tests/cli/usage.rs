@@ -53,7 +53,9 @@ fn what_is_required_is_named() {
 fn nothing_to_do_shows_what_there_is() {
     let output = run(&[]);
     assert_eq!(output.status.code(), Some(2));
-    for name in ["sync-git", "ambassador-redis", "adapt-metrics", "probe", "config", "completions", "man", "install-links"] {
+    for name in
+        ["sync-git", "ambassador-redis", "adapt-metrics", "probe", "config", "completions", "man", "install-links"]
+    {
         assert!(complaint(&output).contains(name), "{name} is missing:\n{}", complaint(&output));
     }
 }
@@ -65,8 +67,10 @@ fn help_goes_to_standard_output_and_ends_with_examples_that_work() {
             let output = run(&[least.mode, flag]);
             assert_eq!((output.status.code(), complaint(&output).as_str()), (Some(0), ""));
             let help = printed(&output);
-            let (_, examples) = help.split_once("Examples:\n").unwrap_or_else(|| panic!("{} {flag}: no examples", least.mode));
-            let examples: Vec<&str> = examples.lines().map(str::trim).filter(|line| line.starts_with("patterns ")).collect();
+            let (_, examples) =
+                help.split_once("Examples:\n").unwrap_or_else(|| panic!("{} {flag}: no examples", least.mode));
+            let examples: Vec<&str> =
+                examples.lines().map(str::trim).filter(|line| line.starts_with("patterns ")).collect();
             assert!(examples.len() >= 2, "{}: {examples:?}", least.mode);
             for example in examples {
                 let words = example.split_whitespace().skip(1);
@@ -82,7 +86,8 @@ fn every_option_has_a_help_and_a_variable() {
     for least in &ALL {
         let command = patterns::core::settings::command(patterns::modes::by_name(least.mode).unwrap());
         for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
-            let long = argument.get_long().unwrap_or_else(|| panic!("{}: {} has no long name", least.mode, argument.get_id()));
+            let long =
+                argument.get_long().unwrap_or_else(|| panic!("{}: {} has no long name", least.mode, argument.get_id()));
             assert!(argument.get_help().is_some(), "{}: --{long} has no help", least.mode);
             assert!(argument.get_env().is_some(), "{}: --{long} has no variable", least.mode);
             let is_injected = long == "port" || long.starts_with("port-") || long.starts_with("service-");
