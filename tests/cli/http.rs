@@ -119,16 +119,18 @@ fn unknown_paths_and_wrong_methods_are_refused() {
 #[test]
 fn the_log_level_changes_at_run_time() {
     let dir = tempfile::tempdir().unwrap();
-    let (process, port) = READY.start(dir.path(), &["--log=error"]);
-    process.signal("HUP");
-    let (status, _, body) = http(port, "PUT", "/log", &[], b"loud").unwrap();
-    assert_eq!(status, 400);
-    assert!(String::from_utf8_lossy(&body).contains("is not a level"));
-    assert!(!process.log().contains("reloading"), "{}", process.log());
-    assert_eq!(http(port, "PUT", "/log", &[], b"info").unwrap().0, 200);
-    process.signal("HUP");
-    process.wait_for_log("reloading");
-    assert_eq!(get(port, "/log").unwrap().0, 405);
+    for (filters, tells_its_end) in [(&["off"][..], false), (&["off", "info"], true)] {
+        let (mut process, port) = READY.start(dir.path(), &[]);
+        let (status, _, body) = http(port, "PUT", "/log", &[], b"loud").unwrap();
+        assert_eq!(status, 400);
+        assert!(String::from_utf8_lossy(&body).contains("is not a level"));
+        for filter in filters {
+            assert_eq!(http(port, "PUT", "/log", &[], filter.as_bytes()).unwrap().0, 200);
+        }
+        assert_eq!(get(port, "/log").unwrap().0, 405, "what changes something takes PUT");
+        assert_eq!(process.terminate().code(), Some(0));
+        assert_eq!(process.log().contains("ending"), tells_its_end, "{filters:?}: {}", process.log());
+    }
 }
 
 #[test]

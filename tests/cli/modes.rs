@@ -39,10 +39,10 @@ impl Least {
 
 /// Starts a command, and reads from its log which port it serves HTTP on.
 pub(crate) fn started(command: &mut Command) -> (Process, u16) {
-    let process = Process::start(command);
-    process.wait_for_log("starting");
+    let mut process = Process::start(command);
     let port = wait_for("the HTTP port in the log", || {
-        let log = process.log();
+        let (ended, log) = (!process.is_running(), process.log());
+        assert!(!ended || log.contains("starting"), "the process ended before it began:\n{log}");
         let line = log.lines().find(|line| line.contains("starting"))?.replace("\u{1b}", "");
         let port = line.split("127.0.0.1:").nth(1)?;
         port.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
