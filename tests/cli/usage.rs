@@ -115,3 +115,11 @@ fn output_that_nobody_reads_is_no_fault() {
         assert_eq!((output.status.code(), complaint(&output).as_str()), (Some(0), ""), "{arguments:?}");
     }
 }
+
+#[test]
+fn no_two_modes_serve_http_on_one_port_by_default() {
+    let mut binds: Vec<&str> = patterns::modes::ALL.iter().map(|mode| mode.http_bind).collect();
+    binds.sort_unstable();
+    binds.dedup();
+    assert_eq!(binds.len(), ALL.len(), "the modes of a Pod share its network: {binds:?}");
+}
