@@ -1,7 +1,7 @@
 //! Names as Prometheus wants them: free text in, a legal name with its unit and suffix out.
 //!
 //! Two ways of naming leave this program. *Exact* is what statsd_exporter does, so that a dashboard goes on working.
-//! *Uniform* is what one page from many sources needs: base units in the name, and `_total` on every counter.
+//! *Uniform* is what one page from many sources needs: snake case, base units, and `_total` on every counter.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::core::metrics::Kind;
 pub enum Naming {
     /// As statsd_exporter names them, letter for letter.
     Exact,
-    /// Base units and `_total` added where they are missing.
+    /// In snake case, with base units and `_total` added where they are missing.
     Uniform,
 }
 
@@ -88,13 +88,13 @@ impl Naming {
         if self == Self::Exact {
             return Cow::Borrowed(name);
         }
-        let mut name = Cow::Borrowed(name);
+        let mut name = snake_case(name);
         if kind == Kind::Counter {
             if let Some(stem) = name.strip_suffix("_total") {
                 // The unit goes before `_total`.
                 name = Cow::Owned(stem.to_owned());
             }
-        } else if kind != Kind::Counter && has_reserved_suffix(&name) {
+        } else if kind != Kind::Unknown && has_reserved_suffix(&name) {
             name.to_mut().push_str("_value");
         }
         if unit == Unit::Seconds {
@@ -105,6 +105,27 @@ impl Naming {
         }
         name
     }
+}
+
+/// Lower case, with an underscore where a capital begins a word: `HeapMemoryUsage` and `HTTPStatus` are three words and two.
+/// Colons belong to recording rules, so they go.
+fn snake_case(name: &str) -> Cow<'_, str> {
+    if !name.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b':') {
+        return Cow::Borrowed(name);
+    }
+    let bytes = name.as_bytes();
+    let mut snake = String::with_capacity(name.len() + 8);
+    for (at, &byte) in bytes.iter().enumerate() {
+        let before = at.checked_sub(1).map(|at| bytes[at]);
+        let ends_word = before.is_some_and(|before| before.is_ascii_lowercase() || before.is_ascii_digit());
+        let begins_word = before.is_some_and(|before| before.is_ascii_uppercase())
+            && bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+        if byte.is_ascii_uppercase() && (ends_word || begins_word) {
+            snake.push('_');
+        }
+        snake.push(if byte == b':' { '_' } else { char::from(byte.to_ascii_lowercase()) });
+    }
+    Cow::Owned(snake)
 }
 
 /// Suffixes that belong to one kind of metric; a gauge that bears one is misread by people and refused by linters.
@@ -159,6 +180,12 @@ mod tests {
         assert_eq!(name("latency", Kind::Summary, Unit::Seconds), "latency_seconds");
         assert_eq!(name("latency_ms", Kind::Summary, Unit::Seconds), "latency_seconds");
         assert_eq!(name("queue_count", Kind::Gauge, Unit::None), "queue_count_value");
+        assert_eq!(name("queue_count", Kind::Unknown, Unit::None), "queue_count");
+        assert_eq!(
+            name("java_lang_HeapMemoryUsage_used", Kind::Unknown, Unit::None),
+            "java_lang_heap_memory_usage_used"
+        );
+        assert_eq!(name("HTTPStatus2xx:Count9A", Kind::Unknown, Unit::None), "http_status2xx_count9_a");
         assert_eq!(Naming::Exact.family("web.hits", Kind::Counter, Unit::None), "web.hits");
     }
 

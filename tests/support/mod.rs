@@ -1,7 +1,7 @@
 //! What the tests of every mode share: the binary as a process, waiting for a condition, one plain HTTP request.
 //!
 //! Each test target compiles this file for itself and uses a part of it.
-#![allow(dead_code, unreachable_pub, reason = "each test target uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test target uses a part of it, as a module of its own")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::path::Template;
+use crate::adapt_metrics::model::Part;
 use crate::adapt_metrics::naming;
 use crate::adapt_metrics::source::Sample;
 use crate::core::document::{Mistakes, Node};
@@ -116,7 +117,14 @@ impl Metric {
                 Err(absent) => return out.missing(self, &absent),
             }
         }
-        out.samples.push(Sample { name: name.to_owned(), kind: self.kind, help: self.help.clone(), labels, value });
+        out.samples.push(Sample {
+            name: name.to_owned(),
+            kind: self.kind,
+            help: self.help.clone(),
+            labels,
+            value,
+            part: Part::Whole,
+        });
     }
 }
 

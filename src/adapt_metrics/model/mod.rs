@@ -17,7 +17,7 @@ pub use buckets::Buckets;
 pub use family::{Refusal, Shape};
 pub use histogram::{Histogram, HistogramOptions, Native};
 
-pub use series::{Change, SeriesId};
+pub use series::{Change, Part, SeriesId};
 pub use summary::{Summary, SummaryOptions};
 pub use table::{Limits, Placed, Polled, Replaced, Source, Spec, Table};
 pub use tick::Tick;

@@ -5,6 +5,7 @@ use super::labels::Packed;
 use super::members::Members;
 use super::summary::Summary;
 use super::tick::Tick;
+use crate::core::metrics::Kind;
 
 /// A series of a table. It outlives its series: the generation tells a slot that was given to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +25,18 @@ pub enum Change {
     Observe(f64, u32),
     /// Remembers a set's member by its hash.
     Member(u64),
+}
+
+/// What a polled value is to its series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The number of a summary's observations.
+    Count,
+    /// The sum of a summary's observations.
+    Sum,
 }
 
 #[derive(Debug)]
@@ -67,14 +80,21 @@ impl Series {
 
     /// Takes over the state that a poll saw. A counter that was seen for the first time began who knows when; one that
     /// went back began now.
-    pub(super) fn take_state(&mut self, value: f64, round: u32, is_counter: bool, now: Tick) {
-        let Accumulator::Number(number) = &mut self.value else { return };
+    pub(super) fn take_state(&mut self, value: f64, part: Part, round: u32, kind: Kind, now: Tick) {
         if self.round == 0 {
             self.created = Self::UNKNOWN;
-        } else if is_counter && value < *number {
-            self.created = now;
         }
-        *number = value;
+        match (&mut self.value, part) {
+            (Accumulator::Number(number), _) => {
+                if kind == Kind::Counter && self.round != 0 && value < *number {
+                    self.created = now;
+                }
+                *number = value;
+            }
+            (Accumulator::Summary(summary), Part::Count) => summary.set_count(value),
+            (Accumulator::Summary(summary), Part::Sum) => summary.set_sum(value),
+            _ => {}
+        }
         self.round = round;
         self.touched = now;
     }

@@ -114,6 +114,16 @@ impl Summary {
         self.options.quantiles.iter().map(|q| (*q, all.at_rank(rank(*q, count).max(1)))).collect()
     }
 
+    /// Takes over the count of a summary that is kept elsewhere.
+    pub fn set_count(&mut self, count: f64) {
+        self.count = count as u64;
+    }
+
+    /// Takes over the sum of a summary that is kept elsewhere.
+    pub fn set_sum(&mut self, sum: f64) {
+        self.sum = sum;
+    }
+
     /// The sum of all observations.
     pub fn sum(&self) -> f64 {
         self.sum

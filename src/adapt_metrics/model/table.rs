@@ -15,7 +15,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::family::{Family, Refusal, Shape, suffixes, unit};
 use super::labels::Packed;
-use super::series::{Accumulator, Change, Series, SeriesId};
+use super::series::{Accumulator, Change, Part, Series, SeriesId};
 use super::tick::Tick;
 use crate::adapt_metrics::naming;
 use crate::core::metrics::{Encoder, FamilyHead, Kind, Point};
@@ -71,7 +71,7 @@ pub enum Placed {
 pub struct Polled {
     /// The family's name, legal.
     pub name: String,
-    /// What it is; a poll knows no summaries and no histograms.
+    /// What it is; a poll knows no histograms, and of summaries count and sum.
     pub shape: Shape,
     /// The family's help.
     pub help: String,
@@ -79,6 +79,8 @@ pub struct Polled {
     pub labels: Vec<(String, String)>,
     /// The value now.
     pub value: f64,
+    /// What of the series the value is.
+    pub part: Part,
 }
 
 /// What became of a poll.
@@ -223,12 +225,12 @@ impl Table {
                 }
             };
             let Some((_, Some(series))) = self.slots.get_mut(id.slot as usize) else { continue };
-            if series.round == round {
-                outcome.duplicates += 1;
-            } else {
+            if series.round != round {
                 seen.push(id);
+            } else if sample.part == Part::Whole {
+                outcome.duplicates += 1;
             }
-            series.take_state(sample.value, round, sample.shape == Shape::Counter, now);
+            series.take_state(sample.value, sample.part, round, sample.shape.kind(), now);
         }
         let entry = self.source(source);
         let before = std::mem::take(&mut entry.1);

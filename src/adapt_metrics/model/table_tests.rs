@@ -136,7 +136,7 @@ fn changed_options_begin_the_series_anew_and_leave_others_alone() {
 
 fn polled(name: &str, labels: &[(&str, &str)], value: f64) -> Polled {
     let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    Polled { name: name.to_owned(), shape: Shape::Gauge, help: "Polled.".to_owned(), labels, value }
+    Polled { name: name.to_owned(), shape: Shape::Gauge, help: "Polled.".to_owned(), labels, value, part: Part::Whole }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Poll;
+use super::jvm::Jvm;
 use crate::adapt_metrics::json::Endpoint;
 use crate::adapt_metrics::naming::{self, Naming};
 use crate::core::document::{Fields, Mistakes, Node};
@@ -29,7 +30,7 @@ pub enum Schedule {
 }
 
 /// A source as it is written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Definition {
     /// What it is called in metrics, logs and on the status page.
     pub name: String,
@@ -50,17 +51,20 @@ pub struct Definition {
 }
 
 /// The kinds of sources.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum From {
     /// A JSON document over HTTP.
-    Json(Endpoint),
+    Json(Box<Endpoint>),
+    /// A JVM's beans, over JMX.
+    Jvm(Box<Jvm>),
 }
 
 impl Definition {
     /// Begins to poll it.
     pub fn start(&self) -> Box<dyn Poll> {
         match &self.from {
-            From::Json(endpoint) => endpoint.clone().poll(),
+            From::Json(endpoint) => endpoint.as_ref().clone().poll(),
+            From::Jvm(jvm) => jvm.poll(self.timeout),
         }
     }
 }
@@ -68,6 +72,7 @@ impl Definition {
 /// The kinds by their names.
 #[derive(Debug, Clone, Copy)]
 enum Type {
+    Jmx,
     Json,
 }
 
@@ -116,11 +121,13 @@ fn one(mut fields: Fields<'_, '_>) -> Option<Definition> {
         }
     }
     let prefix = fields.read("prefix", prefix).unwrap_or_default();
-    let naming =
-        fields.read("naming", |text| <Naming as clap::ValueEnum>::from_str(text, false)).unwrap_or(Naming::Uniform);
+    let naming = fields.read("naming", |text| <Naming as clap::ValueEnum>::from_str(text, false));
+    let kind = kind?;
+    let naming = naming.unwrap_or(Naming::Uniform);
     // What the other keys mean depends on the type: without one they are not judged.
-    let from = match kind? {
-        Type::Json => Endpoint::read(&mut fields).map(From::Json),
+    let from = match kind {
+        Type::Json => Endpoint::read(&mut fields).map(|endpoint| From::Json(Box::new(endpoint))),
+        Type::Jmx => Jvm::read(&mut fields).map(|jvm| From::Jvm(Box::new(jvm))),
     };
     fields.finish();
     Some(Definition { name: name?, schedule, timeout, keep, labels, prefix, naming, from: from? })
@@ -128,8 +135,9 @@ fn one(mut fields: Fields<'_, '_>) -> Option<Definition> {
 
 fn kind(text: &str) -> Result<Type, &'static str> {
     match text {
+        "jmx" => Ok(Type::Jmx),
         "json" => Ok(Type::Json),
-        _ => Err("the kinds of sources are: json"),
+        _ => Err("the kinds of sources are jmx and json"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! source had on the page. Streams (StatsD) do not come by here.
 
 pub mod definition;
+pub mod jvm;
 pub mod runner;
 
 use std::future::Future;
@@ -15,6 +16,7 @@ use anyhow::Result;
 pub use definition::{Definition, KEY, check, read};
 pub use runner::Runner;
 
+use super::model::Part;
 use crate::core::metrics::Kind;
 
 /// One number of a poll, under the name that the source's own rules gave it.
@@ -22,8 +24,10 @@ use crate::core::metrics::Kind;
 pub struct Sample {
     /// The family's name.
     pub name: String,
-    /// Its type: counter, gauge, info or unknown.
+    /// Its type: counter, gauge, info or unknown; or summary, of which the value is a part.
     pub kind: Kind,
+    /// Which part of the series the value is.
+    pub part: Part,
     /// Its help.
     pub help: String,
     /// Labels in any order.
@@ -46,8 +50,16 @@ pub struct Seen {
 /// A poll under way.
 pub type Polling<'a> = Pin<Box<dyn Future<Output = Result<Seen>> + Send + 'a>>;
 
+/// A good-bye under way.
+pub type Closing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// Something that can be asked for its numbers again and again.
 pub trait Poll: Send {
     /// Asks once. The caller drops the future after `within`; the next call must then begin afresh.
     fn poll(&mut self, within: Duration) -> Polling<'_>;
+
+    /// Says good-bye, where the other side would otherwise wait for us.
+    fn close(&mut self) -> Closing<'_> {
+        Box::pin(std::future::ready(()))
+    }
 }

@@ -1,5 +1,6 @@
 //! One source being polled: when it is time or when a scraper asks, one poll at a time, each with a deadline.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::definition::{Definition, Schedule};
-use super::{Sample, Seen};
+use super::{Poll, Sample, Seen};
 use crate::adapt_metrics::hub::Hub;
 use crate::adapt_metrics::metrics::SourceMetrics;
-use crate::adapt_metrics::model::{Polled, Shape, Source};
+use crate::adapt_metrics::model::{Polled, Shape, Source, SummaryOptions};
 use crate::adapt_metrics::naming::{self, Naming, Unit};
 use crate::core::fault::Fault;
 use crate::core::health::{Condition, Heartbeat};
@@ -46,13 +47,16 @@ pub struct Runner {
     ask: Notify,
     polls: watch::Sender<u64>,
     state: Mutex<State>,
+    /// A polled summary has no quantiles of ours.
+    parts: Arc<SummaryOptions>,
 }
 
 impl Runner {
     /// A source that was never polled; `number` is its own among all sources.
     pub fn new(definition: Definition, number: Source, hub: Arc<Hub>, metrics: SourceMetrics) -> Arc<Self> {
         let polls = watch::Sender::new(0);
-        Arc::new(Self { definition, number, hub, metrics, ask: Notify::new(), polls, state: Mutex::default() })
+        let parts = Arc::new(SummaryOptions { quantiles: Box::default(), ..SummaryOptions::default() });
+        Arc::new(Self { definition, number, hub, metrics, ask: Notify::new(), polls, state: Mutex::default(), parts })
     }
 
     /// How the source is defined.
@@ -99,26 +103,28 @@ impl Runner {
         heartbeat: Heartbeat,
     ) -> Result<(), Fault> {
         let mut poll = self.definition.start();
+        tokio::select! {
+            () = drain.cancelled() => {}
+            never = self.rounds(poll.as_mut(), first, heartbeat) => match never {},
+        }
+        poll.close().await;
+        Ok(())
+    }
+
+    async fn rounds(&self, poll: &mut dyn Poll, first: Condition, heartbeat: Heartbeat) -> Infallible {
+        let within = self.definition.timeout;
         loop {
             let began = Instant::now();
-            let within = self.definition.timeout;
-            let outcome = tokio::select! {
-                () = drain.cancelled() => return Ok(()),
-                outcome = tokio::time::timeout(within, poll.poll(within)) => outcome,
-            };
+            let outcome = tokio::time::timeout(within, poll.poll(within)).await;
             let outcome = outcome.unwrap_or_else(|_| Err(anyhow!("no whole answer within {within:?}")));
             self.settle(outcome, began.elapsed());
             first.ok();
             self.polls.send_modify(|polls| *polls += 1);
             heartbeat.beat();
             match self.definition.schedule {
-                Schedule::Every(interval) => tokio::select! {
-                    () = drain.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(interval.saturating_sub(began.elapsed())) => {}
-                },
+                Schedule::Every(interval) => tokio::time::sleep(interval.saturating_sub(began.elapsed())).await,
                 Schedule::OnScrape => loop {
                     tokio::select! {
-                        () = drain.cancelled() => return Ok(()),
                         () = self.ask.notified() => break,
                         () = tokio::time::sleep(IDLE) => heartbeat.beat(),
                     }
@@ -193,9 +199,10 @@ impl Runner {
             Kind::Counter => Shape::Counter,
             Kind::Gauge => Shape::Gauge,
             Kind::Info => Shape::Info,
+            Kind::Summary => Shape::Summary(self.parts.clone()),
             _ => Shape::Unknown,
         };
-        Polled { name, shape, help: sample.help.clone(), labels, value: sample.value }
+        Polled { name, shape, help: sample.help.clone(), labels, value: sample.value, part: sample.part }
     }
 }
 

@@ -1,0 +1,88 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[patterns] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'patterns'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'patterns'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand adapt-metrics 'Turns StatsD, JMX and application statistics into one page of Prometheus metrics'
+            cand probe 'Ask a running mode for its health: the probe of a container without curl or a shell'
+            cand config 'Look at settings: print those in force, check a file, print the schema'
+            cand completions 'Print the completions of a shell'
+            cand man 'Write the man pages into a directory'
+            cand install-links 'Make links to this binary, named by the modes'
+        }
+        &'patterns;adapt-metrics'= {
+            cand --statsd-listen 'UDP address for StatsD; `off` for none. Without any listener and any source it is :9125'
+            cand --statsd-receive-buffer 'Receive buffer that is asked of the kernel for StatsD datagrams; 0 leaves its default'
+            cand --statsd-naming 'How StatsD names are formed: exact as statsd_exporter does, uniform with base units and _total'
+            cand --statsd-ttl 'How long a StatsD series without samples stays on the page; 0 is for ever'
+            cand --series-limit 'The most series in all; further ones go to the overflow series of their family, or are dropped and counted'
+            cand --series-limit-per-family 'The most series of one family'
+            cand --series-limit-per-source 'The most series of one source'
+            cand --config 'Settings file (YAML) with a section per mode; its keys are the long names of the options'
+            cand --log 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`'
+            cand --log-format 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere'
+            cand --drain-timeout 'How long to finish what is in flight after SIGTERM before it is cut'
+            cand --termination-log 'Where to leave the reason of a fatal exit, if the file exists'
+            cand --http-bind 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'patterns;probe'= {
+            cand --http-bind 'Where the mode serves HTTP, if it was set by a flag'
+            cand --timeout 'How long to wait for the answer'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'patterns;config'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand print 'Print the settings in force, each with where it came from'
+            cand check 'Check a settings file, and tell every mistake with its line'
+            cand schema 'Print the JSON Schema of the settings file'
+        }
+        &'patterns;config;print'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'patterns;config;check'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'patterns;config;schema'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'patterns;completions'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'patterns;man'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'patterns;install-links'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+    ]
+    $completions[$command]
+}
