@@ -9,6 +9,7 @@
 //! A stream's lines are changes to a series, a poll's samples are its state; both stand in one table, in which a name has
 //! one type and a series one owner. `/metrics` writes the table in chunks, so that no receiver waits for a scraper.
 
+pub mod exporter;
 pub mod hub;
 pub mod jmx;
 pub mod json;
@@ -16,11 +17,13 @@ pub mod metrics;
 pub mod model;
 pub mod naming;
 pub mod page;
+pub mod receivers;
 pub mod rules;
 pub mod run;
 pub mod settings;
 pub mod source;
 pub mod statsd;
+pub mod status;
 
 use clap::Args;
 
@@ -43,7 +46,7 @@ pub const MODE: Mode = Mode {
         check: source::check,
     }],
     verbs: &[],
-    foreign: Foreign::NONE,
+    foreign: Foreign { environment: |_| Vec::new(), arguments: exporter::arguments },
     starts_processes: |_| false,
     run: run::run,
 };
