@@ -4,8 +4,12 @@ use crate::core::mode::Mode;
 
 /// Every pattern of this build.
 pub const ALL: &[Mode] = &[
+    #[cfg(feature = "sync-git")]
+    crate::sync_git::MODE,
     #[cfg(feature = "adapt-metrics")]
     crate::adapt_metrics::MODE,
+    #[cfg(feature = "ambassador-redis")]
+    crate::ambassador_redis::MODE,
 ];
 
 /// The mode of this name.
