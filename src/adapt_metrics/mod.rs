@@ -24,6 +24,7 @@ pub mod settings;
 pub mod source;
 pub mod statsd;
 pub mod status;
+pub mod verbs;
 
 use clap::Args;
 
@@ -45,7 +46,7 @@ pub const MODE: Mode = Mode {
         help: "What is polled: a list of JSON endpoints and JVMs, each with a name, a schedule and the metrics to take",
         check: source::check,
     }],
-    verbs: &[],
+    verbs: verbs::ALL,
     foreign: Foreign { environment: |_| Vec::new(), arguments: exporter::arguments },
     starts_processes: |_| false,
     run: run::run,

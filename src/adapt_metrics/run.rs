@@ -17,6 +17,7 @@ use super::rules::{self, Rules};
 use super::settings::Settings;
 use super::source::{self, Runner};
 use super::status;
+use super::verbs::explain_line;
 use crate::core::document::{self, Mistakes};
 use crate::core::fault::Fault;
 use crate::core::http::{Access, Reply, Request};
@@ -29,6 +30,8 @@ use crate::core::reload::FileWatch;
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long a page waits for sources that are polled on scrape, when the scraper does not say how long it waits.
 const SCRAPE: Duration = Duration::from_secs(9);
+/// How long lines are waited for that shall be shown.
+const LINES: Duration = Duration::from_secs(5);
 /// What is left of a scraper's time for writing and carrying the page.
 const MARGIN: Duration = Duration::from_millis(500);
 
@@ -56,6 +59,7 @@ pub fn run(invocation: &Invocation) -> Result<(), Fault> {
         }
         status::describe(process, &telemetry, &runners);
         page(process, &settings.metrics_path, runners);
+        lines(process, &settings, telemetry.hub.clone());
         lifecycle_routes(process, &settings, reloading);
         process.health.condition("listeners").ok();
         Ok(())
@@ -200,6 +204,26 @@ fn page(process: &Process, path: &str, runners: Vec<Arc<Runner>>) {
     if path != "/metrics" {
         process.http.route(Method::GET, path, Access::Public, answer);
     }
+}
+
+/// Shows the next lines that come in, each with what becomes of it.
+fn lines(process: &Process, settings: &Settings, hub: Arc<Hub>) {
+    let grammar = settings.grammar();
+    process.http.route(Method::GET, "/lines", Access::Loopback, move |request: Request| {
+        let hub = hub.clone();
+        async move {
+            let asked = request.query.split('&').find_map(|pair| pair.strip_prefix("count=")?.parse().ok());
+            hub.tap().open(asked.unwrap_or(20).clamp(1, 1000));
+            let end = tokio::time::Instant::now() + LINES;
+            while !hub.tap().is_full() && tokio::time::Instant::now() < end {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            let rules = hub.rules();
+            let told: Vec<String> = hub.tap().close().iter().map(|line| explain_line(line, &rules, grammar)).collect();
+            let told = if told.is_empty() { "no line has come in\n".to_owned() } else { told.join("\n") };
+            Reply::text(StatusCode::OK, told)
+        }
+    });
 }
 
 /// The routes that users of statsd_exporter know.

@@ -39,6 +39,11 @@ impl Tree {
         Self { nodes: vec![Node::default()], precedence }
     }
 
+    /// Which of several matching globs wins.
+    pub fn precedence(&self) -> Precedence {
+        self.precedence
+    }
+
     /// Adds a glob for one class of samples, or for all; of two equal ones the first stands.
     pub fn insert(&mut self, glob: &str, class: Option<Class>, rule: usize) {
         let mut at = 0;

@@ -179,6 +179,26 @@ impl Rules {
         &self.list
     }
 
+    /// Rules that no name can reach, with the line of the one that takes all of theirs.
+    pub fn unreached(&self) -> Vec<(usize, String)> {
+        let mut told = Vec::new();
+        if self.globs.precedence() == glob::Precedence::MostSpecific {
+            return told;
+        }
+        for (at, rule) in self.list.iter().enumerate() {
+            if let Some(before) = self.list[..at].iter().find(|before| before.covers(rule)) {
+                told.push((
+                    rule.line,
+                    format!(
+                        "{} is never reached: {} in line {} takes every such name",
+                        rule.matches, before.matches, before.line
+                    ),
+                ));
+            }
+        }
+        told
+    }
+
     /// The rule that a name of this class falls under.
     pub fn find<'n>(&self, name: &'n str, class: Class) -> Option<(&Rule, Captured<'n>)> {
         if let Some((rule, stars)) = self.globs.find(name, class) {
@@ -223,6 +243,35 @@ impl Rules {
 }
 
 impl Rule {
+    /// Whether it would take a name of this class if it stood alone.
+    pub fn would_match(&self, name: &str, class: Class) -> bool {
+        if self.regex.is_some() {
+            return self.try_regex(name, class).is_some();
+        }
+        let (own, given) = (self.matches.split('.'), name.split('.'));
+        self.class.is_none_or(|own| own == class)
+            && own.clone().count() == given.clone().count()
+            && own.zip(given).all(|(own, given)| own == "*" || own == given)
+    }
+
+    /// Whether it takes everything that another one would.
+    fn covers(&self, other: &Self) -> bool {
+        let is_wider = self.class.is_none() || self.class == other.class;
+        let takes_all = match (&self.regex, &other.regex) {
+            (None, None) => {
+                let (own, theirs) = (self.matches.split('.'), other.matches.split('.'));
+                own.clone().count() == theirs.clone().count()
+                    && own.zip(theirs).all(|(own, theirs)| own == "*" || own == theirs)
+            }
+            (Some(_), Some(_)) => {
+                self.matches == other.matches
+                    || matches!(self.matches.as_str(), "" | ".*" | "^.*$" | ".*$" | "^.*" | "(.*)")
+            }
+            _ => false,
+        };
+        is_wider && takes_all && self.unless.is_empty()
+    }
+
     /// Whether it drops what it matches.
     pub fn is_drop(&self) -> bool {
         self.action == Action::Drop

@@ -50,6 +50,7 @@ impl Desk {
         let now = self.hub.now();
         let mut table = self.hub.table();
         for packet in packets {
+            self.hub.tap().see(packet);
             intake.packet(packet, &mut table, now);
             if let Some(relay) = &self.relay {
                 relay.packet(packet);
