@@ -14,8 +14,12 @@
 
 #[cfg(feature = "adapt-metrics")]
 pub mod adapt_metrics;
+#[cfg(feature = "ambassador-redis")]
+pub mod ambassador_redis;
 pub mod core;
 pub mod modes;
+#[cfg(feature = "sync-git")]
+pub mod sync_git;
 pub mod tools;
 
 use std::ffi::OsString;

@@ -92,7 +92,6 @@ fn settings(port: u16) -> JmxSettings {
             rmi_port: None,
         },
         selection: Selection::default(),
-        rules: exporter_file("{}").rules,
         deadline: Duration::from_secs(20),
     }
 }
@@ -269,7 +268,7 @@ fn a_password_is_asked_for_and_taken() {
     settings.target.login = login("wrong");
     let wrong = scrape_once(settings.clone()).unwrap_err();
     assert!(matches!(wrong, JmxError::Login { .. }), "{wrong}");
-    assert!(!format!("{wrong} {wrong:?} {:?}", settings.target).contains("wrong\""));
+    assert!(!format!("{wrong} {wrong:?} {settings:?}").contains("wrong\""));
     settings.target.login = login("secret");
     assert_eq!(scrape_once(settings.clone()).unwrap()["app_Text_Last{}"], 9.0);
     let secret = file("secret", "secret\n");
@@ -401,9 +400,9 @@ rules:
 fn a_rule_file_makes_the_same_series_scrape_after_scrape() {
     let Some(jvm) = Jvm::open() else { return };
     let file = exporter_file(RULES);
-    let settings = JmxSettings { selection: file.selection, rules: file.rules, ..jvm.settings() };
+    let settings = JmxSettings { selection: file.selection, ..jvm.settings() };
     run(async {
-        let mut source = JmxSource::new(settings);
+        let mut source = JmxSource::new(settings).with_rules(file.rules);
         let first = source.scrape().await.unwrap();
         let second = source.scrape().await.unwrap();
         let known: Vec<String> = page(&first.samples).into_keys().collect();

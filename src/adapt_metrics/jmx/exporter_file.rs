@@ -109,7 +109,7 @@ impl ExporterFile {
         let mut file = ExporterFile {
             target: None,
             selection: Selection::default(),
-            rules: Arc::new(Rules::new(Vec::new(), Naming::default())),
+            rules: Arc::default(),
             start_delay: Duration::ZERO,
             scrape_timeout: None,
         };
@@ -125,11 +125,7 @@ impl ExporterFile {
             file.selection = selection(&mut fields);
             file.target = target(&mut fields, environment);
         }
-        let rules = Rules::new(rules, naming);
-        if rules.want_text() {
-            file.selection.text = Text::Wanted;
-        }
-        file.rules = Arc::new(rules);
+        file.rules = Arc::new(Rules::new(rules, naming));
         file
     }
 }

@@ -57,14 +57,12 @@ use plan::{Planner, Plans};
 use walk::Reading;
 
 /// Which JVM to read, and what of it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct JmxSettings {
     /// The JVM.
     pub target: Target,
     /// Its beans.
     pub selection: Selection,
-    /// What to make of their values.
-    pub rules: Arc<Rules>,
     /// For a whole scrape, connecting included.
     pub deadline: Duration,
 }
@@ -72,6 +70,7 @@ pub struct JmxSettings {
 /// One JVM. The connection is kept between scrapes.
 pub struct JmxSource {
     settings: JmxSettings,
+    rules: Arc<Rules>,
     connection: Option<Connection>,
     beans: Beans<Plans>,
     planner: Planner,
@@ -86,11 +85,22 @@ impl JmxSource {
     pub fn new(settings: JmxSettings) -> JmxSource {
         JmxSource {
             settings,
+            rules: Arc::default(),
             connection: None,
             beans: Beans::new(),
             planner: Planner::default(),
             collection: Collection::default(),
         }
+    }
+
+    /// Names samples by these rules; without them, after their beans.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Arc<Rules>) -> JmxSource {
+        if rules.want_text() {
+            self.settings.selection.text = Text::Wanted;
+        }
+        self.rules = rules;
+        self
     }
 
     /// Reads all beans once.
@@ -139,7 +149,7 @@ impl JmxSource {
     }
 
     async fn read_on(&mut self, connection: &mut Connection, now: Instant) -> Result<Scrape, JmxError> {
-        let JmxSettings { selection, rules, .. } = &self.settings;
+        let (selection, rules) = (&self.settings.selection, &self.rules);
         let planner = &mut self.planner;
         let mut made = Vec::new();
         let mut unmatched = 0;

@@ -174,6 +174,13 @@ fn reason(error: impl std::fmt::Display) -> NotJava {
     NotJava(error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
 }
 
+impl Default for Rules {
+    /// One rule that matches everything and names it after its bean.
+    fn default() -> Self {
+        Rules::new(Rule::compile(&RuleText::default()).into_iter().collect(), Naming::default())
+    }
+}
+
 impl Rules {
     pub(crate) fn new(rules: Vec<Rule>, naming: Naming) -> Rules {
         let candidates = |snake_case: bool| {

@@ -1,0 +1,6 @@
+//! The network layer and the pack reader, against git's own servers: git daemon, git http-backend, plain paths.
+mod backend;
+mod fetch;
+mod http;
+mod pack;
+mod repository;
