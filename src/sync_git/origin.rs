@@ -4,21 +4,25 @@
 //! the new shallow boundary in the store. The tip's ref in the store is not moved here: that waits until the tree is whole.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
+use super::credentials::Vault;
 use super::pack::{Durability, PackReceiver, PackStore};
+use super::reach::Reach;
 pub(crate) use super::remote::Tip;
-use super::remote::{Depth, FetchRequest, Remote, RemoteError, Selector};
+use super::remote::{Depth, FetchRequest, Remote, RemoteError, Selector, Url};
 use super::store::Store;
 
 /// The remote, and what is wanted from it.
 pub(crate) struct Origin {
     remote: Remote,
     selector: Selector,
+    vault: Arc<Vault>,
 }
 
 impl Origin {
-    pub(crate) fn new(remote: Remote, selector: Selector) -> Self {
-        Self { remote, selector }
+    pub(crate) fn new(url: Url, selector: Selector, reach: &Reach) -> Self {
+        Self { remote: Remote::new(url, reach.options.clone()), selector, vault: reach.vault.clone() }
     }
 
     /// The location, without anything secret in it.
@@ -31,6 +35,7 @@ impl Origin {
     /// # Errors
     /// See [`RemoteError::blame`]; a retry is safe.
     pub(crate) async fn tip(&mut self) -> Result<Tip, RemoteError> {
+        self.vault.refresh().await.map_err(|error| RemoteError::Credentials(format!("{error:#}")))?;
         let tip = self.remote.resolve(&self.selector).await;
         // A server process that we kept would answer from the refs that it has read already.
         self.remote.rest();

@@ -4,6 +4,8 @@
 //! as they are. Refused here: combinations that cannot be meant. Names that only git-sync's users bring along are in
 //! `legacy`.
 
+pub(super) mod auth;
+mod git_config;
 mod hooks;
 pub(super) mod legacy;
 mod numbers;
@@ -31,6 +33,8 @@ pub(crate) struct Settings {
     pub pace: Pace,
     #[command(flatten)]
     pub hooks: hooks::HookSettings,
+    #[command(flatten)]
+    pub auth: auth::AuthSettings,
     #[command(flatten)]
     pub legacy: legacy::Legacy,
 }
@@ -146,6 +150,12 @@ impl Settings {
             }
         }
         self.hooks.check()?;
+        let is_web = |scheme: &str| repo.to_ascii_lowercase().starts_with(scheme);
+        self.auth.check(&auth::Surroundings {
+            password: auth::secret_variable(&auth::PASSWORD_VARIABLES).is_some(),
+            app_key: auth::secret_variable(&auth::KEY_VARIABLES).is_some(),
+            userinfo: (is_web("http://") || is_web("https://")) && crate::core::secret::redact_urls(repo) != *repo,
+        })?;
         Ok(self)
     }
 
