@@ -14,6 +14,8 @@
 
 #[cfg(feature = "adapt-metrics")]
 pub mod adapt_metrics;
+#[cfg(feature = "ambassador-redis")]
+pub mod ambassador_redis;
 pub mod core;
 pub mod modes;
 #[cfg(feature = "sync-git")]

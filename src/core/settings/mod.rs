@@ -8,6 +8,7 @@
 //! values of the environment with the variable's name.
 
 mod command;
+mod difference;
 mod file;
 mod print;
 mod schema;
@@ -30,6 +31,7 @@ use super::mode::Mode;
 use super::values::{self, Bind};
 
 pub use command::{command, is_shared};
+pub use difference::differing;
 pub use file::check;
 pub use print::print;
 pub use schema::json_schema;
