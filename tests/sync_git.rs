@@ -25,3 +25,5 @@ mod recover;
 mod remote;
 #[path = "sync_git/root_and_link.rs"]
 mod root_and_link;
+#[path = "sync_git/submodules.rs"]
+mod submodules;

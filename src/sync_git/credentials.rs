@@ -82,11 +82,8 @@ impl Askpass {
 
     async fn ask(&self) -> anyhow::Result<Credential> {
         let asked = self.question().await.context("the askpass URL gave no credential");
-        if asked.is_ok() {
-            self.success.increment()
-        } else {
-            self.error.increment()
-        }
+        let counter = if asked.is_ok() { &self.success } else { &self.error };
+        counter.increment();
         asked
     }
 

@@ -90,11 +90,8 @@ impl App {
             return Ok(token);
         }
         let granted = self.ask(now).await.context("GitHub granted no token to the App");
-        if granted.is_ok() {
-            self.success.increment()
-        } else {
-            self.error.increment()
-        }
+        let counter = if granted.is_ok() { &self.success } else { &self.error };
+        counter.increment();
         let (token, ends) = granted?;
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some((token.clone(), ends));
         Ok(token)

@@ -21,6 +21,7 @@ mod credentials;
 mod cycle;
 mod files;
 mod github;
+mod gitmodules;
 mod history;
 mod hooks;
 mod manifest;
@@ -34,8 +35,10 @@ pub mod remote;
 mod retire;
 mod root;
 mod settings;
+mod sparse;
 mod status;
 mod store;
+mod submodules;
 mod sync;
 mod tree;
 mod volume;
@@ -116,7 +119,7 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
-    let origin = Origin::new(url, selector, &reach);
+    let origin = Origin::new(url, selector, source.filter, &reach);
     let shown = origin.shown();
     let volume =
         Volume::open(root, link, &shown).map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
@@ -136,10 +139,12 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let options = Options {
         reference: source.reference,
         depth: source.depth,
+        submodules: source.submodules,
+        sparse_file: source.sparse_checkout_file,
         grace: target.stale_worktree_timeout,
         verify: pace.verify_interval,
     };
-    let syncer = Syncer::new(origin, volume, before_publish, metrics, options);
+    let syncer = Syncer::new(origin, reach, volume, before_publish, metrics, options);
     let cycle = Cycle::new(syncer, hooks, pace, marks, status, process)?;
     process.tasks.spawn("sync", cycle.run(process.clone()));
     Ok(())

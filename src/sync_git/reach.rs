@@ -24,6 +24,8 @@ const COOKIES: &str = "/etc/git-secret/cookie_file";
 pub(crate) struct Reach {
     pub options: Options,
     pub vault: Arc<Vault>,
+    /// Submodules may be on this machine though the repository is not.
+    pub allows_local: bool,
     rewrites: Arc<[(String, String)]>,
 }
 
@@ -38,15 +40,18 @@ impl Reach {
                 .map_err(|error| Fault::failed(error).context(format!("--cookie-file needs the file {COOKIES}")))?;
             options.cookie_file = Some(PathBuf::from(COOKIES));
         }
+        let mut allows_local = false;
         let pairs = auth.git_config.iter().chain(&auth.git_config_add).flat_map(|pairs| &pairs.0);
         for (key, value) in pairs {
-            if !apply(&mut options, &mut rewrites, key, value)? {
+            if key.eq_ignore_ascii_case("protocol.file.allow") || key.eq_ignore_ascii_case("protocol.allow") {
+                allows_local = value == "always";
+            } else if !apply(&mut options, &mut rewrites, key, value)? {
                 tracing::info!(key, "a git setting has no meaning here and is ignored");
             }
         }
         let vault = Arc::new(vault(repo, auth, registry).map_err(Fault::usage)?);
         options.credentials = Some(vault.clone());
-        Ok(Self { options, vault, rewrites: rewrites.into() })
+        Ok(Self { options, vault, allows_local, rewrites: rewrites.into() })
     }
 
     /// The location that `url.<base>.insteadOf` makes of a location: the longest prefix is replaced.
@@ -124,7 +129,7 @@ mod tests {
         apply(&mut options, &mut rewrites, "url.ssh://git@h/.insteadOf", "https://h/private/").unwrap();
         let repo = Url::parse("https://h/x").unwrap();
         let vault = Arc::new(Vault::new(&repo, Vec::new(), None, None).unwrap());
-        let reach = Reach { options, vault, rewrites: rewrites.into() };
+        let reach = Reach { options, vault, allows_local: false, rewrites: rewrites.into() };
         assert_eq!(reach.rewritten("https://h/a"), "https://Mirror/a");
         assert_eq!(reach.rewritten("https://h/private/a"), "ssh://git@h/a");
         assert_eq!(reach.rewritten("https://other/a"), "https://other/a");

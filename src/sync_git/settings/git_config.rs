@@ -58,7 +58,9 @@ fn word(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, end: char) -> Resul
                     Some('t') => '\t',
                     Some(c @ ('"' | ',' | '\\')) => c,
                     Some(c) => {
-                        return Err(ValueError::new(format!("\\{c} is not an escape; there are \\n \\t \\\" \\, \\\\")));
+                        return Err(ValueError::new(format!(
+                            "\\{c} is not an escape; there are \\n \\t \\\" \\, \\\\"
+                        )));
                     }
                     None => return Err(ValueError::new("a backslash stands at the end")),
                 });

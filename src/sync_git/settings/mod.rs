@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::Args;
 
+use super::submodules::Follow;
 use crate::core::fault::Fault;
 use crate::core::values;
 
@@ -54,6 +55,18 @@ pub(crate) struct Source {
     /// How many commits of history to keep; 0 keeps all
     #[arg(long, value_name = "COMMITS", default_value = "1", value_parser = numbers::unsigned)]
     pub depth: u32,
+
+    /// Fetch with this partial-clone filter (blob:none, tree:0, …); what the tree needs comes in one further request
+    #[arg(long, value_name = "FILTER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub filter: Option<String>,
+
+    /// A file with git's sparse-checkout patterns: only what they let through is written
+    #[arg(long, value_name = "FILE")]
+    pub sparse_checkout_file: Option<PathBuf>,
+
+    /// Which submodules to write
+    #[arg(long, value_name = "WHICH", default_value = "recursive")]
+    pub submodules: Follow,
 }
 
 /// Where to put it.
