@@ -12,6 +12,10 @@
 // handled, or says why it cannot be. Tests fail by panicking, so the tests' own code is free to.
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "adapt-metrics")]
+pub mod adapt_metrics;
+#[cfg(feature = "ambassador-redis")]
+pub mod ambassador_redis;
 pub mod core;
 pub mod modes;
 #[cfg(feature = "sync-git")]

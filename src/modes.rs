@@ -3,7 +3,14 @@
 use crate::core::mode::Mode;
 
 /// Every pattern of this build.
-pub const ALL: &[Mode] = &[];
+pub const ALL: &[Mode] = &[
+    #[cfg(feature = "sync-git")]
+    crate::sync_git::MODE,
+    #[cfg(feature = "ambassador-redis")]
+    crate::ambassador_redis::MODE,
+    #[cfg(feature = "adapt-metrics")]
+    crate::adapt_metrics::MODE,
+];
 
 /// The mode of this name.
 pub fn by_name(name: &str) -> Option<&'static Mode> {

@@ -1,3 +1,23 @@
-//! `patterns sync-git` against real git servers.
+//! `patterns sync-git` as a process, against repositories that the real git makes and serves.
+#![cfg(feature = "sync-git")]
+#![allow(unreachable_pub, reason = "modules of one test target")]
+
+mod support;
+
+#[path = "sync_git/world.rs"]
+mod world;
+
+#[path = "sync_git/follow.rs"]
+mod follow;
+#[path = "sync_git/hooks.rs"]
+mod hooks;
+#[path = "sync_git/hostile.rs"]
+mod hostile;
+#[path = "sync_git/process.rs"]
+mod process;
+#[path = "sync_git/recover.rs"]
+mod recover;
 #[path = "sync_git/remote/mod.rs"]
 mod remote;
+#[path = "sync_git/root_and_link.rs"]
+mod root_and_link;

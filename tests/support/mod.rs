@@ -1,7 +1,7 @@
 //! What the tests of every mode share: the binary as a process, waiting for a condition, one plain HTTP request.
 //!
 //! Each test target compiles this file for itself and uses a part of it.
-#![allow(dead_code, reason = "each test target uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test target uses a part of it, as a module of its own")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -57,7 +57,12 @@ pub struct Process {
 impl Process {
     /// Starts a command and reads its standard error from now on.
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the command starts");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
         let log = Arc::new(Mutex::new(String::new()));
         let (stderr, kept) = (child.stderr.take().expect("stderr is piped"), log.clone());
         std::thread::spawn(move || {
@@ -91,7 +96,8 @@ impl Process {
 
     /// Sends a signal by name (`TERM`, `HUP`, `STOP`, …).
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().expect("kill runs");
+        let status =
+            Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().expect("kill runs");
         assert!(status.success(), "kill -{name} failed");
     }
 
@@ -130,10 +136,19 @@ impl Drop for Process {
 }
 
 /// Sends one HTTP request to this machine and reads the whole reply: status, head and body. `None` when nobody listens.
-pub fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<(u16, String, Vec<u8>)> {
+pub fn http(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<(u16, String, Vec<u8>)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    let mut request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n",
+        body.len()
+    );
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
     }

@@ -1,0 +1,165 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[patterns] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'patterns'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'patterns'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand sync-git 'Sidecar: keeps a shared volume in step with a git repository, atomically'
+            cand ambassador-redis 'Makes a Redis primary with replicas look like one Redis on localhost, reads and writes split'
+            cand adapt-metrics 'Turns StatsD, JMX and application statistics into one page of Prometheus metrics'
+            cand probe 'Ask a running mode for its health: the probe of a container without curl or a shell'
+            cand config 'Look at settings: print those in force, check a file, print the schema'
+            cand completions 'Print the completions of a shell'
+            cand man 'Write the man pages into a directory'
+            cand install-links 'Make links to this binary, named by the modes'
+        }
+        &'patterns;sync-git'= {
+            cand --repo 'The repository: https, http, ssh, git or file URL, `user@host:path`, or a path'
+            cand --ref 'What to follow: a branch, a tag, a full hash, or HEAD for the remote''s default branch'
+            cand --depth 'How many commits of history to keep; 0 keeps all'
+            cand --root 'The directory that holds the store, the trees and, unless --link is absolute, the link'
+            cand --link 'The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]'
+            cand --stale-worktree-timeout 'How long a replaced tree stays; 0 removes it at once'
+            cand --group-write 'Make everything that is written writable for the group'
+            cand --touch-file 'A file to touch after each sync that changed something, absolute or relative to --root'
+            cand --error-file 'A file that holds the last error as JSON and is removed after a success, absolute or relative to --root'
+            cand --period 'The pause after a sync'
+            cand --init-period 'The pause until the first success [default: --period]'
+            cand --one-time 'Sync once, then exit'
+            cand --sync-timeout 'The time for all of one sync'
+            cand --max-failures 'How many syncs may fail in a row before the process exits with 1: 0 and 1 exit at the first failure, negative never'
+            cand --init-max-failures 'The same before the first success [default: --max-failures]'
+            cand --sync-on-signal 'A signal (SIGHUP, HUP or its number) that starts a sync at once'
+            cand --verify-interval 'How often to compare every published file with the commit; 0 only at start'
+            cand --exechook-command 'A program to run after each sync that changed something, in the new tree, without a shell; it must be idempotent'
+            cand --exechook-timeout 'How long that program may take'
+            cand --exechook-backoff 'How long to wait before it is tried again after a failure'
+            cand --pre-publish-exechook-command 'A program to run in a new tree before the link turns to it'
+            cand --pre-publish-exechook-timeout 'How long that program may take'
+            cand --pre-publish-exechook-backoff 'How long to wait before it is tried again after a failure'
+            cand --pre-publish-exechook-gate 'Publish only what the pre-publish program accepts: wait for it, and keep the old tree when it fails'
+            cand --webhook-url 'A URL to call after each sync that changed something; it must be idempotent'
+            cand --webhook-method 'The method of that call'
+            cand --webhook-success-status 'The status that means success; 0 or -1: any answer will do'
+            cand --webhook-timeout 'How long that call may take'
+            cand --webhook-backoff 'How long to wait before it is tried again after a failure'
+            cand --branch 'branch'
+            cand --rev 'rev'
+            cand --dest 'dest'
+            cand --wait 'Seconds, with a fraction'
+            cand --timeout 'Whole seconds'
+            cand --max-sync-failures 'max-sync-failures'
+            cand --change-permissions 'change-permissions'
+            cand --sync-hook-command 'sync-hook-command'
+            cand --ssh 'ssh'
+            cand --config 'Settings file (YAML) with a section per mode; its keys are the long names of the options'
+            cand --log 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`'
+            cand --log-format 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere'
+            cand --drain-timeout 'How long to finish what is in flight after SIGTERM before it is cut'
+            cand --termination-log 'Where to leave the reason of a fatal exit, if the file exists'
+            cand --http-bind 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'patterns;ambassador-redis'= {
+            cand --listen 'Where the application finds its Redis'
+            cand --primary 'The primary; whether it is one is verified, and a demotion is noticed'
+            cand --replica 'A replica of that primary; may be given several times'
+            cand --upstream-username 'The user that the ambassador is to the servers'
+            cand --upstream-password-file 'File with the password for the servers; without it clients authenticate themselves'
+            cand --read-from 'Who answers reads: primary, prefer-primary, replica, prefer-replica, any'
+            cand --consistency 'What a read may miss: nothing that this ambassador''s clients were told (proxy), nothing that its own connection was told (session), anything (eventual); `primary` reads from the primary only'
+            cand --max-replica-lag 'How far a replica may trail behind the primary, in bytes of the replication stream, and still answer'
+            cand --failover-hold 'How long requests wait for a primary that was there before, until they are answered with an error'
+            cand --connect-timeout 'How long a connection attempt to a server may take'
+            cand --reply-timeout 'How long a server may leave a request unanswered before its connection is given up; 0 for ever'
+            cand --probe-period 'How often the role and the offset of each server are asked for'
+            cand --deny 'Commands that are refused; a comma between two'
+            cand --max-bulk 'The longest argument that a client may send'
+            cand --max-clients 'The most clients at a time'
+            cand --idle-timeout 'Close clients that send nothing for this long; 0 for never'
+            cand --workers 'Threads that carry requests; 0 for one a CPU, at most 4'
+            cand --config 'Settings file (YAML) with a section per mode; its keys are the long names of the options'
+            cand --log 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`'
+            cand --log-format 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere'
+            cand --drain-timeout 'How long to finish what is in flight after SIGTERM before it is cut'
+            cand --termination-log 'Where to leave the reason of a fatal exit, if the file exists'
+            cand --http-bind 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'patterns;adapt-metrics'= {
+            cand --statsd-listen 'UDP address for StatsD; `off` for none. Without any listener and any source it is :9125'
+            cand --statsd-receive-buffer 'Receive buffer that is asked of the kernel for StatsD datagrams; 0 leaves its default'
+            cand --statsd-naming 'How StatsD names are formed: exact as statsd_exporter does, uniform with base units and _total'
+            cand --statsd-ttl 'How long a StatsD series without samples stays on the page; 0 is for ever'
+            cand --series-limit 'The most series in all; further ones go to the overflow series of their family, or are dropped and counted'
+            cand --series-limit-per-family 'The most series of one family'
+            cand --series-limit-per-source 'The most series of one source'
+            cand --config 'Settings file (YAML) with a section per mode; its keys are the long names of the options'
+            cand --log 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`'
+            cand --log-format 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere'
+            cand --drain-timeout 'How long to finish what is in flight after SIGTERM before it is cut'
+            cand --termination-log 'Where to leave the reason of a fatal exit, if the file exists'
+            cand --http-bind 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'patterns;probe'= {
+            cand --http-bind 'Where the mode serves HTTP, if it was set by a flag'
+            cand --timeout 'How long to wait for the answer'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'patterns;config'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand print 'Print the settings in force, each with where it came from'
+            cand check 'Check a settings file, and tell every mistake with its line'
+            cand schema 'Print the JSON Schema of the settings file'
+        }
+        &'patterns;config;print'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'patterns;config;check'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'patterns;config;schema'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'patterns;completions'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'patterns;man'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'patterns;install-links'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+    ]
+    $completions[$command]
+}

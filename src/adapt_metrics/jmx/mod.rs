@@ -1,0 +1,147 @@
+//! A JVM's beans as samples, over RMI and without a JVM on our side.
+//!
+//! ```text
+//!  address ─▶ channel ─▶ connection ─▶ beans ─▶ walk ─▶ plan ─▶ samples
+//!              (rmi,       (lookup,      (names,   (one     (names, labels,
+//!              serial,      login,        infos,    value    remembered)
+//!              tls)         calls)        values)   each)
+//! ```
+//!
+//! Left of `walk` nothing knows of metrics, right of it nothing knows of Java. `serial`, `rmi`, `value`, `bean`,
+//! `walk`, `naming` and `plan` do no I/O. The JVM is asked and never told: no operation is invoked, nothing is set.
+
+mod address;
+mod bean;
+mod beans;
+mod channel;
+mod connection;
+mod error;
+mod java_number;
+mod login;
+mod naming;
+mod plan;
+mod rmi;
+mod sample;
+mod serial;
+mod tls;
+mod value;
+mod walk;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use address::Address;
+pub use bean::Pattern;
+pub use beans::{Selection, Text};
+pub use connection::{Target, TlsUse};
+pub use error::JmxError;
+pub use login::{Login, PasswordSource};
+pub use sample::{Counts, Kind, Sample, Scrape, Series};
+pub use tls::{Identity, TlsSettings};
+
+use beans::Beans;
+use connection::Connection;
+use plan::{Plan, Plans};
+use walk::Reading;
+
+/// Which JVM to read, and what of it.
+#[derive(Debug, Clone)]
+pub struct JmxSettings {
+    /// The JVM.
+    pub target: Target,
+    /// Its beans.
+    pub selection: Selection,
+    /// For a whole scrape, connecting included.
+    pub deadline: Duration,
+}
+
+/// One JVM. The connection is kept between scrapes.
+pub struct JmxSource {
+    settings: JmxSettings,
+    connection: Option<Connection>,
+    beans: Beans<Plans>,
+    key: String,
+}
+
+/// The server is told good-bye for at most this long.
+const GOOD_BYE: Duration = Duration::from_millis(500);
+
+impl JmxSource {
+    /// Nothing is dialled before the first scrape.
+    pub fn new(settings: JmxSettings) -> JmxSource {
+        JmxSource { settings, connection: None, beans: Beans::new(), key: String::new() }
+    }
+
+    /// Reads all beans once.
+    ///
+    /// Cancel safe: a scrape that is dropped costs its connection, nothing else.
+    ///
+    /// # Errors
+    /// The JVM could not be read; the error says why. The next scrape starts with a new connection, so that repeating
+    /// is always safe.
+    pub async fn scrape(&mut self) -> Result<Scrape, JmxError> {
+        let started = Instant::now();
+        let deadline = self.settings.deadline;
+        let peer = self.settings.target.address.host.clone();
+        let read = tokio::time::timeout(deadline, self.read(started)).await;
+        let mut scrape = read.map_err(|_| JmxError::Deadline { peer, deadline })??;
+        scrape.took = started.elapsed();
+        Ok(scrape)
+    }
+
+    /// Ends the connection, so that the JVM need not wait for it to time out.
+    pub async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // The JVM's own timer does it otherwise.
+            let _ = tokio::time::timeout(GOOD_BYE, connection.close()).await;
+        }
+    }
+
+    async fn read(&mut self, now: Instant) -> Result<Scrape, JmxError> {
+        // Taken out, and put back only when it is known to be sound.
+        let kept = self.connection.take().filter(|connection| !connection.is_stale(now));
+        let was_kept = kept.is_some();
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => Connection::open(&self.settings.target).await?,
+        };
+        let scrape = match self.read_on(&mut connection, now).await {
+            // The JVM restarted, or forgot us. That is no failure of this scrape yet.
+            Err(error) if was_kept && error.is_worth_a_new_connection() => {
+                connection = Connection::open(&self.settings.target).await?;
+                self.read_on(&mut connection, now).await?
+            }
+            scrape => scrape?,
+        };
+        self.connection = Some(connection);
+        Ok(scrape)
+    }
+
+    async fn read_on(&mut self, connection: &mut Connection, now: Instant) -> Result<Scrape, JmxError> {
+        let mut samples = Vec::new();
+        let mut unmatched = 0;
+        let key = &mut self.key;
+        let each = |plans: &mut Plans, reading: &Reading<'_>| {
+            let plan = plans.look_up(reading, key, || by_default(reading));
+            match plan.carry_out(reading) {
+                Some(sample) => samples.push(sample),
+                None => unmatched += 1,
+            }
+        };
+        let mut counts = self.beans.read(connection, &self.settings.selection, now, each).await?;
+        self.beans.notes_mut().for_each(Plans::sweep);
+        counts.unmatched = unmatched;
+        Ok(Scrape { samples, counts, took: Duration::ZERO })
+    }
+}
+
+fn by_default(reading: &Reading<'_>) -> Plan {
+    let name = naming::default_name(reading, reading.attribute);
+    let series = Series {
+        name: naming::without_reserved_suffix(&name).to_owned(),
+        kind: Kind::Unknown,
+        help: format!("{} {}", reading.description, naming::match_name(reading, reading.attribute)),
+        labels: naming::default_labels(reading),
+    };
+    Plan { series: Arc::new(series), factor: 1.0 }
+}

@@ -1,0 +1,486 @@
+//! The table of all series: placed once by name and labels, then changed by their number.
+//!
+//! Two kinds of sources share it. A stream (StatsD) asks for the place of a series once and then applies changes; a poll (JMX,
+//! JSON) replaces all that its source had. A name has one type and a series has one owner: the first wins, the other is
+//! told why. Over a limit, new series of a family go to its one overflow series, so that sums stay right.
+//!
+//! One table serves all receivers, behind one lock that is taken once per batch of packets. A table per receiver, merged
+//! for the page, would save that lock, but a relative gauge (`+3|g`) sent over two sockets has no right answer then.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::family::{Family, Refusal, Shape, suffixes, unit};
+use super::labels::Packed;
+use super::series::{Accumulator, Change, Part, Series, SeriesId};
+use super::tick::Tick;
+use crate::adapt_metrics::naming;
+use crate::core::metrics::{Encoder, FamilyHead, Kind, Point};
+
+/// The label of the series that takes what is over a limit.
+const OVERFLOW: (&str, &str) = ("overflow", "true");
+/// Names that start so are our own.
+const RESERVED: &str = "patterns_";
+
+/// How many series there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// In all.
+    pub total: usize,
+    /// In one family.
+    pub family: usize,
+    /// From one source.
+    pub source: usize,
+}
+
+/// A source by its number: who may change a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Source(pub u16);
+
+/// What a series shall be.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec<'a, K, V> {
+    /// The family's name.
+    pub name: &'a str,
+    /// The accumulator.
+    pub shape: &'a Shape,
+    /// The family's help; the first one stays.
+    pub help: &'a str,
+    /// The labels, sorted by name.
+    pub labels: &'a [(K, V)],
+    /// Ticks without a sample after which the series goes; 0 is never.
+    pub ttl: u32,
+    /// Whose it is.
+    pub source: Source,
+}
+
+/// Where a sample goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// To its own series.
+    Series(SeriesId),
+    /// To the overflow series of its family: not to be remembered under the sample's key.
+    Overflow(SeriesId),
+}
+
+/// One series of a poll.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Polled {
+    /// The family's name, legal.
+    pub name: String,
+    /// What it is; a poll knows no histograms, and of summaries count and sum.
+    pub shape: Shape,
+    /// The family's help.
+    pub help: String,
+    /// The labels, sorted by name.
+    pub labels: Vec<(String, String)>,
+    /// The value now.
+    pub value: f64,
+    /// What of the series the value is.
+    pub part: Part,
+}
+
+/// What became of a poll.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Replaced {
+    /// Series on the page from this source.
+    pub series: usize,
+    /// Series that came twice with the same name and labels; the last value stands.
+    pub duplicates: usize,
+    /// Samples without a place, with the reason, by name.
+    pub refused: Vec<(String, Refusal)>,
+}
+
+/// All families and series.
+pub struct Table {
+    limits: Limits,
+    /// Unix time at tick 0, in seconds.
+    began: f64,
+    families: Vec<Option<Family>>,
+    free_families: Vec<u32>,
+    names: BTreeMap<Arc<str>, u32>,
+    slots: Vec<(u32, Option<Series>)>,
+    free: Vec<u32>,
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    scratch: String,
+    live: usize,
+    mortal: usize,
+    rounds: u32,
+    /// Per source: how many series, and those of its last poll.
+    sources: Vec<(usize, Vec<SeriesId>)>,
+}
+
+impl Table {
+    /// An empty table; `began` is the Unix time of tick 0.
+    pub fn new(limits: Limits, began: f64) -> Self {
+        Self {
+            limits,
+            began,
+            families: Vec::new(),
+            free_families: Vec::new(),
+            names: BTreeMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            scratch: String::new(),
+            live: 0,
+            mortal: 0,
+            rounds: 0,
+            sources: Vec::new(),
+        }
+    }
+
+    /// How many series there are.
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Whether there is no series.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// How many families there are.
+    pub fn families(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Finds or makes a series.
+    ///
+    /// # Errors
+    /// Why there is no place for it.
+    pub fn place<K: AsRef<str>, V: AsRef<str>>(&mut self, spec: &Spec<'_, K, V>, now: Tick) -> Result<Placed, Refusal> {
+        let known = self.names.get(spec.name).copied();
+        if let Some(family) = known {
+            if self.families[family as usize].as_ref().is_some_and(|found| found.kind != spec.shape.kind()) {
+                return Err(Refusal::Conflict);
+            }
+            Packed::write(spec.labels, &mut self.scratch);
+            if let Some(slot) = self.find(family) {
+                return self.renew(slot, spec, now).map(Placed::Series);
+            }
+        } else {
+            self.check_name(spec)?;
+        }
+        let from_source = self.sources.get(spec.source.0 as usize).map_or(0, |(count, _)| *count);
+        let in_family =
+            known.and_then(|family| self.families[family as usize].as_ref()).map_or(0, |family| family.live);
+        let is_full = self.live >= self.limits.total
+            || from_source >= self.limits.source
+            || in_family as usize >= self.limits.family;
+        if is_full {
+            let family = known.ok_or(Refusal::Full)?;
+            return self.overflow(family, spec, now).map(Placed::Overflow);
+        }
+        let family = match known {
+            Some(family) => family,
+            None => self.found(spec),
+        };
+        Packed::write(spec.labels, &mut self.scratch);
+        Ok(Placed::Series(self.insert(family, spec, now)))
+    }
+
+    /// Applies a change; false when the series is gone and must be placed again.
+    #[inline]
+    pub fn apply(&mut self, id: SeriesId, change: Change, now: Tick) -> bool {
+        match self.slots.get_mut(id.slot as usize) {
+            Some((generation, Some(series))) if *generation == id.generation => {
+                series.apply(change, now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Replaces all that a source had by what a poll saw.
+    pub fn replace(&mut self, source: Source, polled: &[Polled], now: Tick) -> Replaced {
+        self.rounds = self.rounds.wrapping_add(1);
+        let round = self.rounds;
+        let mut outcome = Replaced::default();
+        let mut seen = Vec::with_capacity(polled.len());
+        for sample in polled {
+            let spec = Spec {
+                name: &sample.name,
+                shape: &sample.shape,
+                help: &sample.help,
+                labels: &sample.labels,
+                ttl: 0,
+                source,
+            };
+            let id = match self.place(&spec, now) {
+                Ok(Placed::Series(id)) => id,
+                // A state cannot be added up, so an overflow series would say nothing.
+                Ok(Placed::Overflow(_)) => {
+                    outcome.refused.push((sample.name.clone(), Refusal::Full));
+                    continue;
+                }
+                Err(refusal) => {
+                    outcome.refused.push((sample.name.clone(), refusal));
+                    continue;
+                }
+            };
+            let Some((_, Some(series))) = self.slots.get_mut(id.slot as usize) else { continue };
+            if series.round != round {
+                seen.push(id);
+            } else if sample.part == Part::Whole {
+                outcome.duplicates += 1;
+            }
+            series.take_state(sample.value, sample.part, round, sample.shape.kind(), now);
+        }
+        let entry = self.source(source);
+        let before = std::mem::take(&mut entry.1);
+        for id in before {
+            let is_stale = matches!(self.slots.get(id.slot as usize), Some((generation, Some(series))) if *generation == id.generation && series.round != round);
+            if is_stale {
+                self.remove(id.slot);
+            }
+        }
+        outcome.series = seen.len();
+        self.source(source).1 = seen;
+        outcome
+    }
+
+    /// Takes away what has had no sample for longer than it may; how many series went.
+    pub fn sweep(&mut self, now: Tick) -> usize {
+        if self.mortal == 0 {
+            return 0;
+        }
+        let mut gone = 0;
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].1.as_ref().is_some_and(|series| series.is_expired(now)) {
+                self.remove(slot as u32);
+                gone += 1;
+            }
+        }
+        gone
+    }
+
+    /// The names of all families, ascending.
+    pub fn family_names(&self) -> Vec<Arc<str>> {
+        self.names.keys().cloned().collect()
+    }
+
+    /// Writes the head of a family and says which series it has, ascending by their labels.
+    pub fn write_head(&mut self, name: &str, out: &mut dyn Encoder) -> Vec<SeriesId> {
+        let Some(number) = self.names.get(name).copied() else { return Vec::new() };
+        let slots = &self.slots;
+        let Some(family) = self.families[number as usize].as_mut() else { return Vec::new() };
+        if !family.is_sorted {
+            let labels = |id: &SeriesId| slots[id.slot as usize].1.as_ref().map(|series| &series.labels);
+            family.order.retain(|id| slots[id.slot as usize].0 == id.generation && labels(id).is_some());
+            family.order.sort_by(|a, b| labels(a).cmp(&labels(b)));
+            family.is_sorted = true;
+        }
+        out.family(&FamilyHead { name: &family.name, kind: family.kind, unit: unit(&family.name), help: &family.help });
+        family.order.clone()
+    }
+
+    /// Writes those of the series that still exist.
+    pub fn write_series(&self, ids: &[SeriesId], now: Tick, out: &mut dyn Encoder) {
+        let mut labels = Vec::with_capacity(16);
+        let mut buckets = Vec::new();
+        for id in ids {
+            let Some((generation, Some(series))) = self.slots.get(id.slot as usize) else { continue };
+            if *generation != id.generation {
+                continue;
+            }
+            labels.clear();
+            labels.extend(series.labels.pairs());
+            let created = (series.created != Series::UNKNOWN).then(|| self.began + series.created.seconds());
+            match &series.value {
+                Accumulator::Number(value) => {
+                    let kind = self.families[series.family as usize].as_ref().map(|family| family.kind);
+                    out.sample(
+                        &labels,
+                        match kind {
+                            Some(Kind::Counter) => Point::Counter { value: *value, created },
+                            Some(Kind::Info) => Point::Info,
+                            _ => Point::Value(*value),
+                        },
+                    );
+                }
+                Accumulator::Members(members) => out.sample(&labels, Point::Value(members.count(now))),
+                Accumulator::Summary(summary) => {
+                    let quantiles = summary.quantiles(now);
+                    let (sum, count) = (summary.sum(), summary.count());
+                    out.sample(&labels, Point::Summary { quantiles: &quantiles, sum, count, created });
+                }
+                Accumulator::Histogram(histogram) => {
+                    buckets.clear();
+                    buckets.extend(histogram.cumulative());
+                    let (sum, count) = (histogram.sum(), histogram.count());
+                    out.sample(&labels, Point::Histogram { buckets: &buckets, sum, count, created });
+                }
+            }
+        }
+    }
+
+    fn check_name<K, V>(&self, spec: &Spec<'_, K, V>) -> Result<(), Refusal> {
+        if spec.name.starts_with(RESERVED) {
+            return Err(Refusal::Reserved);
+        }
+        if !naming::is_metric_name(spec.name) {
+            return Err(Refusal::Name);
+        }
+        let is_part = ["_bucket", "_sum", "_count", "_gsum", "_gcount"].iter().any(|suffix| {
+            spec.name
+                .strip_suffix(suffix)
+                .and_then(|stem| self.kind_of(stem))
+                .is_some_and(|kind| suffixes(kind).contains(suffix))
+        });
+        let has_part_taken = suffixes(spec.shape.kind())
+            .iter()
+            .any(|suffix| self.names.contains_key(format!("{}{suffix}", spec.name).as_str()));
+        if is_part || has_part_taken { Err(Refusal::Conflict) } else { Ok(()) }
+    }
+
+    fn kind_of(&self, name: &str) -> Option<Kind> {
+        let number = self.names.get(name)?;
+        Some(self.families[*number as usize].as_ref()?.kind)
+    }
+
+    /// Makes a family.
+    fn found<K, V>(&mut self, spec: &Spec<'_, K, V>) -> u32 {
+        let name: Arc<str> = spec.name.into();
+        let family = Family {
+            name: name.clone(),
+            help: spec.help.into(),
+            kind: spec.shape.kind(),
+            order: Vec::new(),
+            is_sorted: true,
+            live: 0,
+        };
+        let number = match self.free_families.pop() {
+            Some(number) => {
+                self.families[number as usize] = Some(family);
+                number
+            }
+            None => {
+                self.families.push(Some(family));
+                (self.families.len() - 1) as u32
+            }
+        };
+        self.names.insert(name, number);
+        number
+    }
+
+    /// The slot of the family's series whose labels are in the scratch text.
+    fn find(&self, family: u32) -> Option<u32> {
+        let hash = self.hasher.hash_one((family, self.scratch.as_str()));
+        let is_it = |slot: &u32| {
+            self.slots[*slot as usize]
+                .1
+                .as_ref()
+                .is_some_and(|series| series.family == family && series.labels.as_str() == self.scratch)
+        };
+        self.index.find(hash, is_it).copied()
+    }
+
+    /// A series that exists is asked for again: by a new key, or after a reload.
+    fn renew<K, V>(&mut self, slot: u32, spec: &Spec<'_, K, V>, now: Tick) -> Result<SeriesId, Refusal> {
+        let (generation, series) = &mut self.slots[slot as usize];
+        let Some(series) = series else { return Err(Refusal::Conflict) };
+        if series.source != spec.source.0 {
+            return Err(Refusal::Taken);
+        }
+        if !spec.shape.fits(&series.value) {
+            series.value = spec.shape.accumulator();
+            series.created = now;
+        }
+        self.mortal = self.mortal + usize::from(spec.ttl > 0) - usize::from(series.ttl > 0);
+        series.ttl = spec.ttl;
+        Ok(SeriesId { slot, generation: *generation })
+    }
+
+    fn overflow<K: AsRef<str>, V: AsRef<str>>(
+        &mut self,
+        family: u32,
+        spec: &Spec<'_, K, V>,
+        now: Tick,
+    ) -> Result<SeriesId, Refusal> {
+        Packed::write(&[OVERFLOW], &mut self.scratch);
+        match self.find(family) {
+            Some(slot) => self.renew(slot, spec, now),
+            None => Ok(self.insert(family, spec, now)),
+        }
+    }
+
+    /// Makes the series whose labels are in the scratch text.
+    fn insert<K, V>(&mut self, family: u32, spec: &Spec<'_, K, V>, now: Tick) -> SeriesId {
+        let series = Series {
+            family,
+            source: spec.source.0,
+            labels: Packed::keep(&self.scratch),
+            value: spec.shape.accumulator(),
+            created: now,
+            touched: now,
+            ttl: spec.ttl,
+            round: 0,
+        };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize].1 = Some(series);
+                slot
+            }
+            None => {
+                self.slots.push((0, Some(series)));
+                (self.slots.len() - 1) as u32
+            }
+        };
+        let id = SeriesId { slot, generation: self.slots[slot as usize].0 };
+        let hash = self.hasher.hash_one((family, self.scratch.as_str()));
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.insert_unique(hash, slot, |slot| hash_of(slots, hasher, *slot));
+        if let Some(family) = &mut self.families[family as usize] {
+            family.order.push(id);
+            family.is_sorted = false;
+            family.live += 1;
+        }
+        self.live += 1;
+        self.mortal += usize::from(spec.ttl > 0);
+        self.source(spec.source).0 += 1;
+        id
+    }
+
+    fn remove(&mut self, slot: u32) {
+        let hash = hash_of(&self.slots, &self.hasher, slot);
+        if let Ok(entry) = self.index.find_entry(hash, |found| *found == slot) {
+            entry.remove();
+        }
+        let Some(series) = self.slots[slot as usize].1.take() else { return };
+        self.slots[slot as usize].0 += 1;
+        self.free.push(slot);
+        self.live -= 1;
+        self.mortal -= usize::from(series.ttl > 0);
+        self.source(Source(series.source)).0 -= 1;
+        let Some(family) = &mut self.families[series.family as usize] else { return };
+        family.live -= 1;
+        family.is_sorted = false;
+        if family.live == 0 {
+            self.names.remove(&family.name);
+            self.families[series.family as usize] = None;
+            self.free_families.push(series.family);
+        }
+    }
+
+    fn source(&mut self, source: Source) -> &mut (usize, Vec<SeriesId>) {
+        let at = source.0 as usize;
+        if self.sources.len() <= at {
+            self.sources.resize_with(at + 1, Default::default);
+        }
+        &mut self.sources[at]
+    }
+}
+
+fn hash_of(slots: &[(u32, Option<Series>)], hasher: &DefaultHashBuilder, slot: u32) -> u64 {
+    slots[slot as usize].1.as_ref().map_or(0, |series| hasher.hash_one((series.family, series.labels.as_str())))
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

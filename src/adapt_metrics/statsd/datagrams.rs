@@ -1,0 +1,133 @@
+//! Datagrams, from UDP and from unix sockets: a thread that reads as many as are there with one system call.
+//!
+//! When packets trickle in one by one, each would cost a wake-up and a call of its own. A receiver that finds few packets
+//! while more keep coming therefore naps for up to two milliseconds and lets them pile up in the socket's buffer, but
+//! never so long that the buffer could fill at the rate seen. A lone packet is read at once.
+//!
+//! At the drain the thread reads on until the socket is empty: what the kernel had taken is not lost.
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg};
+
+use super::desk::Desk;
+use super::intake::Intake;
+use crate::core::fault::Fault;
+
+/// The most datagrams that one call reads.
+const BATCH: usize = 64;
+/// Room for one datagram; the largest there is.
+const DATAGRAM: usize = 65_536;
+/// How long a call may wait, so that a drain and a reload are seen.
+pub const WAIT: Duration = Duration::from_millis(200);
+/// A batch below this means that the socket's queue was empty.
+const FEW: usize = BATCH / 4;
+/// The longest nap.
+const NAP: Duration = Duration::from_millis(2);
+/// What a small datagram takes of the socket's buffer, kernel book-keeping included.
+const COST: usize = 1024;
+
+/// A socket whose datagrams are read.
+pub struct Datagrams {
+    socket: OwnedFd,
+    /// How many small datagrams the socket's buffer holds.
+    room: usize,
+}
+
+impl Datagrams {
+    /// Takes a blocking socket that waits at most [`WAIT`]; `buffer` is the size of its receive buffer in bytes.
+    pub fn new(socket: OwnedFd, buffer: usize) -> Self {
+        Self { socket, room: buffer / COST }
+    }
+
+    /// Reads until the drain, and then what is left.
+    ///
+    /// # Errors
+    /// The socket fails for good.
+    pub fn read(self, mut intake: Intake, desk: &Desk) -> Result<(), Fault> {
+        let mut headers = MultiHeaders::<()>::preallocate(BATCH, None);
+        let mut memory = vec![0u8; BATCH * DATAGRAM];
+        let mut pace = Pace::new(self.room);
+        loop {
+            let is_draining = desk.is_draining();
+            let flags = if is_draining { MsgFlags::MSG_DONTWAIT } else { MsgFlags::MSG_WAITFORONE };
+            let mut slices: Vec<[IoSliceMut<'_>; 1]> =
+                memory.chunks_mut(DATAGRAM).map(|chunk| [IoSliceMut::new(chunk)]).collect();
+            let received = recvmmsg(self.socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None);
+            desk.beat();
+            let count = match received {
+                Ok(messages) => {
+                    let messages: Vec<_> = messages.collect();
+                    desk.batch(&mut intake, messages.iter().flat_map(|message| message.iovs()));
+                    messages.len()
+                }
+                Err(Errno::EAGAIN) if is_draining => return Ok(()),
+                Err(Errno::EAGAIN | Errno::EINTR) => 0,
+                Err(error) => {
+                    return Err(Fault::failed(anyhow!(io::Error::from(error)).context("cannot read datagrams")));
+                }
+            };
+            if let Some(nap) = pace.nap(count, Instant::now()).filter(|_| !is_draining) {
+                std::thread::sleep(nap);
+            }
+        }
+    }
+}
+
+/// Decides about naps.
+struct Pace {
+    room: usize,
+    last: Instant,
+}
+
+impl Pace {
+    fn new(room: usize) -> Self {
+        Self { room, last: Instant::now() }
+    }
+
+    /// How long to let packets pile up, after a batch of `count` that was read at `now`.
+    fn nap(&mut self, count: usize, now: Instant) -> Option<Duration> {
+        let since = now.saturating_duration_since(self.last);
+        if count > 0 {
+            self.last = now;
+        }
+        if count == 0 || count >= FEW || since > 2 * NAP {
+            return None;
+        }
+        // At the present rate, the buffer may become a quarter full.
+        let per_packet = since.checked_div(u32::try_from(count).unwrap_or(u32::MAX))?;
+        let until_quarter_full = per_packet.saturating_mul(u32::try_from(self.room / 4).unwrap_or(u32::MAX));
+        Some(NAP.min(until_quarter_full)).filter(|nap| *nap >= Duration::from_micros(50))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lone_packets_and_full_batches_are_read_at_once() {
+        let mut pace = Pace::new(4096);
+        let start = pace.last;
+        assert_eq!(pace.nap(1, start + Duration::from_millis(50)), None);
+        assert_eq!(pace.nap(BATCH, start + Duration::from_millis(51)), None);
+        assert_eq!(pace.nap(0, start + Duration::from_millis(52)), None);
+    }
+
+    #[test]
+    fn trickling_packets_pile_up_but_never_fill_the_buffer() {
+        let mut pace = Pace::new(4096);
+        let start = pace.last;
+        assert_eq!(pace.nap(2, start + Duration::from_micros(100)), Some(NAP));
+        let mut pace = Pace::new(200);
+        let start = pace.last;
+        assert_eq!(pace.nap(4, start + Duration::from_micros(40)), Some(Duration::from_micros(500)));
+        let mut pace = Pace::new(4);
+        let start = pace.last;
+        assert_eq!(pace.nap(4, start + Duration::from_micros(40)), None, "a nap too short to be worth its call");
+    }
+}

@@ -1,0 +1,72 @@
+//! Where a receiver works: the hub, the sign to stop, the heartbeat, and the tally that others read.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::info;
+
+use super::intake::Intake;
+use super::tally::Tally;
+use crate::adapt_metrics::hub::Hub;
+use crate::core::health::Heartbeat;
+
+/// One receiver's place.
+pub struct Desk {
+    /// What it is called in metrics and on the status page: `udp`, `tcp`, …
+    pub name: &'static str,
+    /// What all sources share.
+    pub hub: Arc<Hub>,
+    heartbeat: Heartbeat,
+    draining: AtomicBool,
+    tally: Mutex<Tally>,
+}
+
+impl Desk {
+    /// A place for a receiver that promises to beat.
+    pub fn new(name: &'static str, hub: Arc<Hub>, heartbeat: Heartbeat) -> Arc<Self> {
+        Arc::new(Self { name, hub, heartbeat, draining: AtomicBool::new(false), tally: Mutex::default() })
+    }
+
+    /// Tells the receiver to read what is left, and to end.
+    pub fn drain(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    /// Whether the receiver shall end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// The receiver came round.
+    pub fn beat(&self) {
+        self.heartbeat.beat();
+    }
+
+    /// Reads packets into the table as one batch, with the rules of this moment.
+    pub fn batch<'p>(&self, intake: &mut Intake, packets: impl Iterator<Item = &'p [u8]>) {
+        intake.adopt(self.hub.rules());
+        let now = self.hub.now();
+        let mut table = self.hub.table();
+        packets.for_each(|packet| intake.packet(packet, &mut table, now));
+        drop(table);
+        self.settle(intake);
+    }
+
+    /// Takes over what an intake has counted.
+    pub fn settle(&self, intake: &mut Intake) {
+        let tally = std::mem::take(&mut intake.tally);
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).absorb(tally);
+    }
+
+    /// Tells what all was received, once the receiver has ended.
+    pub fn report(&self) {
+        let tally = self.tally();
+        let refused: u64 = tally.refused.values().map(|(count, _)| count).sum();
+        info!(receiver = self.name, packets = tally.packets, lines = tally.lines, refused, "the receiver has ended");
+    }
+
+    /// What was counted so far.
+    pub fn tally(&self) -> Tally {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,248 @@
+//! What a receiver does with a packet: lines in, changes to the table out, everything counted.
+//!
+//! No socket and no clock: the moment is an argument. A known key takes the short way (a hash, a number, a change); all
+//! else is read in full, judged by the rules, and placed.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use hashbrown::DefaultHashBuilder;
+use memchr::{memchr, memchr_iter};
+
+use super::keys::{Effect, Keys, Room};
+use super::line::{self, Grammar, Line, Raw, Reason, Type};
+use super::number;
+use super::tally::{Drop, Tally};
+use crate::adapt_metrics::model::{Change, Placed, Refusal, SeriesId, Source, Spec, Table, Tick};
+use crate::adapt_metrics::rules::{Rules, Target, Verdict};
+
+/// A receiver's reading half.
+pub struct Intake {
+    grammar: Grammar,
+    rules: Arc<Rules>,
+    source: Source,
+    keys: Keys,
+    /// Members of sets are told apart by this hash.
+    members: DefaultHashBuilder,
+    /// What was seen since it was taken last.
+    pub tally: Tally,
+}
+
+impl Intake {
+    /// A receiver that has seen nothing.
+    pub fn new(grammar: Grammar, rules: Arc<Rules>, source: Source, room: Room, members: DefaultHashBuilder) -> Self {
+        Self { grammar, rules, source, keys: Keys::new(room), members, tally: Tally::default() }
+    }
+
+    /// Judges by these rules from now on; what is known of keys stands while they are the same.
+    pub fn adopt(&mut self, rules: Arc<Rules>) {
+        if !Arc::ptr_eq(&self.rules, &rules) {
+            self.rules = rules;
+            self.keys.clear();
+        }
+    }
+
+    /// Reads the lines of a packet.
+    pub fn packet(&mut self, packet: &[u8], table: &mut Table, now: Tick) {
+        self.tally.packets += 1;
+        self.tally.bytes += packet.len() as u64;
+        let mut start = 0;
+        for end in memchr_iter(b'\n', packet) {
+            self.line(&packet[start..end], table, now);
+            start = end + 1;
+        }
+        self.line(&packet[start..], table, now);
+    }
+
+    /// Reads one line, without its line break.
+    #[inline]
+    pub fn line(&mut self, line: &[u8], table: &mut Table, now: Tick) {
+        self.tally.lines += 1;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            return;
+        }
+        if let Some(cut) = line::cut(line)
+            && let Some((effect, series)) = self.keys.find(cut.name, cut.suffix)
+            && self.repeat(cut.value, effect, series, table, now)
+        {
+            return;
+        }
+        self.read(line, table, now);
+    }
+
+    /// A sample whose key is known; false when the long way must be gone.
+    #[inline]
+    fn repeat(&mut self, value: &[u8], effect: Effect, series: Option<SeriesId>, table: &mut Table, now: Tick) -> bool {
+        if effect.kind == Type::Set && series.is_some() {
+            let Some(id) = series.filter(|_| memchr(b':', value).is_none()) else { return false };
+            let applied = table.apply(id, Change::Member(self.members.hash_one(value)), now);
+            self.tally.count(effect, u64::from(applied));
+            return applied;
+        }
+        let Some(number) = number::parse(value) else { return false };
+        if effect.is_dropped {
+            self.tally.count(effect, 1);
+            self.tally.dropped_by_rule += 1;
+            return true;
+        }
+        let Some(id) = series else { return false };
+        match change(effect, value, number) {
+            Ok(change) if table.apply(id, change, now) => {
+                self.tally.count(effect, 1);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads a line in full.
+    fn read(&mut self, line: &[u8], table: &mut Table, now: Tick) {
+        if self.grammar.tags.dogstatsd && (line.starts_with(b"_e{") || line.starts_with(b"_sc|")) {
+            self.tally.events_and_checks += 1;
+            return;
+        }
+        let parsed = match line::parse(line, self.grammar) {
+            Ok(parsed) => parsed,
+            Err(reason) => return self.tally.refuse(reason, line),
+        };
+        self.tally.tag_errors += parsed.labels.refused;
+        for raw in &parsed.samples {
+            self.tally.samples += 1;
+            if let Err(reason) = self.sample(&parsed, *raw, line, table, now) {
+                self.tally.refuse(reason, line);
+            }
+        }
+    }
+
+    fn sample(
+        &mut self,
+        line: &Line<'_>,
+        raw: Raw<'_>,
+        text: &[u8],
+        table: &mut Table,
+        now: Tick,
+    ) -> Result<(), Reason> {
+        let is_set = self.grammar.sets_and_packed_numbers && raw.suffix.split('|').nth(1) == Some("s");
+        let number = if is_set { 0.0 } else { line::value(raw)? };
+        let fields = line::fields(raw, &line.labels, self.grammar)?;
+        self.tally.tag_errors += fields.labels.refused;
+        if fields.unreadable_rate {
+            self.tally.refuse(Reason::InvalidSampleFactor, text);
+        }
+        let mut effect = Effect {
+            kind: fields.kind,
+            rate: fields.rate,
+            times: fields.repeats(),
+            scale: None,
+            is_dropped: false,
+            has_labels: !fields.labels.is_empty(),
+            is_mapped: false,
+        };
+        let rules = self.rules.clone();
+        let target = match rules.judge(&line.name, fields.kind) {
+            Verdict::Family(target) => target,
+            Verdict::NoName => {
+                self.tally.drop_event(Drop::EmptyName);
+                return Ok(());
+            }
+            Verdict::Drop => {
+                effect.is_dropped = true;
+                effect.is_mapped = true;
+                self.tally.dropped_by_rule += 1;
+                self.tally.recount(effect);
+                self.keys.insert(line.raw_name.as_bytes(), raw.suffix.as_bytes(), effect, None);
+                return Ok(());
+            }
+        };
+        effect.scale = target.scale;
+        effect.is_mapped = target.is_mapped;
+        if !target.is_mapped {
+            self.tally.unmapped(&line.name);
+        }
+        let change = if is_set {
+            Change::Member(self.members.hash_one(raw.value.as_bytes()))
+        } else {
+            match change(effect, raw.value.as_bytes(), number) {
+                Ok(change) => change,
+                Err(drop) => {
+                    self.tally.drop_event(drop);
+                    return Ok(());
+                }
+            }
+        };
+        self.tally.recount(effect);
+        match self.place(&target, fields.labels.pairs(), table, now) {
+            Ok(Placed::Series(id)) => {
+                table.apply(id, change, now);
+                if !fields.has_timestamp {
+                    self.keys.insert(line.raw_name.as_bytes(), raw.suffix.as_bytes(), effect, Some(id));
+                }
+            }
+            Ok(Placed::Overflow(id)) => {
+                table.apply(id, change, now);
+                self.tally.over_limit(&target.name);
+            }
+            Err(Refusal::Full) => self.tally.over_limit(&target.name),
+            Err(_) => self.tally.conflict(fields.kind, &target.name),
+        }
+        Ok(())
+    }
+
+    fn place<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        target: &Target<'_>,
+        own: &[(K, V)],
+        table: &mut Table,
+        now: Tick,
+    ) -> Result<Placed, Refusal> {
+        let mut labels: Vec<(&str, &str)> = own.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
+        for (name, value) in &target.labels {
+            match labels.binary_search_by(|(known, _)| (*known).cmp(name)) {
+                Ok(_) if target.honor_labels => {}
+                Ok(at) => labels[at].1 = value,
+                Err(at) => labels.insert(at, (name, value)),
+            }
+        }
+        // To Prometheus, a label without a value is no label.
+        labels.retain(|(_, value)| !value.is_empty());
+        let reserved = target.shape.reserved_label();
+        labels.retain(|(name, _)| Some(*name) != reserved);
+        let spec = Spec {
+            name: &target.name,
+            shape: &target.shape,
+            help: &target.help,
+            labels: &labels,
+            ttl: target.ttl,
+            source: self.source,
+        };
+        table.place(&spec, now)
+    }
+}
+
+/// What a value does.
+///
+/// # Errors
+/// The value is one that a series of this type cannot take.
+#[inline]
+fn change(effect: Effect, text: &[u8], value: f64) -> Result<Change, Drop> {
+    let value = match effect.kind {
+        Type::Counter => value / effect.rate,
+        Type::Timer => value / 1000.0,
+        _ => value,
+    };
+    let value = effect.scale.map_or(value, |scale| value * scale);
+    match effect.kind {
+        Type::Gauge if matches!(text.first(), Some(b'+' | b'-')) => Ok(Change::Add(value)),
+        Type::Gauge => Ok(Change::Set(value)),
+        // One of these would stay in the sum for ever.
+        _ if !value.is_finite() => Err(Drop::NotFinite),
+        Type::Counter if value < 0.0 => Err(Drop::NegativeCounter),
+        Type::Counter => Ok(Change::Add(value)),
+        _ => Ok(Change::Observe(value, effect.times)),
+    }
+}
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

@@ -1,0 +1,16 @@
+//! StatsD in: sockets, packets, lines, tags and numbers.
+//!
+//! ```text
+//! socket ─ datagrams ─→ desk ─→ intake ─(known key)──────────────→ table
+//!                                  └─(new key)→ line, tags → rules ─┘
+//! ```
+
+pub mod datagrams;
+pub mod desk;
+pub mod intake;
+pub mod keys;
+pub mod line;
+pub mod number;
+pub mod sockets;
+pub mod tags;
+pub mod tally;

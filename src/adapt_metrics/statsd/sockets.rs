@@ -1,0 +1,113 @@
+//! The sockets that StatsD comes in by, with receive buffers as large as the kernel lets us have.
+
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::datagrams::WAIT;
+use crate::core::fault::Fault;
+use crate::core::net;
+use crate::core::values::{Bind, ByteSize};
+
+/// An open datagram socket.
+pub struct Opened {
+    /// The socket, blocking, with a time limit on each call.
+    pub socket: OwnedFd,
+    /// Where it listens.
+    pub address: String,
+    /// The receive buffer that the kernel granted, in bytes.
+    pub buffer: usize,
+    /// The inode by which the kernel's tables know it.
+    pub inode: u64,
+}
+
+/// Opens a UDP socket; `setting` is the option's long name, for the fault. `Bind::Off` opens nothing.
+///
+/// # Errors
+/// A failed fault: the port is taken, needs a privilege, or the address is not one of this machine.
+pub fn udp(bind: &Bind, buffer: ByteSize, setting: &str) -> Result<Option<Opened>, Fault> {
+    let addresses: Vec<SocketAddr> = match bind {
+        Bind::Off => return Ok(None),
+        Bind::Any(port) => vec![(Ipv6Addr::UNSPECIFIED, *port).into(), ([0, 0, 0, 0], *port).into()],
+        Bind::Host(host, port) => (host.as_str(), *port)
+            .to_socket_addrs()
+            .map_err(|error| {
+                Fault::failed(error).context(format!("cannot resolve {bind}")).hint(format!("set --{setting}"))
+            })?
+            .collect(),
+    };
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match open_udp(address, buffer) {
+            Ok(opened) => return Ok(Some(opened)),
+            // Without IPv6 the next address is the IPv4 one.
+            Err(error)
+                if address.is_ipv6() && address.ip().is_unspecified() && error.kind() != io::ErrorKind::AddrInUse =>
+            {
+                last = error;
+            }
+            Err(error) => return Err(net::fault(error, bind, setting)),
+        }
+    }
+    Err(net::fault(last, bind, setting))
+}
+
+fn open_udp(address: SocketAddr, buffer: ByteSize) -> io::Result<Opened> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    let shown = socket.local_addr()?.as_socket().map(|address| address.to_string()).unwrap_or_default();
+    finish(socket, buffer, shown)
+}
+
+fn finish(socket: Socket, buffer: ByteSize, address: String) -> io::Result<Opened> {
+    let wanted = buffer.as_usize();
+    if wanted > 0 {
+        // Past net.core.rmem_max only a privileged process gets what it asks for; others get the maximum.
+        if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, wanted).is_err() {
+            socket.set_recv_buffer_size(wanted)?;
+        }
+    }
+    socket.set_read_timeout(Some(WAIT))?;
+    // The kernel tells twice of what it uses for data.
+    let buffer = socket.recv_buffer_size()? / 2;
+    let inode = rustix::fs::fstat(&socket)?.st_ino;
+    Ok(Opened { socket: socket.into(), address, buffer, inode })
+}
+
+/// How many datagrams the kernel dropped because a UDP socket's buffer was full, from `/proc/net/udp` and `udp6`.
+pub fn kernel_drops(inode: u64) -> Option<u64> {
+    ["/proc/net/udp", "/proc/net/udp6"].iter().find_map(|path| drops_in(&std::fs::read_to_string(path).ok()?, inode))
+}
+
+/// The last column of the row whose tenth is the inode.
+fn drops_in(table: &str, inode: u64) -> Option<u64> {
+    let inode = inode.to_string();
+    let row = table.lines().skip(1).find(|row| row.split_ascii_whitespace().nth(9) == Some(&inode))?;
+    row.split_ascii_whitespace().last()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_found_in_the_kernels_table() {
+        let opened = udp(&Bind::Host("127.0.0.1".into(), 0), ByteSize(1 << 20), "statsd-listen").unwrap().unwrap();
+        assert!(opened.buffer >= 100_000);
+        assert_eq!(kernel_drops(opened.inode), Some(0));
+        assert_eq!(kernel_drops(1), None);
+    }
+
+    #[test]
+    fn a_taken_port_names_the_setting() {
+        let opened = udp(&Bind::Any(0), ByteSize(0), "statsd-listen").unwrap().unwrap();
+        let port = opened.address.rsplit(':').next().unwrap().parse().unwrap();
+        let Err(fault) = udp(&Bind::Any(port), ByteSize(0), "statsd-listen") else { panic!("the port was free") };
+        assert!(fault.to_string().contains("set --statsd-listen"), "{fault}");
+    }
+}

@@ -1,0 +1,89 @@
+//! The ambassador: a Redis primary with its replicas looks like one Redis on localhost, reads and writes split.
+//!
+//! ```text
+//!            resp/        command/      route.rs         upstream/            session/
+//! client → bytes → frame → command → primary or replica → connection → replies in order → client
+//!                                        ↑         ↑
+//!                            topology/ (roles, lag)  consistency.rs (offsets)
+//! ```
+//!
+//! The main thread accepts clients and probes the servers; each worker thread (`worker.rs`) carries its share of the sessions over its
+//! own connections. Bytes are forwarded as they are: no value is decoded.
+//!
+//! What is promised: replies in order; nothing that writes reaches a replica; no reply of a replica is older than what the application
+//! was told before (unless `--consistency eventual`); a command is sent twice only if that does no harm. What is refused: protocol
+//! errors, in Redis' words; denied commands; and, when no server may answer, each request with an error that says why.
+
+#![allow(unreachable_pub, reason = "what leaves this folder is decided by this file alone")]
+
+mod command;
+mod consistency;
+mod listener;
+mod metrics;
+mod resp;
+mod route;
+mod session;
+mod settings;
+mod shared;
+mod status;
+mod topology;
+mod transport;
+mod upstream;
+mod worker;
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::core::fault::Fault;
+use crate::core::lifecycle::{self, Process};
+use crate::core::mode::{Foreign, Invocation, Mode};
+use crate::core::net::{self, Sharing};
+
+use settings::Settings;
+use shared::Shared;
+use topology::{Node, Prober, Topology};
+
+/// The pattern, for the registry.
+pub const MODE: Mode = Mode {
+    name: "ambassador-redis",
+    links: &[],
+    about: "Makes a Redis primary with replicas look like one Redis on localhost, reads and writes split",
+    description: "The application connects to localhost as if a Redis ran there. Commands that write go to the primary, commands that \
+                  only read go to its replicas, and no read is answered with less than the application was told before.",
+    examples: "  patterns ambassador-redis --primary redis-0:6379 --replica redis-1:6379 --replica redis-2:6379\n  \
+               patterns ambassador-redis --listen 127.0.0.1:6380 --primary redis:6379 --read-from primary\n",
+    http_bind: ":9103",
+    starts_processes: |_| false,
+    arguments: <Settings as Args>::augment_args,
+    documents: &[],
+    verbs: &[],
+    foreign: Foreign::NONE,
+    run,
+};
+
+fn run(invocation: &Invocation) -> Result<(), Fault> {
+    let settings: Settings = invocation.settings()?;
+    lifecycle::run(invocation, async |process: &Process| start(process, &settings))
+}
+
+/// Opens the port and starts the threads and tasks.
+fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
+    let listener = net::listen(&settings.listen, Sharing::Exclusive, "listen")?;
+    let addresses = settings.primary.iter().chain(&settings.replica).cloned();
+    let nodes: Vec<Arc<Node>> = (0..).zip(addresses).map(|(number, address)| Node::new(number, address)).collect();
+    let Some((primary, replicas)) = nodes.split_first() else {
+        return Err(Fault::config(anyhow::anyhow!("no server is given")).hint("set --primary"));
+    };
+    let shared =
+        Shared::new(settings, Topology { epoch: 0, primary: Ok(primary.clone()), replicas: replicas.to_vec() });
+    shared.credentials().map_err(Fault::config)?;
+
+    process.metrics.register(Arc::new(metrics::Page(shared.clone())));
+    status::describe(process, &shared);
+
+    let prober =
+        Prober::new(&shared, nodes, settings.max_replica_lag.0, settings.probe_period, settings.connect_timeout);
+    process.tasks.spawn("probe", prober.follow(process.health.condition("primary"), process.drain.clone()));
+    listener::start(process, listener, &shared, settings.max_clients)
+}

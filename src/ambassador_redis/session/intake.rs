@@ -1,0 +1,358 @@
+//! From bytes to runs: frames the input, classes each request, and sends consecutive requests for the same place as one run.
+//!
+//! A batch (what one read brought) that holds anything but plain reads goes to the primary as a whole: the order of execution is kept
+//! and the bytes are copied once.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::ambassador_redis::command::{Class, Entry, classify};
+use crate::ambassador_redis::consistency::Mark;
+use crate::ambassador_redis::resp::encode;
+use crate::ambassador_redis::resp::request::{Client, Frame, Limits, Scanner, Step};
+use crate::ambassador_redis::route::{Question, Reason, Target, route};
+use crate::ambassador_redis::upstream::{Connection, Observe, Ticket, unreachable};
+
+use super::{Ending, Mode, Session, State};
+
+/// Requests of one session that may be awaited at a time.
+const WINDOW: u32 = 4096;
+
+/// Consecutive requests that go to the same place.
+struct Batch {
+    /// Where the first one begins in the input.
+    start: usize,
+    requests: u32,
+    /// The class of the first request, for the statistics.
+    class: Class,
+    reads: bool,
+    repeatable: bool,
+}
+
+/// Whether a request could be taken now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    Yes,
+    /// It must wait until every earlier request is answered.
+    NotYet,
+}
+
+impl Batch {
+    fn at(start: usize) -> Batch {
+        Batch { start, requests: 0, class: Class::Neutral, reads: true, repeatable: true }
+    }
+
+    fn add(&mut self, class: Class) {
+        if self.requests == 0 || !class.is_repeatable() {
+            self.class = class;
+        }
+        self.requests += 1;
+        self.reads &= matches!(class, Class::Read | Class::ReadScript);
+        self.repeatable &= class.is_repeatable();
+    }
+}
+
+impl Session {
+    /// Takes new bytes in, behind those that had to wait.
+    pub(super) fn take(self: &Rc<Self>, state: &mut State, fresh: &[u8]) {
+        if state.tail.is_empty() {
+            let used = self.requests(state, fresh);
+            state.tail.extend_from_slice(&fresh[used..]);
+            return;
+        }
+        let mut tail = std::mem::take(&mut state.tail);
+        tail.extend_from_slice(fresh);
+        let used = self.requests(state, &tail);
+        if used < tail.len() {
+            tail.drain(..used);
+            state.tail = tail;
+        }
+    }
+
+    /// Takes as many whole requests as it may; returns how many bytes they had.
+    fn requests(self: &Rc<Self>, state: &mut State, input: &[u8]) -> usize {
+        let limits = Limits { bulk: self.worker.policy().max_bulk, client: Client::Known };
+        let mut at = 0;
+        let mut batch = Batch::at(0);
+        while at < input.len() && state.ending == Ending::No && !state.paused {
+            if state.mode == Mode::Stream {
+                return self.stream_requests(state, input, at);
+            }
+            match state.scanner.step(&input[at..], limits) {
+                Ok(Step::Incomplete) => break,
+                Ok(Step::Request(frame)) => {
+                    let bytes = &input[at..at + frame.len];
+                    let entry = self.entry(state, bytes, &frame);
+                    if at >= state.counted {
+                        self.worker.stats().command(entry.number);
+                    }
+                    if is_plain(state, &entry) {
+                        batch.add(entry.class);
+                        at += frame.len;
+                        if state.slots.awaited() + batch.requests < WINDOW {
+                            continue;
+                        }
+                        // More than the window: the rest is taken when these are answered.
+                        if self.commit(state, input, &mut batch, at) == Taken::Yes {
+                            state.paused = true;
+                        }
+                        break;
+                    }
+                    if self.commit(state, input, &mut batch, at) == Taken::NotYet
+                        || self.special(state, bytes, &frame, entry) == Taken::NotYet
+                    {
+                        state.counted = state.counted.max(at + frame.len);
+                        state.paused = true;
+                        break;
+                    }
+                    at += frame.len;
+                }
+                Ok(Step::Inline { len, multibulk }) => {
+                    if self.commit(state, input, &mut batch, at) == Taken::NotYet
+                        || self.single(state, &multibulk, limits) == Taken::NotYet
+                    {
+                        state.paused = true;
+                        break;
+                    }
+                    at += len;
+                }
+                Ok(Step::Nothing { len }) => {
+                    if self.commit(state, input, &mut batch, at) == Taken::NotYet {
+                        break;
+                    }
+                    at += len;
+                }
+                Err(error) => {
+                    if self.commit(state, input, &mut batch, at) == Taken::NotYet {
+                        break;
+                    }
+                    let mut reply = Vec::new();
+                    encode::error(&mut reply, &error.to_string());
+                    self.answer(state, &reply);
+                    self.worker.stats().protocol_error();
+                    state.ending = Ending::Soon;
+                    return input.len();
+                }
+            }
+            batch.start = at;
+        }
+        if self.commit(state, input, &mut batch, at) == Taken::NotYet {
+            state.paused = true;
+        }
+        let used = match batch.requests {
+            0 => at,
+            // The scanner stands behind requests that will be looked at again.
+            _ => {
+                state.scanner = Scanner::default();
+                batch.start
+            }
+        };
+        state.counted = state.counted.max(at).saturating_sub(used);
+        used
+    }
+
+    /// A stream is not framed: the server itself answers what is wrong in it.
+    fn stream_requests(self: &Rc<Self>, state: &mut State, input: &[u8], at: usize) -> usize {
+        match &state.private {
+            Some(private) if private.is_full() => at,
+            Some(private) => {
+                private.append_stream(&input[at..], self);
+                input.len()
+            }
+            None => input.len(),
+        }
+    }
+
+    /// Takes one request that does not stand in the input as it is.
+    fn single(self: &Rc<Self>, state: &mut State, bytes: &[u8], limits: Limits) -> Taken {
+        let Ok(Step::Request(frame)) = Scanner::default().step(bytes, limits) else { return Taken::Yes };
+        let entry = self.entry(state, bytes, &frame);
+        let taken = match is_plain(state, &entry) {
+            true => self.send_one(state, bytes, entry.class, None),
+            false => self.special(state, bytes, &frame, entry),
+        };
+        if taken == Taken::Yes {
+            self.worker.stats().command(entry.number);
+        }
+        taken
+    }
+
+    fn entry(&self, state: &State, bytes: &[u8], frame: &Frame) -> Entry {
+        let entry = classify(&self.worker.table(), bytes, frame);
+        // EXEC and DISCARD without MULTI are errors that any connection gives.
+        let class = match entry.class {
+            Class::Exec | Class::Discard | Class::Unwatch if state.private.is_none() => Class::Neutral,
+            Class::Multi if frame.arguments != 1 => Class::Neutral,
+            class => class,
+        };
+        Entry { class, ..entry }
+    }
+
+    /// Sends the batch, which ends at `end`; leaves an empty one that begins there.
+    fn commit(self: &Rc<Self>, state: &mut State, input: &[u8], batch: &mut Batch, end: usize) -> Taken {
+        if batch.requests == 0 {
+            batch.start = end;
+            return Taken::Yes;
+        }
+        let taken = self.send(state, &input[batch.start..end], batch, None);
+        if taken == Taken::Yes {
+            *batch = Batch::at(end);
+        }
+        taken
+    }
+
+    /// Sends one request that needs its own run.
+    pub(super) fn send_one(
+        self: &Rc<Self>,
+        state: &mut State,
+        bytes: &[u8],
+        class: Class,
+        observe: Option<Observe>,
+    ) -> Taken {
+        let mut batch = Batch::at(0);
+        batch.add(class);
+        self.send(state, bytes, &batch, observe)
+    }
+
+    fn send(self: &Rc<Self>, state: &mut State, bytes: &[u8], batch: &Batch, observe: Option<Observe>) -> Taken {
+        let (connection, needs) = match &state.private {
+            Some(private) => (private.clone(), None),
+            None => match self.target(state, batch) {
+                Ok(target) => target,
+                Err(why) => {
+                    if state.slots.is_empty() {
+                        return self.refuse(state, batch.requests, &why);
+                    }
+                    return Taken::NotYet;
+                }
+            },
+        };
+        let (connection, needs) = match &state.current {
+            Some(current) if !Rc::ptr_eq(current, &connection) => {
+                // The primary may answer what a replica may; anything else waits for the earlier replies.
+                if state.private.is_some() || !batch.reads || !state.lines.is_primary(current) {
+                    return Taken::NotYet;
+                }
+                (current.clone(), None)
+            }
+            _ => (connection, needs),
+        };
+        let ticket = Ticket {
+            session: self.clone(),
+            slot: state.slots.open(batch.requests),
+            requests: batch.requests,
+            db: state.db,
+            class: batch.class,
+            repeatable: batch.repeatable && observe.is_none(),
+            needs,
+            observe,
+            started: Instant::now(),
+            torn: false,
+        };
+        let slot = ticket.slot;
+        match connection.append(bytes, ticket) {
+            Ok(()) => {
+                state.waits = matches!(batch.class, Class::Blocking | Class::Wait);
+                state.current = Some(connection);
+                Taken::Yes
+            }
+            Err(why) => {
+                let mut reply = Vec::new();
+                (0..batch.requests).for_each(|_| encode::error(&mut reply, &unreachable(&why.0)));
+                if state.slots.is_first(slot) {
+                    self.write(state, &reply);
+                } else {
+                    state.slots.park(slot, &reply);
+                }
+                state.slots.answered(slot, batch.requests);
+                while let Some(parked) = state.slots.next_ready() {
+                    self.write(state, &parked);
+                }
+                self.worker.stats().failed(batch.requests);
+                Taken::Yes
+            }
+        }
+    }
+
+    /// Answers requests that nobody can execute now.
+    pub(super) fn refuse(&self, state: &mut State, requests: u32, text: &str) -> Taken {
+        let mut reply = Vec::new();
+        (0..requests).for_each(|_| encode::error(&mut reply, text));
+        self.worker.stats().failed(requests);
+        self.answer(state, &reply);
+        Taken::Yes
+    }
+
+    /// Which shared connection the batch goes to, and what a replica must prove.
+    fn target(&self, state: &mut State, batch: &Batch) -> Result<(Rc<Connection>, Option<Mark>), String> {
+        if state.lines.epoch != self.worker.epoch() {
+            state.lines = self.worker.lines(state.version, &state.identity);
+        }
+        let lines = state.lines.clone();
+        let primary = || lines.primary.clone().map(|primary| (primary, None)).map_err(|why| unreachable(&why));
+        if !batch.reads || lines.replicas.is_empty() {
+            state.told = true;
+            self.worker
+                .stats()
+                .routed_to_primary(if batch.reads { Reason::NoReplica } else { Reason::Command }, batch.requests);
+            return primary();
+        }
+        let policy = self.worker.policy();
+        let watermark = self.worker.watermark();
+        let question = Question {
+            reads: batch.reads,
+            read_from: policy.read_from,
+            consistency: policy.consistency,
+            primary_ready: lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()),
+            primary_in_flight: lines.primary.as_ref().map_or(u32::MAX, |primary| primary.in_flight()),
+            settled: watermark.is_settled(),
+            reach: watermark.mark_to_reach(),
+            told: state.told,
+            sticky: state.sticky,
+        };
+        self.worker.note_read();
+        let generation = self.worker.generation();
+        match route(&question, lines.replicas.iter().map(|replica| replica.candidate(generation))) {
+            Target::Primary(reason) => {
+                if reason == Reason::Behind {
+                    lines
+                        .replicas
+                        .iter()
+                        .filter(|replica| replica.is_ready())
+                        .for_each(|replica| replica.ask_applied());
+                }
+                state.told = true;
+                self.worker.stats().routed_to_primary(reason, batch.requests);
+                primary()
+            }
+            Target::Replica { index, needs, moved } => {
+                let replica = &lines.replicas[index];
+                state.sticky = Some(replica.node.number);
+                if moved && policy.is_guarded() {
+                    // The replica that it leaves may have shown more than this one has: ask the primary, which covers both.
+                    state.told = true;
+                    self.worker.acknowledge(self.worker.private_lane());
+                    self.worker.stats().routed_to_primary(Reason::Unsettled, batch.requests);
+                    return primary();
+                }
+                self.worker.stats().routed_to_replica(batch.requests);
+                Ok((replica.clone(), needs))
+            }
+            Target::Nobody => {
+                Err("MASTERDOWN ambassador: no replica may answer now (--read-from replica), nothing was executed"
+                    .to_owned())
+            }
+        }
+    }
+}
+
+/// Whether the request needs nothing but to be forwarded.
+fn is_plain(state: &State, entry: &Entry) -> bool {
+    match entry.class {
+        _ if entry.denied => false,
+        Class::Read | Class::ReadScript | Class::PrimaryRead | Class::Write | Class::Neutral => true,
+        Class::Blocking | Class::Wait | Class::Control => state.private.is_some() && state.mode == Mode::Pinned,
+        Class::Reset | Class::Quit | Class::CrossProtocol | Class::Stream => false,
+        _ => state.mode == Mode::Pinned,
+    }
+}

@@ -1,0 +1,426 @@
+//! One client: its bytes come in, the replies leave in order.
+//!
+//! ```text
+//! client ──read──→ intake ──runs──→ connections
+//!    ↑                                 │
+//!    └──write── slots (order) ←────────┘
+//! ```
+//!
+//! A session's unanswered requests are on one connection at a time, so that the server executes them in the order in which they were
+//! sent; a request that needs another connection waits until the earlier ones are answered. Replies are written from the task of the
+//! connection that received them; the session's own task reads, and writes only when the socket was full.
+//!
+//! What it refuses: input that Redis refuses (with Redis' words), commands that the policy denies, and more awaited replies or more
+//! unread bytes than the limits allow: then it stops reading until the client has caught up.
+
+mod intake;
+mod own;
+mod slots;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use crate::ambassador_redis::resp::{Version, encode, request};
+use crate::ambassador_redis::transport::Transport;
+use crate::ambassador_redis::upstream::{Connection, Greeted, Identity, Observe};
+use crate::ambassador_redis::worker::{Lines, Worker};
+
+use slots::Slots;
+
+/// Reads in one turn of the task.
+const READS_A_TURN: usize = 4;
+/// Unread replies beyond which the session takes no further requests.
+const CLOGGED: usize = 256 * 1024;
+/// Requests that are read ahead while the session waits.
+const READ_AHEAD: usize = 64 * 1024;
+/// An output buffer that an idle session may keep.
+const KEEP: usize = 1024;
+
+/// One client's connection.
+pub struct Session {
+    pub id: u64,
+    worker: Rc<Worker>,
+    state: RefCell<State>,
+    waker: RefCell<Option<Waker>>,
+    /// The second in which the client last sent something.
+    pub active: Cell<u32>,
+}
+
+struct State {
+    transport: Transport,
+    /// Requests that are not complete, or must wait.
+    tail: Vec<u8>,
+    scanner: request::Scanner,
+    out: Vec<u8>,
+    written: usize,
+    slots: Slots,
+    version: Version,
+    db: u32,
+    identity: Rc<Identity>,
+    lines: Rc<Lines>,
+    /// Where the unanswered requests are.
+    current: Option<Rc<Connection>>,
+    /// The replica that answered last.
+    sticky: Option<u32>,
+    /// Whether the primary has told this session anything.
+    told: bool,
+    private: Option<Rc<Connection>>,
+    mode: Mode,
+    /// No further request is taken until every earlier one is answered.
+    paused: bool,
+    /// Whether the last request waits at the server for something to happen.
+    waits: bool,
+    /// Bytes at the start of the tail whose requests are counted already.
+    counted: usize,
+    /// The client sends nothing more.
+    ended: bool,
+    /// The process is ending: close as soon as nothing is awaited.
+    draining: bool,
+    ending: Ending,
+    extra: Option<Box<Extra>>,
+}
+
+/// What few sessions have.
+#[derive(Default)]
+struct Extra {
+    name: Vec<u8>,
+    /// `CLIENT SETINFO` commands to repeat on a connection of its own.
+    infos: Vec<Vec<u8>>,
+}
+
+/// What the session's own connection is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Nothing: a private connection that is still there goes back as soon as nothing is awaited.
+    Plain,
+    Transaction {
+        multi: bool,
+        watch: bool,
+    },
+    /// Everything goes to the private connection, for good.
+    Pinned,
+    /// The same, and replies are no longer counted.
+    Stream,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// Answer what is awaited, then close.
+    Soon,
+    /// Close at once.
+    Now,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({})", self.id)
+    }
+}
+
+impl Session {
+    pub fn new(worker: &Rc<Worker>, id: u64, transport: Transport) -> Rc<Session> {
+        let identity = worker.default_identity();
+        let state = State {
+            transport,
+            tail: Vec::new(),
+            scanner: request::Scanner::default(),
+            out: Vec::new(),
+            written: 0,
+            slots: Slots::default(),
+            version: Version::Resp2,
+            db: 0,
+            lines: worker.lines(Version::Resp2, &identity),
+            identity,
+            current: None,
+            sticky: None,
+            told: false,
+            private: None,
+            mode: Mode::Plain,
+            paused: false,
+            waits: false,
+            counted: 0,
+            ended: false,
+            draining: false,
+            ending: Ending::No,
+            extra: None,
+        };
+        Rc::new(Session {
+            id,
+            worker: worker.clone(),
+            state: RefCell::new(state),
+            waker: RefCell::new(None),
+            active: Cell::new(worker.second()),
+        })
+    }
+
+    /// Reads, takes requests in, and writes what could not be written before, until the session ends.
+    pub fn drive(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.waker.borrow().as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *self.waker.borrow_mut() = Some(cx.waker().clone());
+        }
+        for _ in 0..READS_A_TURN {
+            let mut state = self.state.borrow_mut();
+            let state = &mut *state;
+            state.flush(cx);
+            self.settle(state);
+            self.resume(state);
+            if state.is_over() {
+                return Poll::Ready(());
+            }
+            if state.ended
+                || state.ending != Ending::No
+                || state.tail.len() >= READ_AHEAD && (state.paused || state.is_clogged())
+            {
+                return Poll::Pending;
+            }
+            let mut scratch = self.worker.session_scratch();
+            match state.transport.poll_read(cx, &mut scratch) {
+                Poll::Pending if state.draining && state.is_idle() => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(read)) if read > 0 => {
+                    self.active.set(self.worker.second());
+                    self.worker.stats().received(read);
+                    self.take(state, &scratch[..read]);
+                }
+                // Half-closed or gone: what is awaited is still answered, unless it could wait for ever.
+                Poll::Ready(_) => {
+                    state.ended = true;
+                    if state.waits || state.mode == Mode::Stream {
+                        state.ending = Ending::Now;
+                    }
+                }
+            }
+        }
+        self.wake();
+        Poll::Pending
+    }
+
+    /// Lets go of everything, when the task has ended.
+    pub fn close(&self) {
+        let mut state = self.state.borrow_mut();
+        state.ending = Ending::Now;
+        if let Some(private) = state.private.take() {
+            private.retire("its session has ended");
+            private.belong_to(None);
+        }
+        state.current = None;
+    }
+
+    /// Ends when everything that has arrived is answered; a session that only waits or listens ends at once.
+    pub fn drain(&self) {
+        let mut state = self.state.borrow_mut();
+        state.draining = true;
+        if state.waits || state.mode == Mode::Stream {
+            state.ending = Ending::Now;
+        }
+        drop(state);
+        self.wake();
+    }
+
+    /// Bytes of the replies of a slot, and how many replies end in them.
+    pub fn deliver(&self, slot: u64, bytes: &[u8], replies: u32) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        if state.slots.is_first(slot) {
+            self.write(state, bytes);
+        } else {
+            state.slots.park(slot, bytes);
+        }
+        if replies == 0 {
+            return;
+        }
+        state.slots.answered(slot, replies);
+        while let Some(parked) = state.slots.next_ready() {
+            self.write(state, &parked);
+        }
+        if state.slots.is_empty()
+            && (state.paused || state.private.is_some() || state.draining || state.ended || state.ending != Ending::No)
+        {
+            self.wake();
+        }
+    }
+
+    /// Bytes that answer no request.
+    pub fn stream(&self, bytes: &[u8]) {
+        let mut state = self.state.borrow_mut();
+        self.write(&mut state, bytes);
+    }
+
+    /// Answers the last `replies` replies of a slot with an error.
+    pub fn fail(&self, slot: u64, replies: u32, text: &str) {
+        let mut out = Vec::new();
+        for _ in 0..replies {
+            encode::error(&mut out, text);
+        }
+        self.worker.stats().failed(replies);
+        self.deliver(slot, &out, replies);
+    }
+
+    /// Ends the session at once: its replies can no longer be told apart.
+    pub fn abort(&self) {
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.ending = Ending::Now;
+        }
+        self.wake();
+    }
+
+    /// The session's own connection has ended; what it held is lost, and only closing says so.
+    pub fn private_closed(&self) {
+        let mut state = self.state.borrow_mut();
+        state.private = None;
+        if state.mode != Mode::Plain {
+            state.ending = Ending::Soon;
+        }
+        drop(state);
+        self.wake();
+    }
+
+    /// What the session has learned from a reply.
+    pub fn observe(&self, observe: Observe, reply: &[u8]) {
+        if reply.first() == Some(&b'-') {
+            return;
+        }
+        let mut state = self.state.borrow_mut();
+        match observe {
+            Observe::Select(db) => state.db = db,
+            Observe::Greeted(Greeted { identity, version, name }) => {
+                (state.identity, state.version) = (identity, version);
+                if let Some(name) = name {
+                    state.extra.get_or_insert_default().name = name;
+                }
+            }
+            Observe::Nothing => return,
+        }
+        state.lines = self.worker.lines(state.version, &state.identity);
+    }
+
+    /// Whether the client leaves so much unread that nothing more should be fetched for it.
+    pub fn is_clogged(&self) -> bool {
+        self.state.borrow().is_clogged()
+    }
+
+    /// The connections that this session shares.
+    pub fn lines(&self) -> Rc<Lines> {
+        let mut state = self.state.borrow_mut();
+        if state.lines.epoch != self.worker.epoch() {
+            state.lines = self.worker.lines(state.version, &state.identity);
+        }
+        state.lines.clone()
+    }
+
+    pub fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Writes at once if it can; the rest waits in `out` for the session's task.
+    fn write(&self, state: &mut State, bytes: &[u8]) {
+        let mut bytes = bytes;
+        self.worker.stats().sent(bytes.len());
+        if state.out.is_empty()
+            && let Some(waker) = &*self.waker.borrow()
+        {
+            let mut cx = Context::from_waker(waker);
+            while !bytes.is_empty() {
+                match state.transport.poll_write(&mut cx, bytes) {
+                    Poll::Ready(Ok(written)) if written > 0 => bytes = &bytes[written..],
+                    Poll::Ready(_) => {
+                        state.ending = Ending::Now;
+                        waker.wake_by_ref();
+                        return;
+                    }
+                    Poll::Pending => break,
+                }
+            }
+        }
+        if state.ending != Ending::Now {
+            state.out.extend_from_slice(bytes);
+        }
+    }
+
+    /// When nothing is awaited: ends the pause, and gives back a connection that is no longer needed.
+    fn settle(&self, state: &mut State) {
+        if !state.slots.is_empty() {
+            return;
+        }
+        state.paused = false;
+        state.waits = false;
+        state.current = None;
+        if state.mode == Mode::Plain
+            && let Some(private) = state.private.take()
+        {
+            private.belong_to(None);
+            if state.extra.as_ref().is_some_and(|extra| !extra.name.is_empty()) {
+                private.append_own(&[b"CLIENT", b"SETNAME", b""]);
+            }
+            self.worker.give_back(private);
+        }
+    }
+
+    /// Takes in what had to wait.
+    fn resume(self: &Rc<Self>, state: &mut State) {
+        if !state.tail.is_empty() && !state.paused && !state.is_clogged() {
+            self.take(state, &[]);
+        }
+    }
+
+    /// Answers out of what the ambassador itself knows, in order.
+    fn answer(&self, state: &mut State, reply: &[u8]) {
+        if state.slots.is_empty() {
+            self.write(state, reply);
+        } else {
+            state.slots.open_answered(reply);
+        }
+    }
+}
+
+impl State {
+    /// Writes what waits.
+    fn flush(&mut self, cx: &mut Context<'_>) {
+        let clogged = self.is_clogged();
+        while self.written < self.out.len() {
+            match self.transport.poll_write(cx, &self.out[self.written..]) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(written)) if written > 0 => self.written += written,
+                Poll::Ready(_) => {
+                    self.ending = Ending::Now;
+                    return;
+                }
+            }
+        }
+        if self.written == self.out.len() {
+            self.out.clear();
+            self.out.shrink_to(KEEP);
+            self.written = 0;
+            self.slots.shrink();
+        } else if self.written > CLOGGED {
+            self.out.drain(..self.written);
+            self.written = 0;
+        }
+        if clogged
+            && !self.is_clogged()
+            && let Some(private) = &self.private
+        {
+            private.wake();
+        }
+    }
+
+    fn is_clogged(&self) -> bool {
+        self.out.len() - self.written + self.slots.parked() > CLOGGED
+    }
+
+    fn is_idle(&self) -> bool {
+        self.slots.is_empty() && self.out.is_empty() && !self.paused
+    }
+
+    fn is_over(&self) -> bool {
+        match self.ending {
+            Ending::Now => true,
+            Ending::Soon => self.slots.is_empty() && self.out.is_empty(),
+            Ending::No => self.ended && self.is_idle(),
+        }
+    }
+}

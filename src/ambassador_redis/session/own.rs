@@ -1,0 +1,304 @@
+//! The requests that concern the session itself: answered here, or a reason for a connection of its own.
+//!
+//! Whatever is unusual goes to a private connection, so that the words of the answer are Redis' own.
+
+use std::rc::Rc;
+
+use crate::ambassador_redis::command::{Class, Entry};
+use crate::ambassador_redis::resp::request::{Frame, arguments};
+use crate::ambassador_redis::resp::{Version, encode, parse_integer};
+use crate::ambassador_redis::upstream::{Connection, Greeted, Observe, unreachable};
+
+use super::intake::Taken;
+use super::{Ending, Mode, Session, State};
+
+impl Session {
+    /// Takes a request that changes the session, or needs a connection of its own.
+    pub(super) fn special(self: &Rc<Self>, state: &mut State, bytes: &[u8], frame: &Frame, entry: Entry) -> Taken {
+        let class = entry.class;
+        if entry.denied {
+            let name = String::from_utf8_lossy(frame.name.of(bytes)).to_ascii_lowercase();
+            return self.refuse(state, 1, &format!("NOPERM ambassador: the command '{name}' is denied here (--deny)"));
+        }
+        let idle = state.slots.is_empty();
+        match class {
+            Class::Quit if !idle => Taken::NotYet,
+            Class::Quit => {
+                self.write(state, b"+OK\r\n");
+                state.ending = Ending::Soon;
+                Taken::Yes
+            }
+            Class::CrossProtocol => {
+                state.ending = Ending::Soon;
+                Taken::Yes
+            }
+            Class::Reset if !idle => Taken::NotYet,
+            Class::Reset => self.reset(state),
+            Class::Select | Class::Hello | Class::Auth | Class::ClientName | Class::ClientInfo => {
+                match (state.mode, &state.private) {
+                    // Inside a transaction it is queued like any command, and takes effect who knows when.
+                    (Mode::Transaction { .. }, _) => {
+                        state.mode = Mode::Pinned;
+                        self.send_one(state, bytes, class, None)
+                    }
+                    (Mode::Plain, Some(_)) => Taken::NotYet,
+                    _ => self.about_session(state, bytes, frame, class),
+                }
+            }
+            _ => self.on_private(state, bytes, frame, class),
+        }
+    }
+
+    /// Sends the request on a connection of the session's own, and remembers what that connection holds from now on.
+    fn on_private(self: &Rc<Self>, state: &mut State, bytes: &[u8], frame: &Frame, class: Class) -> Taken {
+        if state.private.is_none() {
+            if !state.slots.is_empty() {
+                return Taken::NotYet;
+            }
+            match self.attach(state, state.version) {
+                Ok(private) => state.private = Some(private),
+                Err(why) => return self.refuse(state, 1, &unreachable(&why)),
+            }
+        }
+        let transaction = match state.mode {
+            Mode::Transaction { multi, watch } => (multi, watch),
+            _ => (false, false),
+        };
+        let (multi, watch) = match class {
+            Class::Multi => (true, transaction.1),
+            Class::Exec | Class::Discard if frame.arguments == 1 && transaction.0 => (false, false),
+            Class::Watch if frame.arguments > 1 && !transaction.0 => (false, true),
+            Class::Unwatch if !transaction.0 => (false, false),
+            _ => transaction,
+        };
+        state.mode = match (state.mode, class) {
+            (_, Class::Stream) => Mode::Stream,
+            (Mode::Pinned, _) | (_, Class::Stateful) => Mode::Pinned,
+            _ if multi || watch => Mode::Transaction { multi, watch },
+            _ => Mode::Plain,
+        };
+        match &state.private {
+            Some(private) if class == Class::Stream => {
+                private.append_stream(bytes, self);
+                return Taken::Yes;
+            }
+            // WAIT is about the writes of its connection: a first command tells the server that all earlier ones are meant.
+            Some(private) if class == Class::Wait && !multi => private.append_own(&[b"PING"]),
+            _ => {}
+        }
+        self.send_one(state, bytes, class, None)
+    }
+
+    /// A connection of the session's own, in the state in which the client believes its connection to be.
+    fn attach(self: &Rc<Self>, state: &State, version: Version) -> Result<Rc<Connection>, String> {
+        let private = self.worker.private(version, &state.identity)?;
+        private.belong_to(Some(self.clone()));
+        if let Some(extra) = &state.extra {
+            if !extra.name.is_empty() {
+                private.append_own(&[b"CLIENT", b"SETNAME", &extra.name]);
+            }
+            for info in &extra.infos {
+                private.append_own(&arguments(info).collect::<Vec<_>>());
+            }
+        }
+        Ok(private)
+    }
+
+    fn about_session(self: &Rc<Self>, state: &mut State, bytes: &[u8], frame: &Frame, class: Class) -> Taken {
+        let arguments: Vec<&[u8]> = arguments(bytes).collect();
+        match class {
+            Class::Select => {
+                match arguments.get(1).and_then(|db| parse_integer(db)).and_then(|db| u32::try_from(db).ok()) {
+                    Some(db) if arguments.len() == 2 => self.learn(state, bytes, Observe::Select(db)),
+                    _ => self.send_one(state, bytes, Class::Neutral, None),
+                }
+            }
+            Class::ClientName => self.client_name(state, bytes, &arguments),
+            Class::ClientInfo => {
+                let taken = self.send_one(state, bytes, Class::Neutral, None);
+                let infos = &mut state.extra.get_or_insert_default().infos;
+                // A client has two things to tell; who tells more is not believed.
+                if taken == Taken::Yes && frame.len < 1024 && infos.len() < 4 {
+                    infos.push(bytes.to_vec());
+                }
+                taken
+            }
+            Class::Hello => self.hello(state, bytes, &arguments),
+            _ => self.auth(state, bytes, &arguments),
+        }
+    }
+
+    /// Sends a request whose reply changes the session: nothing further is taken before it is there.
+    fn learn(self: &Rc<Self>, state: &mut State, bytes: &[u8], observe: Observe) -> Taken {
+        let taken = self.send_one(state, bytes, Class::Neutral, Some(observe));
+        state.paused = !state.slots.is_empty();
+        taken
+    }
+
+    fn client_name(self: &Rc<Self>, state: &mut State, bytes: &[u8], arguments: &[&[u8]]) -> Taken {
+        match arguments {
+            [_, set, name]
+                if set.eq_ignore_ascii_case(b"setname") && name.iter().all(|byte| (b'!'..=b'~').contains(byte)) =>
+            {
+                state.extra.get_or_insert_default().name = name.to_vec();
+                self.answer(state, b"+OK\r\n");
+                Taken::Yes
+            }
+            [_, get] if get.eq_ignore_ascii_case(b"getname") => {
+                let mut reply = Vec::new();
+                match state.extra.as_ref().map(|extra| extra.name.as_slice()) {
+                    Some(name) if !name.is_empty() => encode::bulk(&mut reply, name),
+                    _ => encode::null(&mut reply, state.version),
+                }
+                self.answer(state, &reply);
+                Taken::Yes
+            }
+            // Wrong: the server says how.
+            _ => self.send_one(state, bytes, Class::Neutral, None),
+        }
+    }
+
+    /// `HELLO`: the greeting that the shared connection of that version got, with the session's own number in it.
+    fn hello(self: &Rc<Self>, state: &mut State, bytes: &[u8], arguments: &[&[u8]]) -> Taken {
+        if !state.slots.is_empty() {
+            return Taken::NotYet;
+        }
+        let Some(wanted) = HelloRequest::read(arguments, state.version) else {
+            return self.on_its_own(state, bytes, None);
+        };
+        if wanted.credentials.is_some() && wanted.credentials != state.identity.credentials {
+            // Only the server can say whether they are right.
+            let identity = self.worker.identity(wanted.credentials);
+            return self.on_its_own(
+                state,
+                bytes,
+                Some(Greeted { identity, version: wanted.version, name: wanted.name }),
+            );
+        }
+        let identity = state.identity.clone();
+        let lines = self.worker.lines(wanted.version, &identity);
+        let primary = match &lines.primary {
+            Ok(primary) => primary,
+            Err(why) => return self.refuse(state, 1, &unreachable(why)),
+        };
+        match primary.hello() {
+            Some(hello) => {
+                if hello.first() == Some(&b'-') {
+                    self.write(state, &hello);
+                    return Taken::Yes;
+                }
+                self.write(state, &with_id(&hello, self.id));
+                (state.version, state.lines) = (wanted.version, lines);
+                if let Some(name) = wanted.name {
+                    state.extra.get_or_insert_default().name = name;
+                }
+                Taken::Yes
+            }
+            None => {
+                let Some(why) = primary.why_not() else {
+                    // Still connecting: look again when that has succeeded or failed.
+                    self.worker.wake_when_ready(self);
+                    return Taken::NotYet;
+                };
+                self.refuse(state, 1, &unreachable(&why))
+            }
+        }
+    }
+
+    /// `AUTH`: right at once if they are the credentials that we use ourselves, otherwise the server is asked.
+    fn auth(self: &Rc<Self>, state: &mut State, bytes: &[u8], arguments: &[&[u8]]) -> Taken {
+        if !state.slots.is_empty() {
+            return Taken::NotYet;
+        }
+        let credentials = match arguments {
+            [_, password] => Some((b"default".to_vec(), password.to_vec())),
+            [_, user, password] => Some((user.to_vec(), password.to_vec())),
+            _ => return self.send_one(state, bytes, Class::Neutral, None),
+        };
+        if credentials == state.identity.credentials {
+            self.write(state, b"+OK\r\n");
+            return Taken::Yes;
+        }
+        let identity = self.worker.identity(credentials);
+        self.on_its_own(state, bytes, Some(Greeted { identity, version: state.version, name: None }))
+    }
+
+    /// Lets a fresh connection answer, and learns from what it says.
+    fn on_its_own(self: &Rc<Self>, state: &mut State, bytes: &[u8], greeted: Option<Greeted>) -> Taken {
+        match self.attach(state, state.version) {
+            Ok(private) => state.private = Some(private),
+            Err(why) => return self.refuse(state, 1, &unreachable(&why)),
+        }
+        if let Some(private) = &state.private {
+            private.spoil();
+        }
+        self.learn(state, bytes, greeted.map_or(Observe::Nothing, Observe::Greeted))
+    }
+
+    fn reset(self: &Rc<Self>, state: &mut State) -> Taken {
+        if let Some(private) = state.private.take() {
+            private.belong_to(None);
+            private.retire("its session was reset");
+        }
+        state.mode = Mode::Plain;
+        state.db = 0;
+        state.version = Version::Resp2;
+        state.identity = self.worker.default_identity();
+        state.lines = self.worker.lines(state.version, &state.identity);
+        state.extra = None;
+        self.write(state, b"+RESET\r\n");
+        Taken::Yes
+    }
+}
+
+/// A `HELLO` that can be understood without asking the server.
+struct HelloRequest {
+    version: Version,
+    credentials: Option<(Vec<u8>, Vec<u8>)>,
+    name: Option<Vec<u8>>,
+}
+
+impl HelloRequest {
+    fn read(arguments: &[&[u8]], current: Version) -> Option<HelloRequest> {
+        let mut wanted = HelloRequest { version: current, credentials: None, name: None };
+        let Some((version, mut options)) = arguments.get(1..)?.split_first() else { return Some(wanted) };
+        wanted.version = match *version {
+            b"2" => Version::Resp2,
+            b"3" => Version::Resp3,
+            _ => return None,
+        };
+        while let Some((option, rest)) = options.split_first() {
+            options = match rest {
+                [user, password, rest @ ..] if option.eq_ignore_ascii_case(b"auth") => {
+                    wanted.credentials = Some((user.to_vec(), password.to_vec()));
+                    rest
+                }
+                [name, rest @ ..]
+                    if option.eq_ignore_ascii_case(b"setname")
+                        && name.iter().all(|byte| (b'!'..=b'~').contains(byte)) =>
+                {
+                    wanted.name = Some(name.to_vec());
+                    rest
+                }
+                _ => return None,
+            };
+        }
+        Some(wanted)
+    }
+}
+
+/// The greeting with another client number.
+fn with_id(hello: &[u8], id: u64) -> Vec<u8> {
+    let mut reply = Vec::with_capacity(hello.len() + 20);
+    match memchr::memmem::find(hello, b"$2\r\nid\r\n:") {
+        Some(at) => {
+            let start = at + b"$2\r\nid\r\n".len();
+            let end = start + memchr::memchr(b'\n', &hello[start..]).map_or(0, |end| end + 1);
+            reply.extend_from_slice(&hello[..start]);
+            encode::integer(&mut reply, id);
+            reply.extend_from_slice(&hello[end..]);
+        }
+        None => reply.extend_from_slice(hello),
+    }
+    reply
+}

@@ -1,0 +1,131 @@
+//! The options of `patterns ambassador-redis`, and the policy that the data path reads of them.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::core::secret::SecretFile;
+use crate::core::values::{self, Bind, ByteSize, Endpoint};
+
+use super::consistency::Consistency;
+use super::route::ReadFrom;
+
+/// The options.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Redis ambassador")]
+pub struct Settings {
+    /// Where the application finds its Redis
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:6379")]
+    pub listen: Bind,
+
+    /// The primary; whether it is one is verified, and a demotion is noticed
+    #[arg(long, value_name = "HOST:PORT", required = true)]
+    pub primary: Option<Endpoint>,
+
+    /// A replica of that primary; may be given several times
+    #[arg(long, value_name = "HOST:PORT")]
+    pub replica: Vec<Endpoint>,
+
+    /// The user that the ambassador is to the servers
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub upstream_username: String,
+
+    /// File with the password for the servers; without it clients authenticate themselves
+    #[arg(long, value_name = "FILE")]
+    pub upstream_password_file: Option<SecretFile>,
+
+    /// Who answers reads: primary, prefer-primary, replica, prefer-replica, any
+    #[arg(long, value_name = "POLICY", default_value = "prefer-replica", value_enum)]
+    pub read_from: ReadFrom,
+
+    /// What a read may miss: nothing that this ambassador's clients were told (proxy), nothing that its own connection was told
+    /// (session), anything (eventual); `primary` reads from the primary only
+    #[arg(long, value_name = "SCOPE", default_value = "proxy", value_enum)]
+    pub consistency: Consistency,
+
+    /// How far a replica may trail behind the primary, in bytes of the replication stream, and still answer
+    #[arg(long, value_name = "SIZE", default_value = "16MiB")]
+    pub max_replica_lag: ByteSize,
+
+    /// How long requests wait for a primary that was there before, until they are answered with an error
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
+    pub failover_hold: Duration,
+
+    /// How long a connection attempt to a server may take
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = values::duration)]
+    pub connect_timeout: Duration,
+
+    /// How long a server may leave a request unanswered before its connection is given up; 0 for ever
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::duration)]
+    pub reply_timeout: Duration,
+
+    /// How often the role and the offset of each server are asked for
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = values::duration)]
+    pub probe_period: Duration,
+
+    /// Commands that are refused; a comma between two
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "shutdown,replicaof,slaveof,failover")]
+    pub deny: Vec<String>,
+
+    /// The longest argument that a client may send
+    #[arg(long, value_name = "SIZE", default_value = "512MiB")]
+    pub max_bulk: ByteSize,
+
+    /// The most clients at a time
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    pub max_clients: usize,
+
+    /// Close clients that send nothing for this long; 0 for never
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
+    pub idle_timeout: Duration,
+
+    /// Threads that carry requests; 0 for one a CPU, at most 4
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub workers: usize,
+}
+
+/// What the data path reads of the settings.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub read_from: ReadFrom,
+    pub consistency: Consistency,
+    pub failover_hold: Duration,
+    pub connect_timeout: Duration,
+    pub reply_timeout: Option<Duration>,
+    pub idle_timeout: Option<Duration>,
+    pub max_bulk: i64,
+    pub reconnect_first: Duration,
+    pub reconnect_longest: Duration,
+}
+
+impl Policy {
+    pub fn new(settings: &Settings) -> Policy {
+        let some = |duration: Duration| (!duration.is_zero()).then_some(duration);
+        Policy {
+            read_from: settings.read_from,
+            consistency: settings.consistency,
+            failover_hold: settings.failover_hold,
+            connect_timeout: settings.connect_timeout,
+            reply_timeout: some(settings.reply_timeout),
+            idle_timeout: some(settings.idle_timeout),
+            max_bulk: i64::try_from(settings.max_bulk.0).unwrap_or(i64::MAX),
+            reconnect_first: Duration::from_millis(10),
+            reconnect_longest: Duration::from_secs(1),
+        }
+    }
+
+    /// Whether a replica's answer must be proved to be new enough.
+    pub fn is_guarded(&self) -> bool {
+        matches!(self.consistency, Consistency::Session | Consistency::Proxy) && self.read_from != ReadFrom::Primary
+    }
+}
+
+impl Settings {
+    /// How many threads carry requests.
+    pub fn worker_count(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),
+            count => count.min(64),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The ambassador's part of the status page: the servers, their roles and how far they are behind.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::shared::Shared;
+use crate::core::http::Section;
+use crate::core::lifecycle::Process;
+
+/// Adds the sections to the page.
+pub fn describe(process: &Process, shared: &Arc<Shared>) {
+    let seen = shared.clone();
+    process.http.status(move || servers(&seen));
+    let seen = shared.clone();
+    process.http.status(move || {
+        let facts = [
+            ("clients", seen.sessions.load(Relaxed).to_string()),
+            ("reads from", format!("{:?}", seen.policy.read_from)),
+            ("consistency", format!("{:?}", seen.policy.consistency)),
+            ("threads", seen.stats.len().to_string()),
+        ];
+        Section::facts("Traffic", facts)
+    });
+}
+
+fn servers(shared: &Shared) -> Section {
+    let topology = shared.topology.borrow().clone();
+    let mut rows = Vec::new();
+    if let Err(why) = &topology.primary {
+        rows.push(vec![
+            "none".to_owned(),
+            "primary".to_owned(),
+            why.clone(),
+            String::new(),
+            String::new(),
+            String::new(),
+        ]);
+    }
+    for node in topology.primary.iter().chain(&topology.replicas) {
+        let facts = node.facts();
+        rows.push(vec![
+            node.address.to_string(),
+            facts.role.to_owned(),
+            facts.state,
+            facts.offset.to_string(),
+            format!("{} bytes", facts.lag_bytes),
+            facts.version,
+        ]);
+    }
+    Section::table("Servers", &["server", "role", "state", "offset", "behind", "version"], rows)
+}

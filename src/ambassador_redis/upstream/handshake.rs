@@ -1,0 +1,132 @@
+//! The first words on a connection: protocol version, credentials, role.
+//!
+//! A fresh stream comes in; what the server said about itself goes out. Refused: a server that does not speak RESP, or that refuses the
+//! credentials. A server that wants credentials which nobody gave is accepted: the client will hear `NOAUTH` from it and send its own.
+
+use std::future::poll_fn;
+use std::io;
+
+use crate::ambassador_redis::resp::reply::{Scanner, Step};
+use crate::ambassador_redis::resp::{Version, encode};
+use crate::ambassador_redis::transport::Transport;
+
+use super::role::Role;
+
+/// A greeting is a few hundred bytes; modules make it longer.
+const MAX_GREETING: usize = 256 * 1024;
+
+/// Who we are for the server. Two identities are the same if their credentials are.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// User and password, if any.
+    pub credentials: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.credentials.is_some() { "Identity(credentials)" } else { "Identity(none)" })
+    }
+}
+
+/// What the server said.
+#[derive(Debug)]
+pub struct Greeting {
+    /// The whole reply of `HELLO`.
+    pub hello: Vec<u8>,
+    /// `None` if the server does not tell strangers.
+    pub role: Option<Role>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("it is no Redis: {0}")]
+    Malformed(#[from] crate::ambassador_redis::resp::reply::Malformed),
+    #[error("it closed the connection during the handshake")]
+    Closed,
+    #[error("it refuses the credentials: {0}")]
+    Refused(String),
+    #[error("its greeting is longer than {MAX_GREETING} bytes")]
+    Long,
+}
+
+/// Greets the server.
+pub async fn greet(
+    transport: &mut Transport,
+    version: Version,
+    identity: &Identity,
+) -> Result<Greeting, HandshakeError> {
+    let mut out = Vec::with_capacity(128);
+    let number = [b'0' + version.number()];
+    let mut hello: Vec<&[u8]> = vec![b"HELLO", &number];
+    if let Some((user, password)) = &identity.credentials {
+        hello.extend([b"AUTH", user.as_slice(), password.as_slice()]);
+    }
+    encode::command(&mut out, &hello);
+    encode::command(&mut out, &[b"ROLE"]);
+    write_all(transport, &out).await?;
+    let mut replies = Replies::default();
+    let hello = replies.next(transport).await?;
+    let role = replies.next(transport).await?;
+    // Servers before 6.0 know no HELLO, but the old AUTH.
+    if let (b"-ERR", Some((_, password)), Version::Resp2) =
+        (&hello[..4.min(hello.len())], &identity.credentials, version)
+    {
+        out.clear();
+        encode::command(&mut out, &[b"AUTH", password]);
+        encode::command(&mut out, &[b"ROLE"]);
+        write_all(transport, &out).await?;
+        accept(&replies.next(transport).await?)?;
+        let role = replies.next(transport).await?;
+        return Ok(Greeting { hello, role: Role::parse(&role) });
+    }
+    if identity.credentials.is_some() {
+        accept(&hello)?;
+    }
+    Ok(Greeting { hello, role: Role::parse(&role) })
+}
+
+fn accept(reply: &[u8]) -> Result<(), HandshakeError> {
+    match reply {
+        [b'-', text @ ..] => Err(HandshakeError::Refused(String::from_utf8_lossy(text).trim_end().to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// Reads whole replies, one after the other.
+#[derive(Default)]
+struct Replies {
+    buffer: Vec<u8>,
+}
+
+impl Replies {
+    async fn next(&mut self, transport: &mut Transport) -> Result<Vec<u8>, HandshakeError> {
+        loop {
+            if !self.buffer.is_empty() {
+                match Scanner::default().step(&self.buffer)? {
+                    Step::Reply { len, .. } => return Ok(self.buffer.drain(..len).collect()),
+                    Step::Push { len } => drop(self.buffer.drain(..len)),
+                    Step::Partial if self.buffer.len() > MAX_GREETING => return Err(HandshakeError::Long),
+                    Step::Partial => {}
+                }
+            }
+            let mut piece = [0; 4096];
+            match poll_fn(|cx| transport.poll_read(cx, &mut piece)).await? {
+                0 => return Err(HandshakeError::Closed),
+                read => self.buffer.extend_from_slice(&piece[..read]),
+            }
+        }
+    }
+}
+
+async fn write_all(transport: &mut Transport, mut bytes: &[u8]) -> Result<(), HandshakeError> {
+    while !bytes.is_empty() {
+        let written = poll_fn(|cx| transport.poll_write(cx, bytes)).await?;
+        if written == 0 {
+            return Err(HandshakeError::Closed);
+        }
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}

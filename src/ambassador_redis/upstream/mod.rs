@@ -1,0 +1,14 @@
+//! Connections to the servers: shared ones that carry many sessions, private ones that carry one.
+//!
+//! Runs of requests come in, bytes of replies go to the sessions that wait for them, in order. A connection that is lost keeps what it
+//! never sent and what may be sent again; everything else is answered with an error that says so.
+
+mod connection;
+mod handshake;
+mod outbound;
+mod role;
+mod run;
+
+pub use connection::{Connection, Purpose, unreachable};
+pub use handshake::{Greeting, Identity, greet};
+pub use run::{Greeted, Observe, Ticket};

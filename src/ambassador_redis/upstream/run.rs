@@ -1,0 +1,71 @@
+//! A run: consecutive requests of one session on one upstream connection, awaited and answered together.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::ambassador_redis::command::Class;
+use crate::ambassador_redis::consistency::{Mark, Pending};
+use crate::ambassador_redis::resp::Version;
+use crate::ambassador_redis::session::Session;
+
+use super::handshake::Identity;
+
+/// One entry of a connection's queue of awaited replies.
+#[derive(Debug)]
+pub struct Run {
+    pub owner: Owner,
+    /// Replies still awaited.
+    pub left: u32,
+    /// Length of the requests, which are kept until the last reply is there.
+    pub bytes: usize,
+}
+
+/// Whose replies these are.
+#[derive(Debug)]
+pub enum Owner {
+    Session(Ticket),
+    /// Everything from here on belongs to this session, for as long as the connection lives.
+    Stream(Rc<Session>),
+    /// Nobody waits for these any more.
+    Nobody,
+    /// The `ROLE` behind a batch on the primary.
+    Watermark(Pending),
+    /// The `ROLE` in front of reads on a replica, and the generation in which it was sent.
+    Applied(u64),
+}
+
+/// What a session wants to know of its run.
+#[derive(Debug)]
+pub struct Ticket {
+    pub session: Rc<Session>,
+    /// The place in the session's order of replies.
+    pub slot: u64,
+    pub requests: u32,
+    pub db: u32,
+    pub class: Class,
+    /// Whether every request of the run may be sent again.
+    pub repeatable: bool,
+    /// What the replica must have reached for its replies to count.
+    pub needs: Option<Mark>,
+    /// What the session learns from the reply.
+    pub observe: Option<Observe>,
+    pub started: Instant,
+    /// Whether part of a reply has already gone to the client.
+    pub torn: bool,
+}
+
+/// What a session learns from a reply that is no error.
+#[derive(Debug)]
+pub enum Observe {
+    Select(u32),
+    Greeted(Greeted),
+    Nothing,
+}
+
+/// The session has proved who it is, or chosen its protocol version.
+#[derive(Debug)]
+pub struct Greeted {
+    pub identity: Rc<Identity>,
+    pub version: Version,
+    pub name: Option<Vec<u8>>,
+}

@@ -1,0 +1,351 @@
+//! One sync, start to end: commit → fetch → build → publish → retire.
+//!
+//! In: the remote, the volume, a budget. Out: what happened (`Outcome`), or an error that names its layer. The network half
+//! is async and may be dropped at any await; the half that writes runs on a blocking thread and asks the budget between two
+//! files. A sync that is cut short has published nothing, and the next one starts from what is whole.
+
+use std::time::{Duration, Instant};
+
+use git2::Oid;
+
+use super::budget::{Budget, Interrupted};
+use super::history::{self, Fit};
+use super::hooks::{Action, Event, Hook, HookError, Runs};
+use super::metrics::{Metrics, Phase};
+use super::origin::{Origin, Tip};
+use super::publish::PublishError;
+use super::remote::RemoteError;
+use super::retire::Retired;
+use super::store::StoreError;
+use super::volume::{Published, Volume, VolumeError};
+use super::worktree::Damage;
+
+/// Keeps a volume in step with a remote.
+pub(crate) struct Syncer {
+    origin: Origin,
+    before_publish: BeforePublish,
+    /// Away only while a blocking thread has it.
+    volume: Option<Volume>,
+    metrics: Metrics,
+    options: Options,
+    /// When every published file was last compared with the commit.
+    inspected: Option<Instant>,
+    /// Whether the history here was compared with `depth`, which can only change between runs.
+    is_depth_known: bool,
+}
+
+/// What happens in a new tree before the link turns to it.
+pub(crate) enum BeforePublish {
+    Nothing,
+    /// The hook hears of it, and the link turns.
+    Tell(Hook),
+    /// The link turns only if the hook succeeds.
+    Ask(Action, Runs),
+}
+
+/// What a sync is asked to do, beside following the ref.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// The ref as the user wrote it, for hooks.
+    pub reference: String,
+    /// Commits of history; 0 for all.
+    pub depth: u32,
+    /// The grace of replaced trees.
+    pub grace: Duration,
+    /// The pause between two full comparisons of the published tree; zero: only the first sync compares.
+    pub verify: Duration,
+}
+
+/// How a sync ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The link shows another commit than before, or shows one for the first time.
+    Published { before: Option<Oid>, commit: Oid },
+    /// The commit is the same; its tree was damaged and was written again.
+    Repaired { commit: Oid },
+    /// Nothing had changed.
+    Unchanged { commit: Oid },
+}
+
+impl Outcome {
+    pub(crate) fn commit(&self) -> Oid {
+        match self {
+            Self::Published { commit, .. } | Self::Repaired { commit } | Self::Unchanged { commit } => *commit,
+        }
+    }
+}
+
+/// Why a sync failed. All of it is safe to try again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SyncError {
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    /// The gate's verdict on the new tree; the old one stays published.
+    #[error("the pre-publish hook refused the new tree: {0}")]
+    Vetoed(#[source] HookError),
+}
+
+impl From<PublishError> for SyncError {
+    fn from(error: PublishError) -> Self {
+        Self::Volume(error.into())
+    }
+}
+
+impl From<StoreError> for SyncError {
+    fn from(error: StoreError) -> Self {
+        Self::Volume(error.into())
+    }
+}
+
+impl SyncError {
+    /// Whether the process was asked to stop, which is no failure.
+    pub(crate) fn is_stop(&self) -> bool {
+        match self {
+            Self::Interrupted(cut) => *cut == Interrupted::Stopping,
+            Self::Volume(VolumeError::Checkout(super::checkout::CheckoutError::Interrupted(cut))) => {
+                *cut == Interrupted::Stopping
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Syncer {
+    pub(crate) fn new(
+        origin: Origin,
+        volume: Volume,
+        before_publish: BeforePublish,
+        metrics: Metrics,
+        options: Options,
+    ) -> Self {
+        let volume = Some(volume);
+        Self { origin, volume, before_publish, metrics, options, inspected: None, is_depth_known: false }
+    }
+
+    /// Compares the published tree with its commit and answers with the commit if it is whole: what an earlier run left
+    /// can be served before the remote is reached.
+    pub(crate) async fn already_published(&mut self, budget: &Budget) -> Option<Oid> {
+        let published = self.volume_here().published().ok()??;
+        let damage = self.inspect(&published, budget).await;
+        matches!(damage, Ok(None)).then_some(published.commit)
+    }
+
+    /// Runs one sync.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; what was published before still is.
+    pub(crate) async fn sync(&mut self, budget: &Budget) -> Result<Outcome, SyncError> {
+        let published = self.volume_here().published()?;
+        let damage = match &published {
+            Some(published) => self.look(published, budget).await?,
+            None => None,
+        };
+        let tip = match self.resolve(budget).await {
+            Ok(tip) => tip,
+            Err(error) => {
+                // The remote is away; what it gave us before is enough to mend what was damaged here.
+                if let (Some(published), Some(_)) = (&published, &damage)
+                    && let Err(error) = self.rebuild(published.commit, budget).await
+                {
+                    tracing::warn!(%error, "the damaged tree cannot be written again from what is here");
+                }
+                return Err(error);
+            }
+        };
+        let current = published.map(|published| published.commit);
+        let is_whole = |commit: Oid| current == Some(commit) && damage.is_none();
+        if let Some(commit) = self.known_commit(&tip).filter(|known| is_whole(*known))
+            && self.has_right_history(commit)?
+        {
+            return Ok(Outcome::Unchanged { commit });
+        }
+        let brought = match self.bring(&tip, is_whole, budget).await {
+            Err(SyncError::Volume(error)) if error.is_object_loss() => {
+                tracing::warn!(%error, "the store has lost objects and is filled again");
+                self.volume_here_mut().store.drop_objects()?;
+                self.bring(&tip, is_whole, budget).await
+            }
+            other => other,
+        };
+        let commit = brought?;
+        if current != Some(commit) {
+            let event = self.event(current, commit);
+            consult(&self.before_publish, event, budget).await?;
+        }
+        self.on_volume(move |volume| volume.publish(commit)).await?;
+        Ok(match current == Some(commit) {
+            false => Outcome::Published { before: current, commit },
+            // More or less history, the same tree.
+            true if damage.is_none() => Outcome::Unchanged { commit },
+            true => Outcome::Repaired { commit },
+        })
+    }
+
+    /// What hooks are told of a publication.
+    pub(crate) fn event(&self, before: Option<Oid>, commit: Oid) -> Event {
+        let tree = self.volume_here().root.tree(commit);
+        Event { before, commit, reference: self.options.reference.clone(), tree, changes: None }
+    }
+
+    /// Brings the objects of `tip` where they are not here, and writes its tree where `is_whole` does not hold.
+    async fn bring(&mut self, tip: &Tip, is_whole: impl Fn(Oid) -> bool, budget: &Budget) -> Result<Oid, SyncError> {
+        let here = self.volume_here().store.tip().ok().flatten();
+        let commit = match self.known_commit(tip).filter(|known| here == Some(*known)) {
+            Some(commit) if self.has_right_history(commit)? => commit,
+            _ => self.fetch(tip, budget).await?,
+        };
+        if !is_whole(commit) {
+            self.build(commit, budget).await?;
+            self.inspected = Some(Instant::now());
+        }
+        Ok(commit)
+    }
+
+    /// Removes trees whose grace is over.
+    ///
+    /// # Errors
+    /// When the volume cannot be read.
+    pub(crate) async fn retire(&mut self) -> Result<Retired, VolumeError> {
+        let started = Instant::now();
+        let grace = self.options.grace;
+        let retired = self.on_volume(move |volume| volume.retire(grace)).await?;
+        self.metrics.spent(Phase::Retire, started.elapsed());
+        self.metrics.retired.add(retired.removed as u64);
+        Ok(retired)
+    }
+
+    async fn resolve(&mut self, budget: &Budget) -> Result<Tip, SyncError> {
+        let started = Instant::now();
+        let tip = budget.spend(self.origin.tip()).await??;
+        self.metrics.spent(Phase::Resolve, started.elapsed());
+        Ok(tip)
+    }
+
+    /// The commit that a tip stands for, if that can be said without asking the remote for objects.
+    fn known_commit(&self, tip: &Tip) -> Option<Oid> {
+        tip.peeled.or_else(|| self.volume_here().store.peel(tip.oid).ok())
+    }
+
+    /// Compares the history below `commit` with `--depth`, once a run; shortens it where too much is here.
+    fn has_right_history(&mut self, commit: Oid) -> Result<bool, SyncError> {
+        if self.is_depth_known {
+            return Ok(true);
+        }
+        let store = &self.volume_here().store;
+        self.is_depth_known = match history::fit(store, commit, self.options.depth) {
+            Ok(Fit::Fits) => true,
+            Ok(Fit::Shorten(boundary)) => {
+                store.set_shallow(&boundary)?;
+                true
+            }
+            // A commit that cannot be read is one that must be fetched.
+            Ok(Fit::Deepen) | Err(StoreError::Object(..)) => false,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(self.is_depth_known)
+    }
+
+    async fn fetch(&mut self, tip: &Tip, budget: &Budget) -> Result<Oid, SyncError> {
+        let started = Instant::now();
+        let Self { origin, volume, options, .. } = self;
+        let store = &volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way")).store;
+        let bytes = budget.spend(origin.fetch(tip, store, options.depth)).await??;
+        self.metrics.fetched_bytes.add(bytes);
+        self.metrics.spent(Phase::Fetch, started.elapsed());
+        let commit = self.volume_here().store.peel(tip.oid)?;
+        self.is_depth_known = true;
+        tracing::debug!(%commit, bytes, elapsed_seconds = started.elapsed().as_secs_f64(), "fetched");
+        Ok(commit)
+    }
+
+    async fn build(&mut self, commit: Oid, budget: &Budget) -> Result<(), VolumeError> {
+        let started = Instant::now();
+        let budget = budget.clone();
+        self.on_volume(move |volume| volume.build(commit, &budget)).await?;
+        self.metrics.spent(Phase::Build, started.elapsed());
+        Ok(())
+    }
+
+    /// Writes the published tree again from what is in the store.
+    async fn rebuild(&mut self, commit: Oid, budget: &Budget) -> Result<(), VolumeError> {
+        self.build(commit, budget).await?;
+        self.on_volume(move |volume| volume.publish(commit)).await
+    }
+
+    /// Looks at the published tree: quickly at each sync, completely when that is due.
+    async fn look(&mut self, published: &Published, budget: &Budget) -> Result<Option<Damage>, SyncError> {
+        let verify = self.options.verify;
+        let is_due = self.inspected.is_none_or(|last| !verify.is_zero() && last.elapsed() >= verify);
+        let damage = match is_due {
+            false => self.volume_here().glance(published)?,
+            true => match self.inspect(published, budget).await {
+                Ok(damage) => damage,
+                // Without its objects the tree cannot be proved; fetching brings them, and it is written anew.
+                Err(error) if error.is_object_loss() => {
+                    tracing::warn!(%error, "the store has lost objects and is filled again");
+                    self.volume_here_mut().store.drop_objects()?;
+                    Some(Damage::Index)
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        if let Some(damage) = &damage {
+            self.metrics.damages.increment();
+            tracing::warn!(commit = %published.commit, %damage, "the published tree is damaged and is written again");
+        }
+        Ok(damage)
+    }
+
+    async fn inspect(&mut self, published: &Published, budget: &Budget) -> Result<Option<Damage>, VolumeError> {
+        let started = Instant::now();
+        let (published, budget) = (published.clone(), budget.clone());
+        let damage = self.on_volume(move |volume| volume.inspect(&published, &budget)).await?;
+        self.inspected = Some(started);
+        self.metrics.spent(Phase::Inspect, started.elapsed());
+        Ok(damage)
+    }
+
+    /// Runs blocking work on the volume, on a thread of its own.
+    async fn on_volume<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Volume) -> T + Send + 'static) -> T {
+        let mut volume = self.volume.take().unwrap_or_else(|| unreachable!("no other blocking work is under way"));
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&mut volume);
+            (volume, done)
+        });
+        match done.await {
+            Ok((volume, done)) => {
+                self.volume = Some(volume);
+                done
+            }
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    fn volume_here(&self) -> &Volume {
+        self.volume.as_ref().unwrap_or_else(|| unreachable!("blocking work is always awaited"))
+    }
+
+    fn volume_here_mut(&mut self) -> &mut Volume {
+        self.volume.as_mut().unwrap_or_else(|| unreachable!("blocking work is always awaited"))
+    }
+}
+
+/// Tells the pre-publish hook, or waits for its verdict where it gates.
+async fn consult(hook: &BeforePublish, event: Event, budget: &Budget) -> Result<(), SyncError> {
+    match hook {
+        BeforePublish::Nothing => Ok(()),
+        BeforePublish::Tell(hook) => {
+            hook.tell(event);
+            Ok(())
+        }
+        BeforePublish::Ask(gate, runs) => {
+            let verdict = budget.spend(gate.run(&event)).await?;
+            runs.count(&verdict);
+            verdict.map_err(SyncError::Vetoed)
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! adapt-metrics as its users meet it: the real binary, real sockets, promtool's judgement of the page.
+#![cfg(feature = "adapt-metrics")]
+#![allow(unreachable_pub, reason = "the modules of a test are its own")]
+
+mod support;
+
+#[path = "adapt_metrics/adapter.rs"]
+mod adapter;
+#[path = "adapt_metrics/lifecycle.rs"]
+mod lifecycle;
+#[path = "adapt_metrics/sources.rs"]
+mod sources;
+#[path = "adapt_metrics/statsd.rs"]
+mod statsd;

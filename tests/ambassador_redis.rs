@@ -1,0 +1,18 @@
+//! The ambassador in front of real Redis servers: what a client sees, and what the servers saw.
+#![cfg(feature = "ambassador-redis")]
+#![allow(unreachable_pub, reason = "the modules are shared inside this target only")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "ambassador_redis/client.rs"]
+mod client;
+#[path = "ambassador_redis/consistency.rs"]
+mod consistency;
+#[path = "ambassador_redis/faults.rs"]
+mod faults;
+#[path = "ambassador_redis/protocol.rs"]
+mod protocol;
+#[path = "ambassador_redis/servers.rs"]
+mod servers;
+#[path = "ambassador_redis/sessions.rs"]
+mod sessions;
+mod support;

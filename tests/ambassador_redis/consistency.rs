@@ -1,0 +1,74 @@
+//! Read-your-writes: no reply of a replica is older than what the application was told.
+
+use crate::servers::Set;
+
+/// Writers and readers on several connections: every read must return the last acknowledged write or a later one.
+fn stale_reads(set: &Set) -> usize {
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            let mut client = set.client();
+            let mut n = 0u64;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                for _ in 0..50 {
+                    n += 1;
+                    client.send(&["SET", &format!("load{}", n % 100), &"x".repeat(200)]);
+                }
+                (0..50).for_each(|_| drop(client.reply()));
+            }
+        });
+        let checks: Vec<_> = (0..3)
+            .map(|writer| {
+                scope.spawn(move || {
+                    let (mut write, mut read) = (set.client(), set.client());
+                    (1..=400u64)
+                        .filter(|n| {
+                            assert_eq!(write.ask(&format!("SET own{writer} {n}")), "+OK");
+                            read.ask(&format!("GET own{writer}")).parse::<u64>().ok() != Some(*n)
+                        })
+                        .count()
+                })
+            })
+            .collect();
+        let stale = checks.into_iter().map(|check| check.join().expect("no panic")).sum();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        load.join().expect("no panic");
+        stale
+    })
+}
+
+#[test]
+fn another_connection_of_the_application_reads_what_was_acknowledged() {
+    let set = Set::start(2, &[]);
+    assert_eq!(stale_reads(&set), 0);
+    assert!(set.replica_calls("get") > 10, "replicas took part");
+}
+
+#[test]
+fn a_replica_that_receives_nothing_more_gives_no_old_answer() {
+    let set = Set::start(1, &["--probe-period", "1h"]);
+    let mut client = set.client();
+    assert_eq!(client.ask("SET k old"), "+OK");
+    assert_eq!(client.ask("GET k"), "old");
+    // The replica keeps answering, but its primary lets it in no more.
+    let mut primary = set.primary.client();
+    assert_eq!(primary.ask("CONFIG SET requirepass x"), "+OK");
+    assert_eq!(primary.ask("CLIENT KILL TYPE replica"), ":1");
+    for n in 0..200 {
+        assert_eq!(client.ask(&format!("SET k {n}")), "+OK");
+        assert_eq!(client.ask("GET k"), n.to_string());
+    }
+    assert_eq!(set.replicas[0].client().ask("GET k"), "old");
+}
+
+#[test]
+fn eventual_consistency_asks_for_no_offsets() {
+    let set = Set::start(1, &["--consistency", "eventual", "--probe-period", "1h"]);
+    let mut client = set.client();
+    let roles = set.primary.calls("role");
+    for n in 0..100 {
+        client.ask(&format!("SET k {n}"));
+        client.ask("GET k");
+    }
+    assert_eq!(set.primary.calls("role"), roles);
+}

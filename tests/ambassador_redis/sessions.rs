@@ -1,0 +1,166 @@
+//! Commands that need a connection of their own, or concern the session: they work as on one Redis.
+
+use crate::servers::Set;
+use crate::support::wait_for;
+
+#[test]
+fn reads_go_to_replicas_and_writes_to_the_primary() {
+    let set = Set::start(2, &[]);
+    let mut client = set.client();
+    let before = (set.replica_calls("get"), set.primary.calls("get"));
+    assert_eq!(client.ask("SET k v"), "+OK");
+    for _ in 0..50 {
+        assert_eq!(client.ask("GET k"), "v");
+    }
+    let after = (set.replica_calls("get"), set.primary.calls("get"));
+    assert!(after.0 - before.0 >= 45, "{before:?} {after:?}");
+    assert_eq!(set.primary.calls("set"), 1);
+}
+
+#[test]
+fn write_after_watch_goes_to_primary_and_a_conflict_is_seen() {
+    let set = Set::start(2, &[]);
+    let (mut one, mut other) = (set.client(), set.client());
+    assert_eq!(one.ask("WATCH k"), "+OK");
+    assert_eq!(other.ask("SET k other"), "+OK");
+    assert_eq!(one.ask("MULTI"), "+OK");
+    assert_eq!(one.ask("SET k one"), "+QUEUED");
+    assert_eq!(one.ask("EXEC"), "(nil)");
+    assert_eq!(one.ask("GET k"), "other");
+    assert_eq!(one.ask("MULTI"), "+OK");
+    assert_eq!(one.ask("INCR n"), "+QUEUED");
+    assert_eq!(one.ask("GET n"), "+QUEUED");
+    assert_eq!(one.ask("EXEC"), "[:1, 1]");
+    assert_eq!(one.ask("EXEC"), "-ERR EXEC without MULTI");
+    assert_eq!(one.ask("DISCARD"), "-ERR DISCARD without MULTI");
+}
+
+#[test]
+fn a_blocked_client_wakes_and_an_abandoned_one_takes_nothing() {
+    let set = Set::start(1, &[]);
+    let (mut waiting, mut pushing) = (set.client(), set.client());
+    let blocked = |set: &Set| {
+        let info = set.primary.client().ask("INFO clients");
+        info.lines().find_map(|line| line.strip_prefix("blocked_clients:").map(str::to_owned)).expect("a count")
+    };
+    waiting.send(&["BLPOP", "list", "0"]);
+    wait_for("the client to block", || (blocked(&set) == "1").then_some(()));
+    assert_eq!(pushing.ask("RPUSH list a"), ":1");
+    assert_eq!(waiting.reply(), "[list, a]");
+    waiting.send(&["BLPOP", "list", "0"]);
+    wait_for("the client to block", || (blocked(&set) == "1").then_some(()));
+    drop(waiting);
+    wait_for("the block to end", || (blocked(&set) == "0").then_some(()));
+    assert_eq!(pushing.ask("RPUSH list b"), ":1");
+    assert_eq!(pushing.ask("LLEN list"), ":1");
+}
+
+#[test]
+fn subscribers_hear_what_is_published_in_both_versions() {
+    let set = Set::start(1, &[]);
+    let (mut two, mut three, mut publisher) = (set.client(), set.client(), set.client());
+    assert_eq!(two.ask("SUBSCRIBE ch"), "[subscribe, ch, :1]");
+    three.ask("HELLO 3");
+    assert_eq!(three.ask("PSUBSCRIBE c*"), ">[psubscribe, c*, :1]");
+    assert_eq!(publisher.ask("PUBLISH ch hi"), ":2");
+    assert_eq!(two.reply(), "[message, ch, hi]");
+    assert_eq!(three.reply(), ">[pmessage, c*, ch, hi]");
+    assert_eq!(two.ask("PING"), "[pong, ]");
+    assert_eq!(three.ask("PING"), "+PONG");
+    assert!(two.ask("GET k").contains("only (P|S)SUBSCRIBE"), "the rule of RESP2");
+    assert_eq!(three.ask("GET k"), "(nil)");
+}
+
+#[test]
+fn the_database_name_and_identity_belong_to_the_session() {
+    let set = Set::start(2, &[]);
+    let (mut one, mut other) = (set.client(), set.client());
+    assert_eq!(one.ask("SELECT 3"), "+OK");
+    assert_eq!(one.ask("SET k three"), "+OK");
+    assert_eq!(other.ask("GET k"), "(nil)");
+    assert_eq!(one.ask("GET k"), "three");
+    assert_eq!(one.ask("SELECT 99"), "-ERR DB index is out of range");
+    assert_eq!(one.ask("GET k"), "three");
+    assert_eq!(one.ask("CLIENT SETNAME me"), "+OK");
+    assert_eq!(one.ask("CLIENT GETNAME"), "me");
+    assert_eq!(other.ask("CLIENT GETNAME"), "(nil)");
+    assert!(one.ask("CLIENT INFO").contains("name=me"), "its own connection has its name");
+    assert!(one.ask("CLIENT INFO").contains("db=3"), "and its database");
+    let id = one.ask("CLIENT ID");
+    assert!(other.ask("CLIENT LIST").contains(&format!("id={} ", &id[1..])), "others see it");
+    assert_eq!(one.ask("RESET"), "+RESET");
+    assert_eq!(one.ask("GET k"), "(nil)");
+    assert_eq!(one.ask("CLIENT GETNAME"), "(nil)");
+}
+
+#[test]
+fn tracking_invalidates_what_was_read() {
+    let set = Set::start(1, &[]);
+    let (mut cache, mut writer) = (set.client(), set.client());
+    cache.ask("HELLO 3");
+    assert_eq!(cache.ask("CLIENT TRACKING ON"), "+OK");
+    assert_eq!(cache.ask("GET cached"), "(nil)");
+    assert_eq!(writer.ask("SET cached 1"), "+OK");
+    assert_eq!(cache.reply(), ">[invalidate, [cached]]");
+}
+
+#[test]
+fn a_monitor_sees_the_commands_of_others() {
+    let set = Set::start(0, &[]);
+    let (mut monitor, mut other) = (set.client(), set.client());
+    assert_eq!(monitor.ask("MONITOR"), "+OK");
+    other.ask("SET seen 1");
+    wait_for("the command", || monitor.reply().contains("\"SET\" \"seen\"").then_some(()));
+}
+
+#[test]
+fn cursors_lose_no_element_with_several_replicas() {
+    let set = Set::start(2, &[]);
+    let mut client = set.client();
+    for n in 0..2000 {
+        client.send(&["HSET", "hash", &format!("f{n}"), "1"]);
+    }
+    (0..2000).for_each(|_| drop(client.reply()));
+    let mut seen = std::collections::HashSet::new();
+    let mut cursor = "0".to_owned();
+    loop {
+        let reply = client.ask(&format!("HSCAN hash {cursor} COUNT 50"));
+        let (next, fields) = reply[1..].split_once(", ").expect("a cursor and fields");
+        seen.extend(fields.trim_matches(['[', ']']).split(", ").step_by(2).map(str::to_owned));
+        cursor = next.to_owned();
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 2000);
+}
+
+#[test]
+fn credentials_of_a_client_are_checked_by_the_server() {
+    let set = Set::start(1, &[]);
+    let mut client = set.client();
+    assert!(client.ask("AUTH wrong").starts_with("-ERR AUTH <password> called without any password configured"));
+    let mut admin = set.primary.client();
+    assert_eq!(admin.ask("ACL SETUSER reader on >secret ~* +@read +hello +ping"), "+OK");
+    assert!(client.ask("AUTH reader nonsense").starts_with("-WRONGPASS"));
+    assert_eq!(client.ask("SET k v"), "+OK");
+    assert_eq!(client.ask("AUTH reader secret"), "+OK");
+    assert!(client.ask("SET k v").starts_with("-NOPERM"));
+    assert_eq!(set.client().ask("SET k v"), "+OK");
+}
+
+#[test]
+fn denied_commands_are_refused_by_name() {
+    let set = Set::start(0, &["--deny", "shutdown,flushall"]);
+    let mut client = set.client();
+    assert_eq!(client.ask("FLUSHALL"), "-NOPERM ambassador: the command 'flushall' is denied here (--deny)");
+    assert_eq!(client.ask("PING"), "+PONG");
+}
+
+#[test]
+fn quit_answers_and_closes() {
+    let set = Set::start(0, &[]);
+    let mut client = set.client();
+    assert_eq!(client.ask("QUIT"), "+OK");
+    assert_eq!(client.reply(), "(closed)");
+}
