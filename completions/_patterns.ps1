@@ -164,8 +164,8 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Checks mapping files: mistakes, rules that nothing reaches, quirks')
-            [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'By which rules a verb reads lines')
-            [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'By which rules a verb reads lines')
+            [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Says what becomes of a StatsD line: samples, every rule tried, the final series')
+            [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Reads captured StatsD lines and prints the page that they give')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Says which series change between two mapping files, over captured StatsD lines')
             [CompletionResult]::new('dump', 'dump', [CompletionResultType]::ParameterValue, 'Shows the next StatsD lines that a running adapter receives, as its rules see them')
             break
@@ -193,15 +193,15 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
         }
         'patterns;adapt-metrics;diff' {
             [CompletionResult]::new('--capture', '--capture', [CompletionResultType]::ParameterName, 'A file of StatsD lines, or - for standard input')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'patterns;adapt-metrics;dump' {
             [CompletionResult]::new('--adapter', '--adapter', [CompletionResultType]::ParameterName, 'The adapter''s HTTP address on this machine')
             [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'How many lines')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'patterns;probe' {

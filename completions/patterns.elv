@@ -158,8 +158,8 @@ set edit:completion:arg-completer[patterns] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
             cand check 'Checks mapping files: mistakes, rules that nothing reaches, quirks'
-            cand explain 'By which rules a verb reads lines'
-            cand replay 'By which rules a verb reads lines'
+            cand explain 'Says what becomes of a StatsD line: samples, every rule tried, the final series'
+            cand replay 'Reads captured StatsD lines and prints the page that they give'
             cand diff 'Says which series change between two mapping files, over captured StatsD lines'
             cand dump 'Shows the next StatsD lines that a running adapter receives, as its rules see them'
         }
@@ -183,14 +183,14 @@ set edit:completion:arg-completer[patterns] = {|@words|
         }
         &'patterns;adapt-metrics;diff'= {
             cand --capture 'A file of StatsD lines, or - for standard input'
-            cand -h 'Print help'
-            cand --help 'Print help'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
         }
         &'patterns;adapt-metrics;dump'= {
             cand --adapter 'The adapter''s HTTP address on this machine'
             cand --count 'How many lines'
-            cand -h 'Print help'
-            cand --help 'Print help'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
         }
         &'patterns;probe'= {
             cand --http-bind 'Where the mode serves HTTP, if it was set by a flag'

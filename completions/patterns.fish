@@ -182,8 +182,8 @@ complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "check" -d 'Checks mapping files: mistakes, rules that nothing reaches, quirks'
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "explain" -d 'By which rules a verb reads lines'
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "replay" -d 'By which rules a verb reads lines'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "explain" -d 'Says what becomes of a StatsD line: samples, every rule tried, the final series'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "replay" -d 'Reads captured StatsD lines and prints the page that they give'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "diff" -d 'Says which series change between two mapping files, over captured StatsD lines'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "dump" -d 'Shows the next StatsD lines that a running adapter receives, as its rules see them'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from check" -l format -d 'How to tell it' -r -f -a "text\t'A line each, for people'
@@ -199,10 +199,10 @@ complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __f
 uniform\t'In snake case, with base units and `_total` added where they are missing'"
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from diff" -l capture -d 'A file of StatsD lines, or - for standard input' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -l adapter -d 'The adapter\'s HTTP address on this machine' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -l count -d 'How many lines' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -s h -l help -d 'Print help'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -l http-bind -d 'Where the mode serves HTTP, if it was set by a flag' -r
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -l timeout -d 'How long to wait for the answer' -r
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'
