@@ -26,30 +26,65 @@ end
 
 complete -c patterns -n "__fish_patterns_needs_command" -s h -l help -d 'Print help'
 complete -c patterns -n "__fish_patterns_needs_command" -s V -l version -d 'Print version'
-complete -c patterns -n "__fish_patterns_needs_command" -f -a "adapt-metrics" -d 'Turns StatsD, JMX and application statistics into one page of Prometheus metrics'
+complete -c patterns -n "__fish_patterns_needs_command" -f -a "sync-git" -d 'Sidecar: keeps a shared volume in step with a git repository, atomically'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "ambassador-redis" -d 'Makes a Redis primary with replicas look like one Redis on localhost, reads and writes split'
+complete -c patterns -n "__fish_patterns_needs_command" -f -a "adapt-metrics" -d 'Turns StatsD, JMX and application statistics into one page of Prometheus metrics'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "probe" -d 'Ask a running mode for its health: the probe of a container without curl or a shell'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "config" -d 'Look at settings: print those in force, check a file, print the schema'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "man" -d 'Write the man pages into a directory'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "install-links" -d 'Make links to this binary, named by the modes'
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-listen -d 'UDP address for StatsD; `off` for none. Without any listener and any source it is :9125' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-receive-buffer -d 'Receive buffer that is asked of the kernel for StatsD datagrams; 0 leaves its default' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-naming -d 'How StatsD names are formed: exact as statsd_exporter does, uniform with base units and _total' -r -f -a "exact\t'As statsd_exporter names them, letter for letter'
-uniform\t'In snake case, with base units and `_total` added where they are missing'"
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-ttl -d 'How long a StatsD series without samples stays on the page; 0 is for ever' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l series-limit -d 'The most series in all; further ones go to the overflow series of their family, or are dropped and counted' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l series-limit-per-family -d 'The most series of one family' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l series-limit-per-source -d 'The most series of one source' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l config -d 'Settings file (YAML) with a section per mode; its keys are the long names of the options' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l log -d 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l log-format -d 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere' -r -f -a "auto\t'Text on a terminal, JSON elsewhere'
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l repo -d 'The repository: https, http, ssh, git or file URL, `user@host:path`, or a path' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ref -d 'What to follow: a branch, a tag, a full hash, or HEAD for the remote\'s default branch' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l depth -d 'How many commits of history to keep; 0 keeps all' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l root -d 'The directory that holds the store, the trees and, unless --link is absolute, the link' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l link -d 'The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l stale-worktree-timeout -d 'How long a replaced tree stays; 0 removes it at once' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l group-write -d 'Make everything that is written writable for the group' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l touch-file -d 'A file to touch after each sync that changed something, absolute or relative to --root' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l error-file -d 'A file that holds the last error as JSON and is removed after a success, absolute or relative to --root' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l period -d 'The pause after a sync' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l init-period -d 'The pause until the first success [default: --period]' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l one-time -d 'Sync once, then exit' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-timeout -d 'The time for all of one sync' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-failures -d 'How many syncs may fail in a row before the process exits with 1: 0 and 1 exit at the first failure, negative never' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l init-max-failures -d 'The same before the first success [default: --max-failures]' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-on-signal -d 'A signal (SIGHUP, HUP or its number) that starts a sync at once' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l verify-interval -d 'How often to compare every published file with the commit; 0 only at start' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-command -d 'A program to run after each sync that changed something, in the new tree, without a shell; it must be idempotent' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-timeout -d 'How long that program may take' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-backoff -d 'How long to wait before it is tried again after a failure' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l pre-publish-exechook-command -d 'A program to run in a new tree before the link turns to it' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l pre-publish-exechook-timeout -d 'How long that program may take' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l pre-publish-exechook-backoff -d 'How long to wait before it is tried again after a failure' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l pre-publish-exechook-gate -d 'Publish only what the pre-publish program accepts: wait for it, and keep the old tree when it fails' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-url -d 'A URL to call after each sync that changed something; it must be idempotent' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-method -d 'The method of that call' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-success-status -d 'The status that means success; 0 or -1: any answer will do' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-timeout -d 'How long that call may take' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-backoff -d 'How long to wait before it is tried again after a failure' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l branch -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l rev -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l dest -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l wait -d 'Seconds, with a fraction' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l timeout -d 'Whole seconds' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-sync-failures -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l change-permissions -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-hook-command -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ssh -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l config -d 'Settings file (YAML) with a section per mode; its keys are the long names of the options' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l log -d 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l log-format -d 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere' -r -f -a "auto\t'Text on a terminal, JSON elsewhere'
 text\t'For people'
 json\t'One JSON object a line'"
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l drain-timeout -d 'How long to finish what is in flight after SIGTERM before it is cut' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l drain-timeout -d 'How long to finish what is in flight after SIGTERM before it is cut' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l listen -d 'Where the application finds its Redis' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l primary -d 'The primary; whether it is one is verified, and a demotion is noticed' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l replica -d 'A replica of that primary; may be given several times' -r
@@ -83,6 +118,23 @@ complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l d
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-listen -d 'UDP address for StatsD; `off` for none. Without any listener and any source it is :9125' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-receive-buffer -d 'Receive buffer that is asked of the kernel for StatsD datagrams; 0 leaves its default' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-naming -d 'How StatsD names are formed: exact as statsd_exporter does, uniform with base units and _total' -r -f -a "exact\t'As statsd_exporter names them, letter for letter'
+uniform\t'In snake case, with base units and `_total` added where they are missing'"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-ttl -d 'How long a StatsD series without samples stays on the page; 0 is for ever' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l series-limit -d 'The most series in all; further ones go to the overflow series of their family, or are dropped and counted' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l series-limit-per-family -d 'The most series of one family' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l series-limit-per-source -d 'The most series of one source' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l config -d 'Settings file (YAML) with a section per mode; its keys are the long names of the options' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l log -d 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l log-format -d 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere' -r -f -a "auto\t'Text on a terminal, JSON elsewhere'
+text\t'For people'
+json\t'One JSON object a line'"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l drain-timeout -d 'How long to finish what is in flight after SIGTERM before it is cut' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -l http-bind -d 'Where the mode serves HTTP, if it was set by a flag' -r
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -l timeout -d 'How long to wait for the answer' -r
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -6,10 +6,10 @@ use crate::core::mode::Mode;
 pub const ALL: &[Mode] = &[
     #[cfg(feature = "sync-git")]
     crate::sync_git::MODE,
-    #[cfg(feature = "adapt-metrics")]
-    crate::adapt_metrics::MODE,
     #[cfg(feature = "ambassador-redis")]
     crate::ambassador_redis::MODE,
+    #[cfg(feature = "adapt-metrics")]
+    crate::adapt_metrics::MODE,
 ];
 
 /// The mode of this name.

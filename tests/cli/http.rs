@@ -78,7 +78,7 @@ fn a_probe_of_something_else_fails_within_its_time() {
     let bind = foreign.local_addr().unwrap().to_string();
     let answering = std::thread::spawn(move || {
         let (mut peer, _) = foreign.accept().unwrap();
-        peer.read(&mut [0; 512]).unwrap();
+        assert!(peer.read(&mut [0; 512]).unwrap() > 0);
         peer.write_all(b"-ERR unknown command\r\n").unwrap();
     });
     let output = run(&["probe", "live", "--timeout=5s", "--http-bind", &bind]);

@@ -4,6 +4,8 @@
 //! as they are. Refused here: combinations that cannot be meant. Names that only git-sync's users bring along are in
 //! `legacy`.
 
+pub(super) mod auth;
+mod git_config;
 mod hooks;
 pub(super) mod legacy;
 mod numbers;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::Args;
 
+use super::submodules::Follow;
 use crate::core::fault::Fault;
 use crate::core::values;
 
@@ -31,6 +34,8 @@ pub(crate) struct Settings {
     pub pace: Pace,
     #[command(flatten)]
     pub hooks: hooks::HookSettings,
+    #[command(flatten)]
+    pub auth: auth::AuthSettings,
     #[command(flatten)]
     pub legacy: legacy::Legacy,
 }
@@ -50,6 +55,18 @@ pub(crate) struct Source {
     /// How many commits of history to keep; 0 keeps all
     #[arg(long, value_name = "COMMITS", default_value = "1", value_parser = numbers::unsigned)]
     pub depth: u32,
+
+    /// Fetch with this partial-clone filter (blob:none, tree:0, …); what the tree needs comes in one further request
+    #[arg(long, value_name = "FILTER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub filter: Option<String>,
+
+    /// A file with git's sparse-checkout patterns: only what they let through is written
+    #[arg(long, value_name = "FILE")]
+    pub sparse_checkout_file: Option<PathBuf>,
+
+    /// Which submodules to write
+    #[arg(long, value_name = "WHICH", default_value = "recursive")]
+    pub submodules: Follow,
 }
 
 /// Where to put it.
@@ -146,6 +163,12 @@ impl Settings {
             }
         }
         self.hooks.check()?;
+        let is_web = |scheme: &str| repo.to_ascii_lowercase().starts_with(scheme);
+        self.auth.check(&auth::Surroundings {
+            password: auth::secret_variable(&auth::PASSWORD_VARIABLES).is_some(),
+            app_key: auth::secret_variable(&auth::KEY_VARIABLES).is_some(),
+            userinfo: (is_web("http://") || is_web("https://")) && crate::core::secret::redact_urls(repo) != *repo,
+        })?;
         Ok(self)
     }
 
