@@ -11,7 +11,7 @@ use super::exporter::ExporterNames;
 use super::hub::Hub;
 use super::metrics::{Reloads, SourceMetrics, Telemetry};
 use super::model::{Source, Tick};
-use super::page::Page;
+use super::page::{self, Page};
 use super::receivers;
 use super::rules::{self, Rules};
 use super::settings::Settings;
@@ -22,7 +22,6 @@ use crate::core::document::{self, Mistakes};
 use crate::core::fault::Fault;
 use crate::core::http::{Access, Reply, Request};
 use crate::core::lifecycle::{self, Process};
-use crate::core::metrics::Format;
 use crate::core::mode::Invocation;
 use crate::core::reload::FileWatch;
 
@@ -58,7 +57,7 @@ pub fn run(invocation: &Invocation) -> Result<(), Fault> {
             process.metrics.register(Arc::new(ExporterNames { telemetry: telemetry.clone() }));
         }
         status::describe(process, &telemetry, &runners);
-        page(process, &settings.metrics_path, runners);
+        serve(process, &settings.metrics_path, runners);
         lines(process, &settings, telemetry.hub.clone());
         lifecycle_routes(process, &settings, reloading);
         process.health.condition("listeners").ok();
@@ -180,7 +179,7 @@ impl Reloading {
 }
 
 /// Serves the page, after sources that are polled on scrape have been.
-fn page(process: &Process, path: &str, runners: Vec<Arc<Runner>>) {
+fn serve(process: &Process, path: &str, runners: Vec<Arc<Runner>>) {
     let metrics = process.metrics.clone();
     let runners: Arc<[Arc<Runner>]> = runners.into();
     let answer = move |request: Request| {
@@ -196,8 +195,7 @@ fn page(process: &Process, path: &str, runners: Vec<Arc<Runner>>) {
                 refreshing.spawn(async move { runner.refresh(within).await });
             }
             refreshing.join_all().await;
-            let format = Format::negotiate(request.header("accept"));
-            Reply::new(StatusCode::OK, format.content_type(), metrics.render(format))
+            page::answer(&request, metrics).await
         }
     };
     process.http.route(Method::GET, "/metrics", Access::Public, answer.clone());

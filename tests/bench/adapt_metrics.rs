@@ -68,7 +68,11 @@ impl Drop for Adapter {
 impl Adapter {
     fn start(arguments: &[&str]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_patterns"))
-            .args(["adapt-metrics", &format!("--http-bind=127.0.0.1:{HTTP}"), &format!("--statsd-listen=127.0.0.1:{STATSD}")])
+            .args([
+                "adapt-metrics",
+                &format!("--http-bind=127.0.0.1:{HTTP}"),
+                &format!("--statsd-listen=127.0.0.1:{STATSD}"),
+            ])
             .args(arguments)
             .stderr(Stdio::null())
             .spawn()
@@ -96,7 +100,10 @@ fn get(path: &str, headers: &str) -> Option<Vec<u8>> {
 /// The sum of a counter's series on the page.
 fn counted(name: &str) -> u64 {
     let page = String::from_utf8_lossy(&get("/metrics", "").unwrap_or_default()).into_owned();
-    page.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+    page.lines()
+        .filter(|line| line.starts_with(name))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum::<f64>() as u64
 }
 
 /// CPU time of a process so far, in seconds, threads included.
@@ -169,7 +176,8 @@ fn send(port: u16, packets: &[(Vec<u8>, usize)], rate: usize, during: Duration) 
         let batch: Vec<&(Vec<u8>, usize)> = (0..BATCH).map(|i| &packets[(at + i) % packets.len()]).collect();
         let slices: Vec<[IoSlice<'_>; 1]> = batch.iter().map(|(packet, _)| [IoSlice::new(packet)]).collect();
         let addresses = [None::<()>; BATCH];
-        let done = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, addresses, [], MsgFlags::empty()).map_or(0, Iterator::count);
+        let done = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, addresses, [], MsgFlags::empty())
+            .map_or(0, Iterator::count);
         sent += batch[..done].iter().map(|(_, lines)| *lines as u64).sum::<u64>();
         at = (at + done) % packets.len();
     }
@@ -225,14 +233,28 @@ fn unixgram() {
 fn series() {
     let adapter = Adapter::start(&[]);
     let idle = rss(adapter.pid());
-    let lines: Vec<String> = (0..100_000).map(|i| format!("app.requests.{}:1|c|#host:web-{:05},code:{}", i % 50, i / 50, 200 + i % 5)).collect();
+    let lines: Vec<String> = (0..100_000)
+        .map(|i| format!("app.requests.{}:1|c|#host:web-{:05},code:{}", i % 50, i / 50, 200 + i % 5))
+        .collect();
     send_all(&lines);
     while counted("patterns_adapt_metrics_series") < 100_000 {
         send_all(&lines);
     }
     let loaded = rss(adapter.pid());
-    println!("{:<34} {:.0} bytes a series (idle {idle:.1} MiB, then {loaded:.1} MiB before a page)", "100 000 counters", (loaded - idle) * 1_048_576.0 / 100_000.0);
-    for (name, headers) in [("page, text", ""), ("page, gzip", "Accept-Encoding: gzip\r\n"), ("page, OpenMetrics", "Accept: application/openmetrics-text\r\n"), ("page, protobuf", "Accept: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited\r\n")] {
+    println!(
+        "{:<34} {:.0} bytes a series (idle {idle:.1} MiB, then {loaded:.1} MiB before a page)",
+        "100 000 counters",
+        (loaded - idle) * 1_048_576.0 / 100_000.0
+    );
+    for (name, headers) in [
+        ("page, text", ""),
+        ("page, gzip", "Accept-Encoding: gzip\r\n"),
+        ("page, OpenMetrics", "Accept: application/openmetrics-text\r\n"),
+        (
+            "page, protobuf",
+            "Accept: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited\r\n",
+        ),
+    ] {
         let mut best = f64::MAX;
         let mut size = 0;
         let before = cpu(adapter.pid());
@@ -267,7 +289,12 @@ fn storm() {
         send_all(&lines);
         most = most.max(rss(adapter.pid()));
     }
-    println!("{:<34} {most:.1} MiB at most, {} series, {:.0} s", "10 M names", counted("patterns_adapt_metrics_series"), start.elapsed().as_secs_f64());
+    println!(
+        "{:<34} {most:.1} MiB at most, {} series, {:.0} s",
+        "10 M names",
+        counted("patterns_adapt_metrics_series"),
+        start.elapsed().as_secs_f64()
+    );
 }
 
 fn write_mapping(dir: &Path) -> PathBuf {
@@ -290,14 +317,23 @@ fn peers(peer: &str) {
     let port = STATSD + 1;
     let mut command = if peer == "collectd" {
         let path = dir.join("collectd.conf");
-        let text = format!("Interval 10\nTypesDB \"/usr/share/collectd/types.db\"\nLoadPlugin statsd\n<Plugin statsd>\nHost \"127.0.0.1\"\nPort \"{port}\"\n</Plugin>\n");
+        let text = format!(
+            "Interval 10\nTypesDB \"/usr/share/collectd/types.db\"\nLoadPlugin statsd\n<Plugin statsd>\nHost \"127.0.0.1\"\nPort \"{port}\"\n</Plugin>\n"
+        );
         std::fs::write(&path, text).unwrap();
         let mut command = Command::new("collectd");
         command.args(["-f", "-C"]).arg(&path).arg("-P").arg(dir.join("pid"));
         command
     } else {
         let path = dir.join("config.js");
-        std::fs::write(&path, format!("{{ port: {port}, address: '127.0.0.1', mgmt_port: {}, backends: [], flushInterval: 10000 }}", port + 1)).unwrap();
+        std::fs::write(
+            &path,
+            format!(
+                "{{ port: {port}, address: '127.0.0.1', mgmt_port: {}, backends: [], flushInterval: 10000 }}",
+                port + 1
+            ),
+        )
+        .unwrap();
         let mut command = Command::new("statsd");
         command.arg(&path);
         command
@@ -318,7 +354,14 @@ fn peers(peer: &str) {
         std::thread::sleep(Duration::from_millis(500));
         let lines_a_packet = packets.iter().map(|(_, lines)| lines).sum::<usize>() as u64 / packets.len() as u64;
         let lost = (dropped(port) - drops) * lines_a_packet;
-        tell(&format!("{peer}, {name}"), sent, sent.saturating_sub(lost), took, cpu(running.pid()) - before, rss(running.pid()));
+        tell(
+            &format!("{peer}, {name}"),
+            sent,
+            sent.saturating_sub(lost),
+            took,
+            cpu(running.pid()) - before,
+            rss(running.pid()),
+        );
     }
     drop(running);
     std::fs::remove_dir_all(&dir).unwrap();
@@ -328,6 +371,9 @@ fn peers(peer: &str) {
 fn dropped(port: u16) -> u64 {
     let wanted = format!(":{port:04X}");
     let tables = ["/proc/net/udp", "/proc/net/udp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
-    let row = tables.iter().flat_map(|table| table.lines()).find(|row| row.split_ascii_whitespace().nth(1).is_some_and(|local| local.ends_with(&wanted)));
+    let row = tables
+        .iter()
+        .flat_map(|table| table.lines())
+        .find(|row| row.split_ascii_whitespace().nth(1).is_some_and(|local| local.ends_with(&wanted)));
     row.and_then(|row| row.split_ascii_whitespace().last()?.parse().ok()).unwrap_or(0)
 }

@@ -19,13 +19,11 @@ use super::intake::Intake;
 use crate::core::fault::Fault;
 
 /// The most datagrams that one call reads.
-const BATCH: usize = 64;
+const BATCH: usize = 128;
 /// Room for one datagram; the largest there is.
 const DATAGRAM: usize = 65_536;
 /// How long a call may wait, so that a drain and a reload are seen.
 pub const WAIT: Duration = Duration::from_millis(200);
-/// A batch below this means that the socket's queue was empty.
-const FEW: usize = BATCH / 4;
 /// The longest nap.
 const NAP: Duration = Duration::from_millis(2);
 /// What a small datagram takes of the socket's buffer, kernel book-keeping included.
@@ -95,7 +93,7 @@ impl Pace {
         if count > 0 {
             self.last = now;
         }
-        if count == 0 || count >= FEW || since > 2 * NAP {
+        if count == 0 || count >= BATCH || since > 2 * NAP {
             return None;
         }
         // At the present rate, the buffer may become a quarter full.
