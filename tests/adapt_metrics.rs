@@ -10,6 +10,8 @@ mod adapter;
 mod exporter;
 #[path = "adapt_metrics/formats.rs"]
 mod formats;
+#[path = "adapt_metrics/graphite.rs"]
+mod graphite;
 #[path = "adapt_metrics/lifecycle.rs"]
 mod lifecycle;
 #[path = "adapt_metrics/sources.rs"]

@@ -123,7 +123,7 @@ fn tcp_and_unix_sockets_take_the_same_lines() {
     let mut flood = TcpStream::connect(("127.0.0.1", exporter.port)).unwrap();
     // The other side hangs up in the midst of it.
     let _ = flood.write_all(&vec![b'x'; 200_000]);
-    exporter.wait_for_line("patterns_adapt_metrics_statsd_too_long_lines_total{receiver=\"tcp\"} 1");
+    exporter.wait_for_line("patterns_adapt_metrics_too_long_lines_total{receiver=\"tcp\"} 1");
     assert!(exporter.process.terminate().success());
     assert!(!exporter.path("gram").exists() && !stream.exists(), "socket files stay behind");
 }

@@ -190,12 +190,12 @@ fn udp(name: &str, arguments: &[&str], rate: usize, length: usize) {
     // Once through all keys, so that the measure is of the steady state.
     send(STATSD, &packets, rate.min(100_000), Duration::from_millis(300));
     std::thread::sleep(Duration::from_millis(300));
-    let (before, counted_before) = (cpu(adapter.pid()), counted("patterns_adapt_metrics_statsd_lines_total"));
+    let (before, counted_before) = (cpu(adapter.pid()), counted("patterns_adapt_metrics_lines_total"));
     let (start, sent) = (Instant::now(), send(STATSD, &packets, rate, Duration::from_secs(5)));
     let took = start.elapsed();
     std::thread::sleep(Duration::from_millis(500));
     let used = cpu(adapter.pid()) - before;
-    let got = counted("patterns_adapt_metrics_statsd_lines_total") - counted_before;
+    let got = counted("patterns_adapt_metrics_lines_total") - counted_before;
     tell(name, sent, got, took, used, rss(adapter.pid()));
 }
 
@@ -213,7 +213,7 @@ fn unixgram() {
         let packets = packets(&lines(Tags::DogStatsD), length);
         let socket = UnixDatagram::unbound().unwrap();
         socket.connect(&path).unwrap();
-        let counter = "patterns_adapt_metrics_statsd_lines_total{receiver=\"unixgram\"}";
+        let counter = "patterns_adapt_metrics_lines_total{receiver=\"unixgram\"}";
         let (before, counted_before) = (cpu(adapter.pid()), counted(counter));
         let (start, mut sent) = (Instant::now(), 0);
         while start.elapsed() < Duration::from_secs(3) {

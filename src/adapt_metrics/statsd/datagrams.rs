@@ -14,8 +14,7 @@ use anyhow::anyhow;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg};
 
-use super::desk::Desk;
-use super::intake::Intake;
+use super::desk::{Desk, Reads};
 use crate::core::fault::Fault;
 
 /// The most datagrams that one call reads.
@@ -46,7 +45,7 @@ impl Datagrams {
     ///
     /// # Errors
     /// The socket fails for good.
-    pub fn read(self, mut intake: Intake, desk: &Desk) -> Result<(), Fault> {
+    pub fn read(self, mut intake: Box<dyn Reads>, desk: &Desk) -> Result<(), Fault> {
         let mut headers = MultiHeaders::<()>::preallocate(BATCH, None);
         let mut memory = vec![0u8; BATCH * DATAGRAM];
         let mut pace = Pace::new(self.room);
@@ -60,7 +59,7 @@ impl Datagrams {
             let count = match received {
                 Ok(messages) => {
                     let messages: Vec<_> = messages.collect();
-                    desk.batch(&mut intake, messages.iter().flat_map(|message| message.iovs()));
+                    desk.batch(intake.as_mut(), messages.iter().flat_map(|message| message.iovs()));
                     messages.len()
                 }
                 Err(Errno::EAGAIN) if is_draining => return Ok(()),
