@@ -428,3 +428,32 @@ fn a_rule_file_makes_the_same_series_scrape_after_scrape() {
         source.close().await;
     });
 }
+
+#[test]
+fn the_jvms_own_statistics_have_the_names_that_dashboards_know() {
+    let Some(jvm) = Jvm::open() else { return };
+    let mut settings = jvm.settings();
+    settings.selection.include = vec!["app:type=Numbers,*".parse().unwrap()];
+    let scrape = run(async { JmxSource::new(settings).with_jvm_families().scrape().await }).unwrap();
+    let page = page(&scrape.samples);
+    assert!(!page.contains_key("java_lang_Threading_ThreadCount{}"), "these beans were not selected");
+    assert_eq!(
+        page["jvm_gc_collection_seconds_count{gc=Copy}"],
+        page["jvm_gc_collection_seconds_count{gc=Copy}"].trunc()
+    );
+    for series in [
+        "jvm_buffer_pool_capacity_bytes{pool=direct}",
+        "jvm_classes_loaded_total{}",
+        "jvm_compilation_time_seconds_total{}",
+        "jvm_gc_collection_seconds_sum{gc=MarkSweepCompact}",
+        "jvm_memory_committed_bytes{area=nonheap}",
+        "jvm_memory_max_bytes{area=heap}",
+        "jvm_memory_pool_collection_used_bytes{pool=Tenured Gen}",
+        "jvm_memory_pool_used_bytes{pool=Metaspace}",
+        "jvm_threads_current{}",
+    ] {
+        assert!(page.contains_key(series), "{series} is not in {:#?}", page.keys());
+    }
+    let info = page.keys().find(|series| series.starts_with("jvm_runtime_info{runtime=")).unwrap();
+    assert!(info.contains(",vendor=") && info.contains(",version="), "{info}");
+}

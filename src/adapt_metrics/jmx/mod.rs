@@ -22,6 +22,7 @@ mod error;
 mod exporter_file;
 mod java_number;
 mod java_regex;
+mod jvm;
 mod login;
 mod naming;
 mod plan;
@@ -53,6 +54,7 @@ pub use tls::{Identity, TlsSettings};
 use beans::Beans;
 use collect::Collection;
 use connection::Connection;
+use jvm::JvmFamilies;
 use plan::{Planner, Plans};
 use walk::Reading;
 
@@ -73,6 +75,7 @@ pub struct JmxSource {
     rules: Arc<Rules>,
     connection: Option<Connection>,
     beans: Beans<Plans>,
+    jvm: Option<JvmFamilies>,
     planner: Planner,
     collection: Collection,
 }
@@ -88,6 +91,7 @@ impl JmxSource {
             rules: Arc::default(),
             connection: None,
             beans: Beans::new(),
+            jvm: None,
             planner: Planner::default(),
             collection: Collection::default(),
         }
@@ -100,6 +104,14 @@ impl JmxSource {
             self.settings.selection.text = Text::Wanted;
         }
         self.rules = rules;
+        self
+    }
+
+    /// Adds the JVM's own statistics under the names of Prometheus' Java library (`jvm_memory_used_bytes` …), whatever
+    /// the selection and the rules are.
+    #[must_use]
+    pub fn with_jvm_families(mut self) -> JmxSource {
+        self.jvm = Some(JvmFamilies::new());
         self
     }
 
@@ -161,6 +173,10 @@ impl JmxSource {
         counts.unmatched = unmatched;
         self.beans.notes_mut().for_each(Plans::sweep);
         self.planner.rest();
-        Ok(Scrape { samples: self.collection.settle(made), counts, took: Duration::ZERO })
+        let mut samples = self.collection.settle(made);
+        if let Some(jvm) = &mut self.jvm {
+            samples.extend(jvm.read(connection, now).await?);
+        }
+        Ok(Scrape { samples, counts, took: Duration::ZERO })
     }
 }
