@@ -23,6 +23,7 @@ mod exporter_file;
 mod java_number;
 mod java_regex;
 mod jvm;
+mod local;
 mod login;
 mod naming;
 mod plan;
@@ -125,7 +126,7 @@ impl JmxSource {
     pub async fn scrape(&mut self) -> Result<Scrape, JmxError> {
         let started = Instant::now();
         let deadline = self.settings.deadline;
-        let peer = self.settings.target.address.host.clone();
+        let peer = self.settings.target.address.to_string();
         let read = tokio::time::timeout(deadline, self.read(started)).await;
         let mut scrape = read.map_err(|_| JmxError::Deadline { peer, deadline })??;
         scrape.took = started.elapsed();
