@@ -249,7 +249,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
             let by_place = self.waiting_for_entry.remove(&base).unwrap_or_default();
             for at in by_name.into_iter().chain(by_place) {
                 self.entries[at as usize].base = Base::Entry(base);
-                let delta = self.stored.inflate(self.entries[at as usize].offset)?;
+                let delta = self.read_back(at)?;
                 self.resolve(at, &delta)?;
                 made.push(at);
             }
@@ -267,7 +267,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
             }
             let entry = &self.entries[place as usize];
             match entry.base {
-                Base::None => break (entry.kind, Rc::new(self.stored.inflate(entry.offset)?)),
+                Base::None => break (entry.kind, Rc::new(self.read_back(place)?)),
                 Base::Entry(base) => {
                     chain.push(place);
                     place = base;
@@ -279,15 +279,21 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                 }
             }
         };
-        if chain.is_empty() {
-            self.cache.keep(place, kind, &content);
-        }
         while let Some(place) = chain.pop() {
-            let delta = self.stored.inflate(self.entries[place as usize].offset)?;
+            let delta = self.read_back(place)?;
             content = Rc::new(self.patch(place, &content, &delta)?);
-            self.cache.keep(place, kind, &content);
         }
+        // Not the steps between: they were not asked for, and would push out what may be.
+        self.cache.keep(at, kind, &content);
         Ok((kind, content))
+    }
+
+    /// Inflates an entry again, a whole object or a delta.
+    fn read_back(&mut self, at: u32) -> Result<Vec<u8>, PackError> {
+        let start = self.entries[at as usize].offset;
+        // The last one may end later, but what was written of it is all that there is.
+        let end = self.entries.get(at as usize + 1).map_or(u64::MAX, |next| next.offset);
+        self.stored.inflate(start, end)
     }
 
     fn outside_base(&mut self, place: u32) -> Result<(Kind, Vec<u8>), PackError> {
