@@ -1,5 +1,6 @@
 //! What all sources of the process share: the table, the rules, and the time since the beginning.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +14,47 @@ pub struct Hub {
     table: Mutex<Table>,
     rules: ArcSwap<Rules>,
     began: Instant,
+    tap: Tap,
+}
+
+/// Lets the next lines be seen as they come in; closed, it costs a receiver one look per packet.
+#[derive(Default)]
+pub struct Tap {
+    is_open: AtomicBool,
+    lines: Mutex<(usize, Vec<String>)>,
+}
+
+impl Tap {
+    /// Begins to gather lines, at most so many. What was gathered for another is gone.
+    pub fn open(&self, most: usize) {
+        *self.lines.lock().unwrap_or_else(PoisonError::into_inner) = (most, Vec::new());
+        self.is_open.store(true, Relaxed);
+    }
+
+    /// Whether as many lines as asked for have come.
+    pub fn is_full(&self) -> bool {
+        !self.is_open.load(Relaxed)
+    }
+
+    /// Ends the gathering, and gives what has come.
+    pub fn close(&self) -> Vec<String> {
+        self.is_open.store(false, Relaxed);
+        std::mem::take(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner).1)
+    }
+
+    /// A packet goes by.
+    pub fn see(&self, packet: &[u8]) {
+        if !self.is_open.load(Relaxed) {
+            return;
+        }
+        let mut gathered = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = gathered.0.saturating_sub(gathered.1.len());
+        let lines = packet.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).take(room);
+        gathered.1.extend(lines.map(|line| String::from_utf8_lossy(line).into_owned()));
+        if gathered.1.len() >= gathered.0 {
+            self.is_open.store(false, Relaxed);
+        }
+    }
 }
 
 impl Hub {
@@ -24,6 +66,7 @@ impl Hub {
             table: Mutex::new(Table::new(limits, unix.as_secs_f64())),
             rules: ArcSwap::from_pointee(rules),
             began: Instant::now(),
+            tap: Tap::default(),
         })
     }
 
@@ -40,6 +83,11 @@ impl Hub {
     /// Puts other rules in force; receivers take them up with their next batch.
     pub fn adopt(&self, rules: Rules) {
         self.rules.store(Arc::new(rules));
+    }
+
+    /// Where the next lines can be seen as they come in.
+    pub fn tap(&self) -> &Tap {
+        &self.tap
     }
 
     /// This moment.

@@ -97,12 +97,37 @@ pub struct Receiver {
     pub inode: Option<u64>,
 }
 
+/// How reloads of the rules went.
+#[derive(Clone)]
+pub struct Reloads {
+    /// Good ones.
+    pub good: Counter,
+    /// Failed ones; the last good rules stayed.
+    pub failed: Counter,
+}
+
+impl Reloads {
+    /// The instruments.
+    pub fn new(registry: &Registry) -> Self {
+        let reloads = |outcome| {
+            registry.counter(
+                "patterns_adapt_metrics_rules_reloads_total",
+                "Reloads of the rules, by outcome.",
+                &[("outcome", outcome)],
+            )
+        };
+        Self { good: reloads("good"), failed: reloads("failed") }
+    }
+}
+
 /// The families about all StatsD receivers and the table.
 pub struct Telemetry {
     /// The table.
     pub hub: Arc<Hub>,
     /// The receivers.
     pub receivers: Vec<Receiver>,
+    /// How reloads of the rules went.
+    pub reloads: Reloads,
 }
 
 impl Collect for Telemetry {

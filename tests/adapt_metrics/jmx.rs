@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use crate::support::free_port;
 use patterns::adapt_metrics::jmx::{
-    JmxError, JmxSettings, JmxSource, Login, PasswordSource, Sample, Selection, Target, Text, TlsSettings, TlsUse,
+    ExporterFile, JmxError, JmxSettings, JmxSource, Login, PasswordSource, Sample, Selection, Target, Text,
+    TlsSettings, TlsUse,
 };
+use patterns::core::document::{self, Mistakes};
 use patterns::core::secret::{Secret, SecretFile};
 
 /// A JVM that runs `Beans.java`, and ends with its owner.
@@ -92,6 +94,14 @@ fn settings(port: u16) -> JmxSettings {
         selection: Selection::default(),
         deadline: Duration::from_secs(20),
     }
+}
+
+/// A jmx_exporter file without mistakes.
+fn exporter_file(text: &str) -> ExporterFile {
+    let (mut mistakes, mut notes) = (Mistakes::new("rules.yml"), Mistakes::new("rules.yml"));
+    let file = ExporterFile::read(&document::parse(text, &mut mistakes), &|_| None, &mut mistakes, &mut notes);
+    assert!(mistakes.is_empty(), "{mistakes}");
+    file
 }
 
 fn login(password: &str) -> Option<Login> {
@@ -258,7 +268,7 @@ fn a_password_is_asked_for_and_taken() {
     settings.target.login = login("wrong");
     let wrong = scrape_once(settings.clone()).unwrap_err();
     assert!(matches!(wrong, JmxError::Login { .. }), "{wrong}");
-    assert!(!format!("{wrong} {wrong:?} {settings:?}").contains("wrong\""), "{settings:?}");
+    assert!(!format!("{wrong} {wrong:?} {settings:?}").contains("wrong\""));
     settings.target.login = login("secret");
     assert_eq!(scrape_once(settings.clone()).unwrap()["app_Text_Last{}"], 9.0);
     let secret = file("secret", "secret\n");
@@ -352,6 +362,69 @@ fn a_thousand_beans_are_read_in_one_scrape() {
         let after = source.scrape().await.unwrap();
         assert_eq!(after.counts.beans, before.counts.beans + 1000);
         assert_eq!(page(&after.samples)["many_Small_Count{name=bean-999}"], 12345.0);
+        source.close().await;
+    });
+}
+
+const RULES: &str = r"
+lowercaseOutputName: true
+includeObjectNames: ['app:*', 'many:*', 'java.lang:type=Memory']
+excludeObjectNames: ['app:type=Text']
+metricCustomizers:
+- mbeanFilter: {domain: app, properties: {type: Numbers}}
+  attributesAsLabels: [Numeral]
+  extraMetrics: [{name: Extra, value: 7, description: not in the bean}]
+rules:
+- pattern: 'app<type=Numbers, name=(\w+)><>(Int|Long|Extra): '
+  name: App_$2_total
+  type: COUNTER
+  labels: {which: $1}
+- pattern: 'app<type=Numbers, name=first><>Mode: (\w+)'
+  name: app_mode
+  labels: {mode: $1}
+  value: 1
+- pattern: 'app<type=Numbers, name=first><>Numeral: (.*)'
+  name: app_numeral
+  value: $1
+  valueFactor: 2
+- pattern: java.lang<type=Memory><(\w+)MemoryUsage>(used|committed)
+  name: memory
+  attrNameSnakeCase: true
+  type: GAUGE
+- pattern: app<type=Trouble><>
+  name: trouble
+  cache: true
+";
+
+#[test]
+fn a_rule_file_makes_the_same_series_scrape_after_scrape() {
+    let Some(jvm) = Jvm::open() else { return };
+    let file = exporter_file(RULES);
+    let settings = JmxSettings { selection: file.selection, ..jvm.settings() };
+    run(async {
+        let mut source = JmxSource::new(settings).with_rules(file.rules);
+        let first = source.scrape().await.unwrap();
+        let second = source.scrape().await.unwrap();
+        let known: Vec<String> = page(&first.samples).into_keys().collect();
+        assert_eq!(
+            known,
+            [
+                "app_extra_total{Numeral=12.5,which=first}",
+                "app_int_total{Numeral=12.5,which=first}",
+                "app_long_total{Numeral=12.5,which=first}",
+                "app_mode{Numeral=12.5,mode=BUSY}",
+                "app_numeral{Numeral=12.5}",
+                "memory{_objectname=java.lang<type=Memory><HeapMemoryUsage>committed}",
+                "memory{_objectname=java.lang<type=Memory><HeapMemoryUsage>used}",
+                "memory{_objectname=java.lang<type=Memory><NonHeapMemoryUsage>committed}",
+                "memory{_objectname=java.lang<type=Memory><NonHeapMemoryUsage>used}",
+                "trouble{_objectname=app<type=Trouble><>After}",
+                "trouble{_objectname=app<type=Trouble><>Before}",
+                "trouble{_objectname=app<type=Trouble><>Between}",
+            ]
+        );
+        assert_eq!(page(&first.samples)["app_numeral{Numeral=12.5}"], 25.0);
+        assert_eq!(known, page(&second.samples).into_keys().collect::<Vec<_>>());
         source.close().await;
     });
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::info;
 
 use super::intake::Intake;
+use super::relay::Relay;
 use super::tally::Tally;
 use crate::adapt_metrics::hub::Hub;
 use crate::core::health::Heartbeat;
@@ -16,6 +17,7 @@ pub struct Desk {
     pub name: &'static str,
     /// What all sources share.
     pub hub: Arc<Hub>,
+    relay: Option<Arc<Relay>>,
     heartbeat: Heartbeat,
     draining: AtomicBool,
     tally: Mutex<Tally>,
@@ -23,8 +25,8 @@ pub struct Desk {
 
 impl Desk {
     /// A place for a receiver that promises to beat.
-    pub fn new(name: &'static str, hub: Arc<Hub>, heartbeat: Heartbeat) -> Arc<Self> {
-        Arc::new(Self { name, hub, heartbeat, draining: AtomicBool::new(false), tally: Mutex::default() })
+    pub fn new(name: &'static str, hub: Arc<Hub>, relay: Option<Arc<Relay>>, heartbeat: Heartbeat) -> Arc<Self> {
+        Arc::new(Self { name, hub, relay, heartbeat, draining: AtomicBool::new(false), tally: Mutex::default() })
     }
 
     /// Tells the receiver to read what is left, and to end.
@@ -47,7 +49,13 @@ impl Desk {
         intake.adopt(self.hub.rules());
         let now = self.hub.now();
         let mut table = self.hub.table();
-        packets.for_each(|packet| intake.packet(packet, &mut table, now));
+        for packet in packets {
+            self.hub.tap().see(packet);
+            intake.packet(packet, &mut table, now);
+            if let Some(relay) = &self.relay {
+                relay.packet(packet);
+            }
+        }
         drop(table);
         self.settle(intake);
     }
@@ -58,11 +66,14 @@ impl Desk {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).absorb(tally);
     }
 
-    /// Tells what all was received, once the receiver has ended.
-    pub fn report(&self) {
+    /// The receiver has ended: tells what all was received, and lets the relay send what it has.
+    pub async fn close(&self) {
         let tally = self.tally();
         let refused: u64 = tally.refused.values().map(|(count, _)| count).sum();
         info!(receiver = self.name, packets = tally.packets, lines = tally.lines, refused, "the receiver has ended");
+        if let Some(relay) = &self.relay {
+            relay.flush().await;
+        }
     }
 
     /// What was counted so far.
