@@ -268,7 +268,9 @@ fn submodule_sync_over_ssh_different_keys() {
     let world = World::new();
     let keys = ["one", "two", "three"].map(|name| make_key(&world.path(""), name, &["-t", "ed25519"]));
     let servers = keys.each_ref().map(|key| Sshd::start("", &[key]));
-    let url = |at: usize, name: &str| format!("ssh://{}@127.0.0.1:{}{}", user(), servers[at].port, world.path(name).display());
+    let url = |at: usize, name: &str| {
+        format!("ssh://{}@127.0.0.1:{}{}", user(), servers[at].port, world.path(name).display())
+    };
     for name in ["sub", "nested"] {
         world.make_repo(name);
     }
