@@ -4,4 +4,4 @@ mod fetch;
 mod http;
 mod pack;
 mod repository;
-mod ssh;
+pub(crate) mod ssh;
