@@ -12,7 +12,10 @@
 mod cache;
 mod delta;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod index;
+mod index_reader;
 mod indexer;
 mod input;
 mod object;
@@ -23,8 +26,11 @@ mod stored;
 use git2::Oid;
 
 pub use self::error::PackError;
+pub(super) use self::index_reader::PackIndex;
 pub use self::object::Kind;
-pub(super) use self::object::write_header;
+pub(super) use self::object::{
+    Encoding, EntryHeader, MAX_HEADER, parse_header, write_header, write_offset_delta_header,
+};
 pub use self::receive::PackReceiver;
 pub use self::store::{Durability, PackReport, PackStore, Promise};
 

@@ -5,3 +5,4 @@ mod http;
 mod pack;
 mod repository;
 mod ssh;
+mod tls;
