@@ -13,6 +13,8 @@ mod world;
 mod auth;
 #[path = "sync_git/follow.rs"]
 mod follow;
+#[path = "sync_git/garbage.rs"]
+mod garbage;
 #[path = "sync_git/hooks.rs"]
 mod hooks;
 #[path = "sync_git/hostile.rs"]

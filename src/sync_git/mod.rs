@@ -20,6 +20,7 @@ mod checkout;
 mod credentials;
 mod cycle;
 mod files;
+mod gc;
 mod github;
 mod gitmodules;
 mod history;
@@ -140,6 +141,7 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
         reference: source.reference,
         depth: source.depth,
         submodules: source.submodules,
+        gc: target.git_gc,
         sparse_file: source.sparse_checkout_file,
         grace: target.stale_worktree_timeout,
         verify: pace.verify_interval,

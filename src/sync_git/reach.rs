@@ -11,7 +11,7 @@ use anyhow::anyhow;
 
 use super::credentials::{Askpass, Vault, in_url};
 use super::github::App;
-use super::remote::{Options, Protocol, ProxyChoice, Url, Verification};
+use super::remote::{HostKeys, Options, Protocol, ProxyChoice, SshOptions, Url, Verification};
 use super::settings::auth::{AuthSettings, Given, KEY_VARIABLES, PASSWORD_VARIABLES, Password, secret_variable};
 use crate::core::fault::Fault;
 use crate::core::metrics::Registry;
@@ -40,6 +40,14 @@ impl Reach {
                 .map_err(|error| Fault::failed(error).context(format!("--cookie-file needs the file {COOKIES}")))?;
             options.cookie_file = Some(PathBuf::from(COOKIES));
         }
+        options.ssh = SshOptions {
+            keys: auth.ssh_key_file.clone(),
+            host_keys: match auth.ssh_known_hosts {
+                true => HostKeys::Known(vec![auth.ssh_known_hosts_file.clone()]),
+                false => HostKeys::Any,
+            },
+            command: std::env::var("GIT_SSH_COMMAND").ok().filter(|command| !command.trim().is_empty()),
+        };
         let mut allows_local = false;
         let pairs = auth.git_config.iter().chain(&auth.git_config_add).flat_map(|pairs| &pairs.0);
         for (key, value) in pairs {

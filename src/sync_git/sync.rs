@@ -4,6 +4,7 @@
 //! is async and may be dropped at any await; the half that writes runs on a blocking thread and asks the budget between two
 //! files. A sync that is cut short has published nothing, and the next one starts from what is whole.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,13 +12,14 @@ use git2::Oid;
 
 use super::budget::{Budget, Interrupted};
 use super::files::read_small;
+use super::gc;
 use super::history::{self, Fit};
 use super::hooks::{Action, Event, Hook, HookError, Runs};
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
 use super::publish::PublishError;
 use super::reach::Reach;
-use super::remote::RemoteError;
+use super::remote::{Depth, RemoteError};
 use super::retire::Retired;
 use super::sparse::Patterns;
 use super::store::StoreError;
@@ -39,6 +41,8 @@ pub(crate) struct Syncer {
     options: Options,
     /// When every published file was last compared with the commit.
     inspected: Option<Instant>,
+    /// Whether the history here was cut, so that some of what is stored is surely garbage.
+    is_shortened: bool,
     /// Whether the history here was compared with `depth`, which can only change between runs.
     is_depth_known: bool,
 }
@@ -60,6 +64,7 @@ pub(crate) struct Options {
     /// Commits of history; 0 for all.
     pub depth: u32,
     pub submodules: Follow,
+    pub gc: gc::Mode,
     pub sparse_file: Option<PathBuf>,
     /// The grace of replaced trees.
     pub grace: Duration,
@@ -97,6 +102,8 @@ pub(crate) enum SyncError {
     Volume(#[from] VolumeError),
     #[error(transparent)]
     Submodule(#[from] SubmoduleError),
+    #[error(transparent)]
+    Gc(#[from] gc::GcError),
     #[error("--sparse-checkout-file {} is not there", .0.display())]
     NoPatterns(PathBuf),
     /// The gate's verdict on the new tree; the old one stays published.
@@ -140,7 +147,17 @@ impl Syncer {
         options: Options,
     ) -> Self {
         let volume = Some(volume);
-        Self { origin, reach, volume, before_publish, metrics, options, inspected: None, is_depth_known: false }
+        Self {
+            origin,
+            reach,
+            volume,
+            before_publish,
+            metrics,
+            options,
+            inspected: None,
+            is_shortened: false,
+            is_depth_known: false,
+        }
     }
 
     /// Compares the published tree with its commit and answers with the commit if it is whole: what an earlier run left
@@ -254,6 +271,33 @@ impl Syncer {
         Ok(retired)
     }
 
+    /// Packs the store anew when too much of it is garbage; asked after trees have gone.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; it is as before.
+    pub(crate) async fn collect_garbage(&mut self, retired: usize, budget: &Budget) -> Result<(), SyncError> {
+        if (retired == 0 && !self.is_shortened) || self.origin.is_partial() || self.options.gc == gc::Mode::Off {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let (mode, is_shortened) = (self.options.gc, self.is_shortened);
+        let tips = self.volume_here().kept_commits()?;
+        let counted = tips.clone();
+        let due = self.on_volume(move |volume| gc::is_due(&volume.store, mode, &counted)).await?;
+        if due || is_shortened {
+            let depth = match NonZeroU32::new(self.options.depth) {
+                Some(commits) => Depth::Commits(commits),
+                None => Depth::Full,
+            };
+            let store = &mut self.volume_here_mut().store;
+            budget.spend(gc::collect(store, tips, depth)).await??;
+            self.metrics.spent(Phase::Gc, started.elapsed());
+            tracing::debug!(elapsed_seconds = started.elapsed().as_secs_f64(), "the store was packed anew");
+        }
+        self.is_shortened = false;
+        Ok(())
+    }
+
     async fn resolve(&mut self, budget: &Budget) -> Result<Tip, SyncError> {
         let started = Instant::now();
         let tip = budget.spend(self.origin.tip()).await??;
@@ -276,6 +320,7 @@ impl Syncer {
             Ok(Fit::Fits) => true,
             Ok(Fit::Shorten(boundary)) => {
                 store.set_shallow(&boundary)?;
+                self.is_shortened = true;
                 true
             }
             // A commit that cannot be read is one that must be fetched.

@@ -12,7 +12,7 @@ use rustix::fs::{CWD, RenameFlags};
 
 use super::budget::Budget;
 use super::checkout::{CheckoutError, Export};
-use super::files::{At, FileError, make_dirs, remove, sweep_unfinished, unique_name};
+use super::files::{At, FileError, make_dirs, names_in, remove, sweep_unfinished, unique_name};
 use super::manifest::Manifest;
 use super::publish::{Link, PublishError, commit_of};
 use super::retire::{self, Retired};
@@ -208,6 +208,16 @@ impl Volume {
             self.replaced(&before)?;
         }
         Ok(())
+    }
+
+    /// The commits whose trees stand, as far as their objects are here.
+    ///
+    /// # Errors
+    /// When the volume cannot be listed.
+    pub(crate) fn kept_commits(&self) -> Result<Vec<Oid>, VolumeError> {
+        let names = names_in(&self.root.trees())?;
+        let commits = names.iter().filter_map(|name| commit_of(Path::new(name)));
+        Ok(commits.filter(|commit| self.store.commit(*commit).is_ok()).collect())
     }
 
     /// Removes the trees whose grace is over.

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::remote::backend::{Backend, Mode};
+use crate::remote::ssh::{Sshd, make_key, user};
 use crate::support::{Process, wait_for};
 use crate::web::Server;
 use crate::world::{ERRORS, NOOPS, World, metric};
@@ -233,4 +234,59 @@ fn a_secret_header_is_sent_and_not_told() {
         .unwrap();
     succeeds(&output, &world);
     assert!(backend.seen().iter().all(|seen| seen.header("authorization") == Some("Basic sesame")));
+}
+
+/// Three keys of which the server knows the third; and the URL in both of git's forms.
+fn over_ssh(url: impl Fn(&Sshd, &World) -> String) {
+    let world = World::new();
+    let keys = ["one", "two", "three"].map(|name| make_key(&world.path(""), name, &["-t", "ed25519"]));
+    let sshd = Sshd::start("", &[&keys[2]]);
+    let url = url(&sshd, &world);
+    let with = |keys: &[&std::path::PathBuf], more: &[&str]| {
+        let mut command = command(&world, &url);
+        command.arg("--one-time").args(more);
+        for key in keys {
+            command.arg("--ssh-key-file").arg(key);
+        }
+        command.output().unwrap()
+    };
+    fails(&with(&[&keys[0]], &["--ssh-known-hosts=false"]), &world);
+    fails(&with(&[&keys[2]], &["--ssh-known-hosts-file=/dev/null"]), &world);
+    succeeds(&with(&[&keys[0], &keys[1], &keys[2]], &["--ssh-known-hosts=false"]), &world);
+    let _ = sshd.known_hosts("HOST KEY\n");
+    let known = sshd.directory().join("known_hosts");
+    succeeds(&with(&[&keys[2]], &[&format!("--ssh-known-hosts-file={}", known.display())]), &world);
+}
+
+#[test]
+fn auth_ssh_url() {
+    over_ssh(|sshd, world| format!("ssh://{}@127.0.0.1:{}{}", user(), sshd.port, world.repo().display()));
+}
+
+#[test]
+fn submodule_sync_over_ssh_different_keys() {
+    let world = World::new();
+    let keys = ["one", "two", "three"].map(|name| make_key(&world.path(""), name, &["-t", "ed25519"]));
+    let servers = keys.each_ref().map(|key| Sshd::start("", &[key]));
+    let url = |at: usize, name: &str| {
+        format!("ssh://{}@127.0.0.1:{}{}", user(), servers[at].port, world.path(name).display())
+    };
+    for name in ["sub", "nested"] {
+        world.make_repo(name);
+    }
+    for (holder, at, name) in [("sub", 2, "nested"), ("repo", 1, "sub")] {
+        let (holder, commit) = (world.path(holder), crate::world::git(&world.path(name), &["rev-parse", "HEAD"]));
+        let text = format!("[submodule \"{name}\"]\n\tpath = {name}\n\turl = {}\n", url(at, name));
+        std::fs::write(holder.join(".gitmodules"), text).unwrap();
+        crate::world::git(&holder, &["add", ".gitmodules"]);
+        crate::world::git(&holder, &["update-index", "--add", "--cacheinfo", &format!("160000,{commit},{name}")]);
+        crate::world::git(&holder, &["commit", "-qm", name]);
+    }
+    let mut command = command(&world, &url(0, "repo"));
+    command.args(["--one-time", "--ssh-known-hosts=false"]);
+    for key in &keys {
+        command.arg("--ssh-key-file").arg(key);
+    }
+    succeeds(&command.output().unwrap(), &world);
+    assert!(world.link().join("sub/nested/file").exists());
 }

@@ -39,6 +39,18 @@ pub(crate) struct AuthSettings {
     #[arg(long)]
     pub cookie_file: bool,
 
+    /// A private key for ssh; several are tried in order
+    #[arg(long, value_name = "FILE", default_value = "/etc/git-secret/ssh", value_delimiter = ':')]
+    pub ssh_key_file: Vec<PathBuf>,
+
+    /// Talk only to hosts that the known_hosts file vouches for
+    #[arg(long, default_value = "true", action = clap::ArgAction::SetFalse)]
+    pub ssh_known_hosts: bool,
+
+    /// The known_hosts file
+    #[arg(long, value_name = "FILE", default_value = "/etc/git-secret/known_hosts")]
+    pub ssh_known_hosts_file: PathBuf,
+
     /// The id of a GitHub App to authenticate as
     #[arg(long, value_name = "ID", value_parser = super::numbers::signed)]
     pub github_app_application_id: Option<i64>,

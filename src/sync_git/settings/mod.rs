@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::Args;
 
+use super::gc;
 use super::submodules::Follow;
 use crate::core::fault::Fault;
 use crate::core::values;
@@ -84,6 +85,10 @@ pub(crate) struct Target {
     /// How long a replaced tree stays; 0 removes it at once
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
     pub stale_worktree_timeout: Duration,
+
+    /// When to drop objects that no kept tree needs
+    #[arg(long, value_name = "WHEN", default_value = "always")]
+    pub git_gc: gc::Mode,
 
     /// Make everything that is written writable for the group
     #[arg(long)]

@@ -4,4 +4,5 @@ mod fetch;
 mod http;
 mod pack;
 mod repository;
-mod ssh;
+pub(crate) mod ssh;
+mod tls;
