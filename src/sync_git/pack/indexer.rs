@@ -7,7 +7,7 @@
 //! chain. Deltas by name whose base follows later wait for it. Memory: the cache, one chain step, forty bytes an object; never the pack.
 
 use std::fs::File;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use git2::Oid;
 use hashbrown::HashMap;
@@ -130,7 +130,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                 self.wake(at)
             }
             Encoding::Whole(kind) => {
-                let content = Rc::new(input.inflate(header.size)?);
+                let content = Arc::new(input.inflate(header.size)?);
                 entry.crc = input.entry_crc();
                 self.entries.push(entry);
                 self.made(at, kind, content)?;
@@ -198,16 +198,17 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
         }
         self.entries[at as usize].depth = depth;
         let content = self.patch(at, base, delta)?;
-        self.made(at, kind, Rc::new(content))
+        self.made(at, kind, Arc::new(content))
     }
 
-    fn patch(&self, at: u32, base: &[u8], delta: &[u8]) -> Result<Vec<u8>, PackError> {
-        let damaged =
-            |DeltaError(what)| PackError::Damaged { at: self.entries[at as usize].offset, what: what.to_owned() };
+    fn patch(&mut self, at: u32, base: &[u8], delta: &[u8]) -> Result<Vec<u8>, PackError> {
+        let place = self.entries[at as usize].offset;
+        let damaged = |DeltaError(what)| PackError::Damaged { at: place, what: what.to_owned() };
         let delta = Delta::parse(delta).map_err(damaged)?;
         if delta.result_size > self.limits.object_bytes {
             return Err(PackError::Limit { what: "bytes in one object", limit: self.limits.object_bytes });
         }
+        self.cache.make_room(base.len() + delta.result_size as usize);
         delta.apply(base).map_err(damaged)
     }
 
@@ -230,7 +231,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
         Ok(())
     }
 
-    fn visit(&mut self, at: u32, content: Option<&[u8]>, size: u64) -> Result<(), PackError> {
+    fn visit(&mut self, at: u32, content: Option<&Content>, size: u64) -> Result<(), PackError> {
         let entry = &self.entries[at as usize];
         self.visitor
             .object(&Object { oid: oid(&entry.name), kind: entry.kind, size, content })
@@ -249,7 +250,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
             let by_place = self.waiting_for_entry.remove(&base).unwrap_or_default();
             for at in by_name.into_iter().chain(by_place) {
                 self.entries[at as usize].base = Base::Entry(base);
-                let delta = self.stored.inflate(self.entries[at as usize].offset)?;
+                let delta = self.read_back(at)?;
                 self.resolve(at, &delta)?;
                 made.push(at);
             }
@@ -267,7 +268,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
             }
             let entry = &self.entries[place as usize];
             match entry.base {
-                Base::None => break (entry.kind, Rc::new(self.stored.inflate(entry.offset)?)),
+                Base::None => break (entry.kind, Arc::new(self.read_back(place)?)),
                 Base::Entry(base) => {
                     chain.push(place);
                     place = base;
@@ -275,19 +276,25 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                 Base::Outside(outside) => {
                     chain.push(place);
                     let (kind, content) = self.outside_base(outside)?;
-                    break (kind, Rc::new(content));
+                    break (kind, Arc::new(content));
                 }
             }
         };
-        if chain.is_empty() {
-            self.cache.keep(place, kind, &content);
-        }
         while let Some(place) = chain.pop() {
-            let delta = self.stored.inflate(self.entries[place as usize].offset)?;
-            content = Rc::new(self.patch(place, &content, &delta)?);
-            self.cache.keep(place, kind, &content);
+            let delta = self.read_back(place)?;
+            content = Arc::new(self.patch(place, &content, &delta)?);
         }
+        // Not the steps between: they were not asked for, and would push out what may be.
+        self.cache.keep(at, kind, &content);
         Ok((kind, content))
+    }
+
+    /// Inflates an entry again, a whole object or a delta.
+    fn read_back(&mut self, at: u32) -> Result<Vec<u8>, PackError> {
+        let start = self.entries[at as usize].offset;
+        // The last one may end later, but what was written of it is all that there is.
+        let end = self.entries.get(at as usize + 1).map_or(u64::MAX, |next| next.offset);
+        self.stored.inflate(start, end)
     }
 
     fn outside_base(&mut self, place: u32) -> Result<(Kind, Vec<u8>), PackError> {

@@ -25,10 +25,10 @@ impl<'a> Stored<'a> {
         Self { file, buffer: vec![0; READ].into(), inflater: Decompress::new(true) }
     }
 
-    /// Inflates the entry that starts at `offset`.
-    pub(super) fn inflate(&mut self, offset: u64) -> Result<Vec<u8>, PackError> {
+    /// Inflates the entry that starts at `offset` and ends before `end`.
+    pub(super) fn inflate(&mut self, offset: u64, end: u64) -> Result<Vec<u8>, PackError> {
         let damaged = |what: String| PackError::Damaged { at: offset, what };
-        let mut filled = self.read(offset)?;
+        let mut filled = self.read(offset, end)?;
         let header = parse_header(&self.buffer[..filled]).map_err(damaged)?.ok_or(PackError::Truncated)?;
         let size = header.size as usize;
         let mut out = Vec::with_capacity(first_capacity(header.size));
@@ -50,7 +50,7 @@ impl<'a> Stored<'a> {
                 }
                 _ if out.len() == out.capacity() => out.reserve_exact(out.len().min(size - out.len() + 1)),
                 _ if from == filled => {
-                    filled = self.read(next)?;
+                    filled = self.read(next, end)?;
                     if filled == 0 {
                         return Err(PackError::Truncated);
                     }
@@ -63,7 +63,8 @@ impl<'a> Stored<'a> {
     }
 
     /// Fills the buffer from `offset` on; the file's own position stays where the pack grows.
-    fn read(&mut self, offset: u64) -> Result<usize, PackError> {
-        self.file.read_at(&mut self.buffer, offset).map_err(PackError::io("reading the pack back"))
+    fn read(&mut self, offset: u64, end: u64) -> Result<usize, PackError> {
+        let length = end.saturating_sub(offset).min(READ as u64) as usize;
+        self.file.read_at(&mut self.buffer[..length], offset).map_err(PackError::io("reading the pack back"))
     }
 }

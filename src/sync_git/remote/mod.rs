@@ -3,7 +3,7 @@
 //! ```text
 //! Url + Options ─▶ Remote ─ ls_refs ─▶ Refs ─ Selector::pick ─▶ Tip ─ fetch ─▶ pack bytes ─▶ PackSink (pack::PackReceiver)
 //!                    │
-//!                    ├─ Session: http(s) (hyper, rustls) · git://    version 2, else 0/1, as packets
+//!                    ├─ Session: http(s) (hyper, rustls) · ssh (russh) · git://    version 2, else 0/1, as packets
 //!                    └─ local:   file:// and paths                   the object database itself
 //! ```
 //!
@@ -22,13 +22,16 @@ mod protocol_v2;
 mod refs;
 mod request;
 mod session;
+mod ssh;
 mod stream;
 mod url;
 
 use std::sync::Arc;
 
 pub use self::error::{Blame, Reason, RemoteError};
-pub use self::options::{Credential, CredentialFuture, Credentials, Options, Protocol, ProxyChoice, Verification};
+pub use self::options::{
+    Credential, CredentialFuture, Credentials, HostKeys, Options, Protocol, ProxyChoice, SshOptions, Verification,
+};
 pub use self::refs::{Ref, Refs, Selector, Tip, parse_oid};
 pub use self::request::{Depth, FetchOutcome, FetchRequest, FilterUse, MAX_HAVES, PackSink};
 pub use self::url::{Scheme, Url, UrlError};

@@ -80,6 +80,32 @@ impl Protocol {
     }
 }
 
+/// Which hosts SSH may talk to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostKeys {
+    /// Those that these known_hosts files vouch for.
+    Known(Vec<PathBuf>),
+    /// Any: `--ssh-known-hosts=false`.
+    Any,
+}
+
+impl Default for HostKeys {
+    fn default() -> Self {
+        Self::Known(Vec::new())
+    }
+}
+
+/// How SSH is spoken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SshOptions {
+    /// Private keys, tried in this order; those that cannot be read are passed over with a warning.
+    pub keys: Vec<PathBuf>,
+    /// Which hosts to trust.
+    pub host_keys: HostKeys,
+    /// `GIT_SSH_COMMAND`: the program to use instead of our own client.
+    pub command: Option<String>,
+}
+
 /// How to reach one remote.
 #[derive(Clone, Default)]
 pub struct Options {
@@ -93,6 +119,8 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     /// Whether the server's certificate must be valid.
     pub verification: Verification,
+    /// Keys and hosts of ssh.
+    pub ssh: SshOptions,
     /// Through which proxy.
     pub proxy: ProxyChoice,
     /// The newest version to ask for.

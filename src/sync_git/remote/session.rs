@@ -16,6 +16,7 @@ use super::protocol_v0::{self, Advertisement};
 use super::protocol_v2;
 use super::refs::Refs;
 use super::request::{FetchOutcome, FetchRequest, PackSink};
+use super::ssh::open_ssh;
 use super::stream::{Duplex, open_git};
 use super::url::{Scheme, Url};
 
@@ -47,13 +48,15 @@ impl Session {
                 reader.drain().await?;
                 Ok(Self { line: Line::Http(Box::new(client)), dialect, was_used: false })
             }
-            Scheme::Git => {
-                let mut duplex = open_git(url, options.protocol.number()).await?;
-                let dialect = read_advertisement(&mut duplex.reader).await?;
-                Ok(Self { line: Line::Duplex(duplex), dialect, was_used: false })
-            }
-            Scheme::Ssh | Scheme::File => Err(RemoteError::Unsupported(format!("{url}: no session for this scheme"))),
+            Scheme::Git => Self::over(open_git(url, options.protocol.number()).await?).await,
+            Scheme::Ssh => Self::over(open_ssh(url, options).await?).await,
+            Scheme::File => Err(RemoteError::Unsupported(format!("{url}: no server is asked for a path"))),
         }
+    }
+
+    async fn over(mut duplex: Duplex) -> Result<Self, RemoteError> {
+        let dialect = read_advertisement(&mut duplex.reader).await?;
+        Ok(Self { line: Line::Duplex(duplex), dialect, was_used: false })
     }
 
     /// Whether a listing on this session would be fresh. Version 0 listed everything when it was opened, and git's upload-pack process

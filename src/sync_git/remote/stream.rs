@@ -42,6 +42,8 @@ impl<R: AsyncRead + Send + Unpin> Chunks for ReadChunks<R> {
 pub(super) struct Duplex {
     pub(super) reader: PacketReader,
     writer: Box<dyn AsyncWrite + Send + Unpin>,
+    /// What must live as long as the conversation does.
+    _kept: Option<Box<dyn Send>>,
 }
 
 impl Duplex {
@@ -49,8 +51,15 @@ impl Duplex {
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Self {
-        let chunks = ReadChunks { io: reader, buffer: BytesMut::new() };
-        Self { reader: PacketReader::new(Box::new(chunks)), writer: Box::new(writer) }
+        Self::over(Box::new(ReadChunks { io: reader, buffer: BytesMut::new() }), writer)
+    }
+
+    pub(super) fn over(chunks: Box<dyn Chunks>, writer: impl AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self { reader: PacketReader::new(chunks), writer: Box::new(writer), _kept: None }
+    }
+
+    pub(super) fn keep(&mut self, kept: impl Send + 'static) {
+        self._kept = Some(Box::new(kept));
     }
 
     pub(super) async fn send(&mut self, request: &[u8]) -> Result<(), RemoteError> {
