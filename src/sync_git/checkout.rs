@@ -10,12 +10,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use git2::{Odb, OdbLookupFlags, Oid};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::budget::{Budget, Interrupted};
+use super::early::Written;
 use super::files::{At, FileError};
 use super::manifest::{Entry, Manifest, Stat};
+use super::reuse::Previous;
 use super::sparse::{Patterns, Verdict, What};
 use super::tree::{self, Kind, TreeError};
 
@@ -62,15 +64,27 @@ pub(crate) enum CheckoutError {
 }
 
 impl Export<'_> {
-    /// Writes `tree` into `into`, which must be empty and ours.
+    /// Writes `tree` into `into`, which is ours and holds nothing but what was written early. Unchanged files come from the
+    /// previous tree, where there is one.
     ///
     /// # Errors
     /// See [`CheckoutError`]; the directory is then left as it is, for the caller to remove.
-    pub(crate) fn write(&self, tree: Oid, into: &Path) -> Result<Manifest, CheckoutError> {
+    pub(crate) fn write(
+        &self,
+        tree: Oid,
+        into: &Path,
+        early: Written,
+        previous: Option<Previous>,
+    ) -> Result<Manifest, CheckoutError> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let top = rustix::fs::open(into, flags, Mode::empty()).at("open", into)?;
-        let mut walk = Walk { export: self, path: Vec::with_capacity(256), manifest: Manifest::default() };
+        let path = Vec::with_capacity(256);
+        let mut walk = Walk { export: self, path, manifest: Manifest::default(), early, previous };
         walk.directory(tree, top.as_fd(), 0, self.top())?;
+        if !walk.early.is_empty() {
+            let why = "files were written early that the commit does not have";
+            return Err(CheckoutError::Path { path: into.display().to_string(), why });
+        }
         Ok(walk.manifest)
     }
 
@@ -181,6 +195,8 @@ struct Walk<'a, 'e> {
     export: &'a Export<'e>,
     path: Vec<u8>,
     manifest: Manifest,
+    early: Written,
+    previous: Option<Previous>,
 }
 
 impl Walk<'_, '_> {
@@ -220,9 +236,11 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    fn make_directory(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, CheckoutError> {
+    fn make_directory(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, CheckoutError> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)).map_err(|error| self.refused(error))?;
+        if !self.early.take_directory(&self.path) {
+            rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)).map_err(|error| self.refused(error))?;
+        }
         rustix::fs::openat(dir, name, flags, Mode::empty()).map_err(|error| self.refused(error))
     }
 
@@ -242,21 +260,18 @@ impl Walk<'_, '_> {
 
     fn file(&mut self, dir: BorrowedFd<'_>, entry: &tree::Entry<'_>) -> Result<(), CheckoutError> {
         self.export.budget.check()?;
-        let object = self.export.object(entry.oid, git2::ObjectType::Blob, &self.path)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = if entry.kind == Kind::Executable { 0o777 } else { 0o666 };
-        let file = rustix::fs::openat(dir, entry.name, flags, Mode::from_raw_mode(mode))
-            .map_err(|error| self.refused(error))?;
-        let mut rest = object.data();
-        while !rest.is_empty() {
-            match rustix::io::write(&file, rest) {
-                Ok(written) => rest = &rest[written..],
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(self.refused(error)),
-            }
+        if let Some(stat) = self.early.take_file(&self.path, entry.oid, entry.kind) {
+            self.record(entry, stat, Presence::Written);
+            return Ok(());
         }
-        let stat = rustix::fs::fstat(&file).map_err(|error| self.refused(error))?;
-        self.record(entry, Stat::of(&stat), Presence::Written);
+        if let Some(stat) = self.previous.as_mut().and_then(|previous| previous.take(&self.path, entry, dir)) {
+            self.record(entry, stat, Presence::Written);
+            return Ok(());
+        }
+        let object = self.export.object(entry.oid, git2::ObjectType::Blob, &self.path)?;
+        let written = write_file(dir, entry.name, entry.kind, object.data(), ResolveFlags::empty());
+        let stat = written.map_err(|error| self.refused(error))?;
+        self.record(entry, stat, Presence::Written);
         Ok(())
     }
 
@@ -280,6 +295,32 @@ impl Walk<'_, '_> {
         }
         CheckoutError::Write { path, source: error.into() }
     }
+}
+
+/// Creates the file `path` under `dir` with this content. With `resolve` the whole path is held to those rules; without, it
+/// must be a single name.
+pub(crate) fn write_file(
+    dir: BorrowedFd<'_>,
+    path: &[u8],
+    kind: Kind,
+    content: &[u8],
+    resolve: ResolveFlags,
+) -> Result<Stat, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(if kind == Kind::Executable { 0o777 } else { 0o666 });
+    let file = match resolve.is_empty() {
+        true => rustix::fs::openat(dir, path, flags, mode)?,
+        false => rustix::fs::openat2(dir, path, flags, mode, resolve)?,
+    };
+    let mut rest = content;
+    while !rest.is_empty() {
+        match rustix::io::write(&file, rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    rustix::fs::fstat(&file).map(|stat| Stat::of(&stat))
 }
 
 fn descend(path: &mut Vec<u8>, name: &[u8]) -> usize {

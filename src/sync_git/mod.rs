@@ -19,6 +19,7 @@ mod budget;
 mod checkout;
 mod credentials;
 mod cycle;
+mod early;
 mod files;
 mod gc;
 mod github;
@@ -34,6 +35,7 @@ mod publish;
 mod reach;
 pub mod remote;
 mod retire;
+mod reuse;
 mod root;
 mod settings;
 mod sparse;
@@ -57,6 +59,7 @@ use self::origin::Origin;
 use self::publish::Link;
 use self::reach::Reach;
 use self::remote::{Selector, Url};
+use self::reuse::Reuse;
 use self::root::Root;
 use self::settings::{HookSettings, Pace, Settings, legacy};
 use self::status::Status;
@@ -120,10 +123,17 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
+    // Trees that share files with one that stays, or that the group may write, would share its changes too.
+    let is_shared_long = !target.stale_worktree_timeout.is_zero() || target.group_write;
+    let reuse = match target.reuse {
+        Reuse::Auto if is_shared_long => Reuse::Off,
+        Reuse::Auto => Reuse::Hardlink,
+        other => other,
+    };
     let origin = Origin::new(url, selector, source.filter, &reach);
     let shown = origin.shown();
-    let volume =
-        Volume::open(root, link, &shown).map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
+    let volume = Volume::open(root, link, &shown, reuse)
+        .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
 
     let status = Status::default();
     status.tell(|news| {

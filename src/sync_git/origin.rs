@@ -9,7 +9,8 @@ use std::sync::Arc;
 use git2::Oid;
 
 use super::credentials::Vault;
-use super::pack::{Durability, PackReceiver, PackStore, Promise};
+use super::early::{Early, Written};
+use super::pack::{Durability, PackReceiver, PackStore, Promise, Visitor};
 use super::reach::Reach;
 pub(crate) use super::remote::Tip;
 use super::remote::{Depth, FetchOutcome, FetchRequest, FilterUse, Remote, RemoteError, Selector, Url};
@@ -54,12 +55,20 @@ impl Origin {
         tip
     }
 
-    /// Brings everything that `tip` needs and the store lacks; answers with the bytes received.
+    /// Brings everything that `tip` needs and the store lacks, while `early` sees each object; answers with the bytes
+    /// received.
     ///
     /// # Errors
     /// See [`RemoteError::blame`]; a retry is safe, and nothing of a broken pack stays.
-    pub(crate) async fn fetch(&mut self, tip: &Tip, store: &Store, depth: u32) -> Result<u64, RemoteError> {
-        fetch(&mut self.remote, tip.oid, store, depth, self.filter.as_deref()).await
+    pub(crate) async fn fetch(
+        &mut self,
+        tip: &Tip,
+        store: &Store,
+        depth: u32,
+        early: Early,
+    ) -> Result<(u64, Written), RemoteError> {
+        let (bytes, early) = fetch(&mut self.remote, tip.oid, store, depth, self.filter.as_deref(), early).await?;
+        Ok((bytes, early.finish()))
     }
 
     /// Brings objects that a partial fetch has left out, all in one request.
@@ -72,7 +81,7 @@ impl Origin {
         // What is wanted by name comes in any case; of a tree that is wanted, only the trees below come along.
         let filter = Some("blob:none".to_owned());
         let request = FetchRequest { wants, shallow, filter, ..FetchRequest::default() };
-        let (_, bytes) = receive(&mut self.remote, &request, store, Promise::Partial).await?;
+        let (_, bytes, ()) = receive(&mut self.remote, &request, store, Promise::Partial, ()).await?;
         Ok(bytes)
     }
 }
@@ -81,13 +90,14 @@ impl Origin {
 ///
 /// # Errors
 /// As [`Origin::fetch`].
-pub(crate) async fn fetch(
+pub(crate) async fn fetch<V: Visitor>(
     remote: &mut Remote,
     want: Oid,
     store: &Store,
     depth: u32,
     filter: Option<&str>,
-) -> Result<u64, RemoteError> {
+    visitor: V,
+) -> Result<(u64, V), RemoteError> {
     let mut shallow = store.shallow().map_err(|error| local("reading the store", &error))?;
     let haves = store.tip().map_err(|error| local("reading the store", &error))?;
     let depth = match NonZeroU32::new(depth) {
@@ -103,7 +113,7 @@ pub(crate) async fn fetch(
         filter: filter.map(str::to_owned),
     };
     let promise = if filter.is_some() { Promise::Partial } else { Promise::Complete };
-    let (outcome, bytes) = receive(remote, &request, store, promise).await?;
+    let (outcome, bytes, visitor) = receive(remote, &request, store, promise, visitor).await?;
     if outcome.filter == FilterUse::Ignored {
         tracing::warn!("the server does not filter and has sent everything");
     }
@@ -112,24 +122,25 @@ pub(crate) async fn fetch(
         shallow.remove(&commit);
     }
     store.set_shallow(&shallow).map_err(|error| local("writing the shallow boundary", &error))?;
-    Ok(bytes)
+    Ok((bytes, visitor))
 }
 
-async fn receive(
+async fn receive<V: Visitor>(
     remote: &mut Remote,
     request: &FetchRequest,
     store: &Store,
     promise: Promise,
-) -> Result<(FetchOutcome, u64), RemoteError> {
+    visitor: V,
+) -> Result<(FetchOutcome, u64, V), RemoteError> {
     let objects = store.dir().join("objects");
     let packs = PackStore { durability: Durability::Cached, promise, ..PackStore::new(objects) };
-    let mut receiver = PackReceiver::start(packs, ());
+    let mut receiver = PackReceiver::start(packs, visitor);
     let outcome = remote.fetch(request, &mut receiver).await?;
-    receiver.finish().await.map_err(|error| local("storing the pack", &error))?;
+    let (_, visitor) = receiver.finish().await.map_err(|error| local("storing the pack", &error))?;
     store.refresh().map_err(|error| local("opening the pack", &error))?;
     remote.rest();
     let bytes = outcome.pack_bytes;
-    Ok((outcome, bytes))
+    Ok((outcome, bytes, visitor))
 }
 
 fn local(doing: &str, error: &dyn std::fmt::Display) -> RemoteError {

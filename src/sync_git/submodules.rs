@@ -13,6 +13,7 @@ use git2::Oid;
 
 use super::budget::Budget;
 use super::checkout::Export;
+use super::early::Written;
 use super::gitmodules::{self, Submodule};
 use super::manifest::Manifest;
 use super::origin;
@@ -150,21 +151,21 @@ impl Filler<'_> {
         let work = Work {
             budget: self.budget.clone(),
             commit,
-            into: draft.unfinished.join(&path),
+            into: draft.path().join(&path),
             worktree: Worktree::new(self.tree.join(&path), &dir, draft.commit.to_string(), self.recipe.clone()),
         };
         let mut store = Store::open(&dir, &url.to_config_text()).map_err(VolumeError::from)?;
         let mut remote = Remote::new(url.clone(), self.reach.options.clone());
         let is_here = store.tip().map_err(VolumeError::from)? == Some(commit) && store.commit(commit).is_ok();
         if !is_here {
-            self.budget.spend(origin::fetch(&mut remote, commit, &store, self.depth, None)).await??;
+            self.budget.spend(origin::fetch(&mut remote, commit, &store, self.depth, None, ())).await??;
         }
         let (back, written) = work.clone().run(store).await;
         store = back;
         let manifest = match written {
             Err(error) if error.is_object_loss() => {
                 store.drop_objects().map_err(VolumeError::from)?;
-                self.budget.spend(origin::fetch(&mut remote, commit, &store, self.depth, None)).await??;
+                self.budget.spend(origin::fetch(&mut remote, commit, &store, self.depth, None, ())).await??;
                 let (back, written) = work.run(store).await;
                 store = back;
                 written?
@@ -205,7 +206,7 @@ impl Work {
     fn write(&self, store: &Store) -> Result<Manifest, VolumeError> {
         let tree = store.commit(self.commit)?.tree;
         let export = Export { odb: store.odb(), budget: &self.budget, sparse: None };
-        let manifest = export.write(tree, &self.into)?;
+        let manifest = export.write(tree, &self.into, Written::default(), None)?;
         self.worktree.describe(&self.into, self.commit, &manifest)?;
         store.set_tip(self.commit)?;
         Ok(manifest)

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use git2::Oid;
 
 use super::budget::{Budget, Interrupted};
+use super::early::Early;
 use super::files::read_small;
 use super::gc;
 use super::history::{self, Fit};
@@ -24,7 +25,7 @@ use super::retire::Retired;
 use super::sparse::Patterns;
 use super::store::StoreError;
 use super::submodules::{Filler, Follow, SubmoduleError};
-use super::volume::{Published, Recipe, Volume, VolumeError};
+use super::volume::{Blank, Published, Recipe, Volume, VolumeError};
 use super::worktree::Damage;
 
 /// A file of sparse patterns of this size has tens of thousands.
@@ -230,13 +231,13 @@ impl Syncer {
     /// Brings the objects of `tip` where they are not here, and writes its tree where `is_whole` does not hold.
     async fn bring(&mut self, tip: &Tip, is_whole: impl Fn(Oid) -> bool, budget: &Budget) -> Result<Oid, SyncError> {
         let here = self.volume_here().store.tip().ok().flatten();
-        let commit = match self.known_commit(tip).filter(|known| here == Some(*known)) {
-            Some(commit) if self.has_right_history(commit)? => commit,
+        let (commit, blank) = match self.known_commit(tip).filter(|known| here == Some(*known)) {
+            Some(commit) if self.has_right_history(commit)? => (commit, None),
             _ => self.fetch(tip, budget).await?,
         };
         if !is_whole(commit) {
             self.complete(commit, budget).await?;
-            self.build(commit, budget).await?;
+            self.build(commit, blank, budget).await?;
             self.inspected = Some(Instant::now());
         }
         Ok(commit)
@@ -330,17 +331,22 @@ impl Syncer {
         Ok(self.is_depth_known)
     }
 
-    async fn fetch(&mut self, tip: &Tip, budget: &Budget) -> Result<Oid, SyncError> {
+    /// Brings the objects of `tip`, and writes the files whose path is known in time.
+    async fn fetch(&mut self, tip: &Tip, budget: &Budget) -> Result<(Oid, Option<Blank>), SyncError> {
         let started = Instant::now();
         let Self { origin, volume, options, .. } = self;
-        let store = &volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way")).store;
-        let bytes = budget.spend(origin.fetch(tip, store, options.depth)).await??;
+        let volume = volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way"));
+        let mut blank = volume.blank()?;
+        let patterns = volume.recipe.patterns().cloned();
+        let early = Early::new(blank.open().map_err(VolumeError::from)?, tip.oid, patterns);
+        let (bytes, written) = budget.spend(origin.fetch(tip, &volume.store, options.depth, early)).await??;
+        blank.holds(written);
         self.metrics.fetched_bytes.add(bytes);
         self.metrics.spent(Phase::Fetch, started.elapsed());
         let commit = self.volume_here().store.peel(tip.oid)?;
         self.is_depth_known = true;
         tracing::debug!(%commit, bytes, elapsed_seconds = started.elapsed().as_secs_f64(), "fetched");
-        Ok(commit)
+        Ok((commit, Some(blank)))
     }
 
     /// Brings what a partial fetch has left out and the tree needs.
@@ -364,10 +370,14 @@ impl Syncer {
     }
 
     /// Writes the tree of `commit`, submodules included, and moves it to its place.
-    async fn build(&mut self, commit: Oid, budget: &Budget) -> Result<(), SyncError> {
+    async fn build(&mut self, commit: Oid, blank: Option<Blank>, budget: &Budget) -> Result<(), SyncError> {
         let started = Instant::now();
         let its = budget.clone();
-        let draft = self.on_volume(move |volume| volume.draft(commit, &its)).await?;
+        let draft = self.on_volume(move |volume| {
+            let blank = blank.map_or_else(|| volume.blank(), Ok)?;
+            volume.draft(blank, commit, &its)
+        });
+        let draft = draft.await?;
         let volume = self.volume_here();
         let filler = Filler {
             reach: &self.reach,
@@ -385,7 +395,7 @@ impl Syncer {
 
     /// Writes the published tree again from what is in the store.
     async fn rebuild(&mut self, commit: Oid, budget: &Budget) -> Result<(), SyncError> {
-        self.build(commit, budget).await?;
+        self.build(commit, None, budget).await?;
         Ok(self.on_volume(move |volume| volume.publish(commit)).await?)
     }
 

@@ -18,6 +18,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::gc;
+use super::reuse::Reuse;
 use super::submodules::Follow;
 use crate::core::fault::Fault;
 use crate::core::values;
@@ -89,6 +90,10 @@ pub(crate) struct Target {
     /// When to drop objects that no kept tree needs
     #[arg(long, value_name = "WHEN", default_value = "always")]
     pub git_gc: gc::Mode,
+
+    /// How unchanged files come into the next tree
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub reuse: Reuse,
 
     /// Make everything that is written writable for the group
     #[arg(long)]
