@@ -18,11 +18,10 @@ use super::early::Written;
 use super::files::{At, FileError};
 use super::manifest::{Entry, Manifest, Stat};
 use super::reuse::Previous;
+use super::settings::limits::TreeLimits;
 use super::sparse::{Patterns, Verdict, What};
 use super::tree::{self, Kind, TreeError};
 
-/// Deeper than any tree that people made; it bounds descriptors and recursion.
-pub(crate) const DEEPEST: usize = 128;
 /// Linux' PATH_MAX: a consumer could not open a longer path anyway.
 pub(crate) const LONGEST_PATH: usize = 4096;
 
@@ -32,6 +31,7 @@ pub(crate) struct Export<'a> {
     pub budget: &'a Budget,
     /// Which files belong in the tree; all, where there are no patterns.
     pub sparse: Option<&'a Patterns>,
+    pub limits: TreeLimits,
 }
 
 /// One entry that a visit sees.
@@ -79,7 +79,7 @@ impl Export<'_> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let top = rustix::fs::open(into, flags, Mode::empty()).at("open", into)?;
         let path = Vec::with_capacity(256);
-        let mut walk = Walk { export: self, path, manifest: Manifest::default(), early, previous };
+        let mut walk = Walk { export: self, path, manifest: Manifest::default(), early, previous, bytes: 0 };
         walk.directory(tree, top.as_fd(), 0, self.top())?;
         if !walk.early.is_empty() {
             let why = "files were written early that the commit does not have";
@@ -119,7 +119,7 @@ impl Export<'_> {
         parent: Verdict,
         missing: &mut BTreeSet<Oid>,
     ) -> Result<(), CheckoutError> {
-        bounded(path, depth)?;
+        self.bounded(path, depth)?;
         self.budget.check()?;
         let is_here = |oid| self.odb.exists_ext(oid, OdbLookupFlags::NO_REFRESH);
         if !is_here(tree) {
@@ -150,7 +150,7 @@ impl Export<'_> {
         parent: Verdict,
         see: &mut impl FnMut(&Seen<'_>) -> Result<(), CheckoutError>,
     ) -> Result<(), CheckoutError> {
-        bounded(path, depth)?;
+        self.bounded(path, depth)?;
         let object = self.object(tree, git2::ObjectType::Tree, path)?;
         for entry in tree::entries(object.data()) {
             let entry = entry.map_err(|source| CheckoutError::Tree { path: tree::printable(path), source })?;
@@ -175,6 +175,16 @@ impl Export<'_> {
         self.sparse.map_or(Verdict::Included, |patterns| patterns.verdict(path, what, parent))
     }
 
+    /// Depth bounds descriptors and recursion, too.
+    fn bounded(&self, path: &[u8], depth: usize) -> Result<(), CheckoutError> {
+        let why = match (depth > self.limits.depth, path.len() > LONGEST_PATH) {
+            (true, _) => "it is more directories deep than --max-path-depth",
+            (_, true) => "it is longer than 4096 bytes",
+            _ => return Ok(()),
+        };
+        Err(CheckoutError::Path { path: tree::printable(&path[..path.len().min(120)]), why })
+    }
+
     fn object(&self, oid: Oid, kind: git2::ObjectType, path: &[u8]) -> Result<git2::OdbObject<'_>, CheckoutError> {
         let refused = |reason: String| CheckoutError::Object { oid, path: tree::printable(path), reason };
         let object = self.odb.read(oid).map_err(|error| refused(error.message().to_owned()))?;
@@ -197,6 +207,7 @@ struct Walk<'a, 'e> {
     manifest: Manifest,
     early: Written,
     previous: Option<Previous>,
+    bytes: u64,
 }
 
 impl Walk<'_, '_> {
@@ -207,7 +218,7 @@ impl Walk<'_, '_> {
         depth: usize,
         parent: Verdict,
     ) -> Result<(), CheckoutError> {
-        bounded(&self.path, depth)?;
+        self.export.bounded(&self.path, depth)?;
         let object = self.export.object(tree, git2::ObjectType::Tree, &self.path)?;
         for entry in tree::entries(object.data()) {
             let entry = entry.map_err(|source| CheckoutError::Tree { path: tree::printable(&self.path), source })?;
@@ -251,6 +262,9 @@ impl Walk<'_, '_> {
             let why = "its link target is empty, longer than 4095 bytes or contains NUL";
             return Err(CheckoutError::Path { path: tree::printable(&self.path), why });
         }
+        if let Some(why) = self.export.limits.symlinks.objection(&self.path, target) {
+            return Err(CheckoutError::Path { path: tree::printable(&self.path), why });
+        }
         rustix::fs::symlinkat(target, dir, entry.name).map_err(|error| self.refused(error))?;
         let stat =
             rustix::fs::statat(dir, entry.name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| self.refused(error))?;
@@ -261,16 +275,24 @@ impl Walk<'_, '_> {
     fn file(&mut self, dir: BorrowedFd<'_>, entry: &tree::Entry<'_>) -> Result<(), CheckoutError> {
         self.export.budget.check()?;
         if let Some(stat) = self.early.take_file(&self.path, entry.oid, entry.kind) {
-            self.record(entry, stat, Presence::Written);
-            return Ok(());
+            return self.add(entry, stat);
         }
         if let Some(stat) = self.previous.as_mut().and_then(|previous| previous.take(&self.path, entry, dir)) {
-            self.record(entry, stat, Presence::Written);
-            return Ok(());
+            return self.add(entry, stat);
         }
         let object = self.export.object(entry.oid, git2::ObjectType::Blob, &self.path)?;
         let written = write_file(dir, entry.name, entry.kind, object.data(), ResolveFlags::empty());
         let stat = written.map_err(|error| self.refused(error))?;
+        self.add(entry, stat)
+    }
+
+    /// Records a file and counts it against the limit.
+    fn add(&mut self, entry: &tree::Entry<'_>, stat: Stat) -> Result<(), CheckoutError> {
+        self.bytes += u64::from(stat.size);
+        if self.bytes > self.export.limits.bytes {
+            let why = "with it the tree is larger than --max-tree-bytes";
+            return Err(CheckoutError::Path { path: tree::printable(&self.path), why });
+        }
         self.record(entry, stat, Presence::Written);
         Ok(())
     }
@@ -330,13 +352,4 @@ fn descend(path: &mut Vec<u8>, name: &[u8]) -> usize {
     }
     path.extend_from_slice(name);
     parent
-}
-
-fn bounded(path: &[u8], depth: usize) -> Result<(), CheckoutError> {
-    let why = match (depth > DEEPEST, path.len() > LONGEST_PATH) {
-        (true, _) => "it is more than 128 directories deep",
-        (_, true) => "it is longer than 4096 bytes",
-        _ => return Ok(()),
-    };
-    Err(CheckoutError::Path { path: tree::printable(&path[..path.len().min(120)]), why })
 }

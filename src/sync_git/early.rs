@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::checkout::{LONGEST_PATH, write_file};
 use super::manifest::Stat;
 use super::pack::{self, Object, Visitor};
+use super::settings::limits::TreeLimits;
 use super::sparse::{Patterns, Verdict, What};
 use super::tree::{self, Kind};
 
@@ -43,6 +44,9 @@ pub(crate) struct Early {
     tree_bytes: usize,
     directories: HashSet<Box<[u8]>>,
     files: HashMap<Box<[u8]>, (Oid, Kind, Stat)>,
+    /// What the files may still weigh.
+    bytes_left: u64,
+    deepest: usize,
     is_over: bool,
 }
 
@@ -73,7 +77,7 @@ impl Written {
 
 impl Early {
     /// Writes the files of `wanted` into `draft`, an empty directory of ours.
-    pub(crate) fn new(draft: OwnedFd, wanted: Oid, sparse: Option<Patterns>) -> Self {
+    pub(crate) fn new(draft: OwnedFd, wanted: Oid, sparse: Option<Patterns>, limits: TreeLimits) -> Self {
         Self {
             draft,
             sparse,
@@ -83,6 +87,8 @@ impl Early {
             tree_bytes: 0,
             directories: HashSet::new(),
             files: HashMap::new(),
+            bytes_left: limits.bytes,
+            deepest: limits.depth,
             is_over: false,
         }
     }
@@ -108,7 +114,8 @@ impl Early {
         for entry in tree::entries(tree) {
             let Ok(entry) = entry else { return };
             let slash = usize::from(!at.path.is_empty());
-            if at.path.len() + slash + entry.name.len() > LONGEST_PATH {
+            let depth = at.path.iter().filter(|byte| **byte == b'/').count();
+            if at.path.len() + slash + entry.name.len() > LONGEST_PATH || depth >= self.deepest {
                 return;
             }
             let path: Box<[u8]> = match slash {
@@ -161,9 +168,11 @@ impl Early {
 
     fn blob(&mut self, oid: Oid, content: &[u8]) {
         for place in self.places.remove(&oid).unwrap_or_default() {
-            if place.kind == Kind::Directory {
+            let is_within = content.len() as u64 <= self.bytes_left;
+            if place.kind == Kind::Directory || self.is_over || !is_within {
                 continue;
             }
+            self.bytes_left -= content.len() as u64;
             match self.write(&place, content) {
                 Ok(stat) => drop(self.files.insert(place.path, (oid, place.kind, stat))),
                 Err(error) => {

@@ -10,7 +10,7 @@ use git2::Oid;
 
 use super::credentials::Vault;
 use super::early::{Early, Written};
-use super::pack::{Durability, PackReceiver, PackStore, Promise, Visitor};
+use super::pack::{Durability, Limits, PackReceiver, PackStore, Promise, Visitor};
 use super::reach::Reach;
 pub(crate) use super::remote::Tip;
 use super::remote::{Depth, FetchOutcome, FetchRequest, FilterUse, Remote, RemoteError, Selector, Url};
@@ -65,9 +65,11 @@ impl Origin {
         tip: &Tip,
         store: &Store,
         depth: u32,
+        limits: &Limits,
         early: Early,
     ) -> Result<(u64, Written), RemoteError> {
-        let (bytes, early) = fetch(&mut self.remote, tip.oid, store, depth, self.filter.as_deref(), early).await?;
+        let (bytes, early) =
+            fetch(&mut self.remote, tip.oid, store, depth, self.filter.as_deref(), limits, early).await?;
         Ok((bytes, early.finish()))
     }
 
@@ -75,13 +77,18 @@ impl Origin {
     ///
     /// # Errors
     /// As [`Origin::fetch`].
-    pub(crate) async fn fetch_objects(&mut self, wants: Vec<Oid>, store: &Store) -> Result<u64, RemoteError> {
+    pub(crate) async fn fetch_objects(
+        &mut self,
+        wants: Vec<Oid>,
+        store: &Store,
+        limits: &Limits,
+    ) -> Result<u64, RemoteError> {
         let shallow = store.shallow().map_err(|error| local("reading the store", &error))?;
         let shallow = shallow.into_iter().collect();
         // What is wanted by name comes in any case; of a tree that is wanted, only the trees below come along.
         let filter = Some("blob:none".to_owned());
         let request = FetchRequest { wants, shallow, filter, ..FetchRequest::default() };
-        let (_, bytes, ()) = receive(&mut self.remote, &request, store, Promise::Partial, ()).await?;
+        let (_, bytes, ()) = receive(&mut self.remote, &request, store, Promise::Partial, limits, ()).await?;
         Ok(bytes)
     }
 }
@@ -96,6 +103,7 @@ pub(crate) async fn fetch<V: Visitor>(
     store: &Store,
     depth: u32,
     filter: Option<&str>,
+    limits: &Limits,
     visitor: V,
 ) -> Result<(u64, V), RemoteError> {
     let mut shallow = store.shallow().map_err(|error| local("reading the store", &error))?;
@@ -113,7 +121,7 @@ pub(crate) async fn fetch<V: Visitor>(
         filter: filter.map(str::to_owned),
     };
     let promise = if filter.is_some() { Promise::Partial } else { Promise::Complete };
-    let (outcome, bytes, visitor) = receive(remote, &request, store, promise, visitor).await?;
+    let (outcome, bytes, visitor) = receive(remote, &request, store, promise, limits, visitor).await?;
     if outcome.filter == FilterUse::Ignored {
         tracing::warn!("the server does not filter and has sent everything");
     }
@@ -130,10 +138,11 @@ async fn receive<V: Visitor>(
     request: &FetchRequest,
     store: &Store,
     promise: Promise,
+    limits: &Limits,
     visitor: V,
 ) -> Result<(FetchOutcome, u64, V), RemoteError> {
     let objects = store.dir().join("objects");
-    let packs = PackStore { durability: Durability::Cached, promise, ..PackStore::new(objects) };
+    let packs = PackStore { objects, limits: limits.clone(), durability: Durability::Cached, promise };
     let mut receiver = PackReceiver::start(packs, visitor);
     let outcome = remote.fetch(request, &mut receiver).await?;
     let (_, visitor) = receiver.finish().await.map_err(|error| local("storing the pack", &error))?;

@@ -18,10 +18,11 @@ use super::history::{self, Fit};
 use super::hooks::{Action, Event, Hook, HookError, Runs};
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
+use super::pack;
 use super::publish::PublishError;
 use super::reach::Reach;
 use super::remote::{Depth, RemoteError};
-use super::retire::Retired;
+use super::retire::{Retired, Stay};
 use super::sparse::Patterns;
 use super::store::StoreError;
 use super::submodules::{Filler, Follow, SubmoduleError};
@@ -64,11 +65,15 @@ pub(crate) struct Options {
     pub reference: String,
     /// Commits of history; 0 for all.
     pub depth: u32,
+    /// What one pack may cost.
+    pub pack_limits: pack::Limits,
     pub submodules: Follow,
+    /// The settings that decide what is in a tree, beside the commit and the sparse patterns.
+    pub recipe: String,
     pub gc: gc::Mode,
     pub sparse_file: Option<PathBuf>,
-    /// The grace of replaced trees.
-    pub grace: Duration,
+    /// Which replaced trees stay.
+    pub stay: Stay,
     /// The pause between two full comparisons of the published tree; zero: only the first sync compares.
     pub verify: Duration,
 }
@@ -245,7 +250,7 @@ impl Syncer {
 
     /// Reads the sparse patterns again: they count from the next tree on, and another text makes the present one anew.
     fn read_recipe(&mut self) -> Result<(), SyncError> {
-        let mut recipe = Recipe { words: format!("submodules={:?}", self.options.submodules), sparse: None };
+        let mut recipe = Recipe { words: self.options.recipe.clone(), sparse: None };
         if let Some(path) = &self.options.sparse_file {
             let text = read_small(path, LARGEST_PATTERNS).map_err(VolumeError::from)?;
             let text = text.ok_or_else(|| SyncError::NoPatterns(path.clone()))?;
@@ -265,8 +270,8 @@ impl Syncer {
     /// When the volume cannot be read.
     pub(crate) async fn retire(&mut self) -> Result<Retired, VolumeError> {
         let started = Instant::now();
-        let grace = self.options.grace;
-        let retired = self.on_volume(move |volume| volume.retire(grace)).await?;
+        let stay = self.options.stay;
+        let retired = self.on_volume(move |volume| volume.retire(stay)).await?;
         self.metrics.spent(Phase::Retire, started.elapsed());
         self.metrics.retired.add(retired.removed as u64);
         Ok(retired)
@@ -338,8 +343,9 @@ impl Syncer {
         let volume = volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way"));
         let mut blank = volume.blank()?;
         let patterns = volume.recipe.patterns().cloned();
-        let early = Early::new(blank.open().map_err(VolumeError::from)?, tip.oid, patterns);
-        let (bytes, written) = budget.spend(origin.fetch(tip, &volume.store, options.depth, early)).await??;
+        let early = Early::new(blank.open().map_err(VolumeError::from)?, tip.oid, patterns, volume.limits);
+        let (bytes, written) =
+            budget.spend(origin.fetch(tip, &volume.store, options.depth, &options.pack_limits, early)).await??;
         blank.holds(written);
         self.metrics.fetched_bytes.add(bytes);
         self.metrics.spent(Phase::Fetch, started.elapsed());
@@ -355,15 +361,15 @@ impl Syncer {
             return Ok(());
         }
         // Each round brings the trees or the files of at least one more level.
-        for _ in 0..=2 * super::checkout::DEEPEST {
+        for _ in 0..=2 * self.volume_here().limits.depth {
             let its = budget.clone();
             let missing = self.on_volume(move |volume| volume.missing(commit, &its)).await?;
             if missing.is_empty() {
                 break;
             }
-            let Self { origin, volume, .. } = self;
+            let Self { origin, volume, options, .. } = self;
             let store = &volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way")).store;
-            let bytes = budget.spend(origin.fetch_objects(missing, store)).await??;
+            let bytes = budget.spend(origin.fetch_objects(missing, store, &options.pack_limits)).await??;
             self.metrics.fetched_bytes.add(bytes);
         }
         Ok(())
@@ -386,6 +392,8 @@ impl Syncer {
             budget,
             tree: volume.root.tree(commit),
             recipe: volume.recipe.text(),
+            limits: volume.limits,
+            pack_limits: &self.options.pack_limits,
         };
         let filled = filler.fill(&draft, self.origin.url(), &volume.store).await?;
         self.on_volume(move |volume| volume.finish(draft, &filled)).await?;

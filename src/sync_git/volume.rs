@@ -6,7 +6,6 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use git2::Oid;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
@@ -17,9 +16,10 @@ use super::early::Written;
 use super::files::{At, FileError, make_dirs, names_in, remove, sweep_unfinished, unique_name};
 use super::manifest::Manifest;
 use super::publish::{Link, PublishError, commit_of};
-use super::retire::{self, Retired};
+use super::retire::{self, Retired, Stay};
 use super::reuse::{Previous, Reuse};
 use super::root::Root;
+use super::settings::limits::TreeLimits;
 use super::sparse::Patterns;
 use super::store::{Store, StoreError};
 use super::worktree::{Damage, Filled, Worktree};
@@ -31,6 +31,7 @@ pub(crate) struct Volume {
     pub store: Store,
     pub recipe: Recipe,
     pub reuse: Reuse,
+    pub limits: TreeLimits,
 }
 
 /// The settings that decide what a tree holds, beside the commit. A tree that was made with others is made again.
@@ -146,7 +147,7 @@ impl Volume {
         sweep_unfinished(&trees)?;
         link.sweep()?;
         let store = Store::open(&root.store(), origin)?;
-        Ok(Self { root, link, store, recipe: Recipe::default(), reuse })
+        Ok(Self { root, link, store, recipe: Recipe::default(), reuse, limits: TreeLimits::default() })
     }
 
     /// What is published now; `None` when there is no link, or one that leads to no commit's tree.
@@ -232,7 +233,7 @@ impl Volume {
     }
 
     fn export<'a>(&'a self, budget: &'a Budget) -> Export<'a> {
-        Export { odb: self.store.odb(), budget, sparse: self.recipe.patterns() }
+        Export { odb: self.store.odb(), budget, sparse: self.recipe.patterns(), limits: self.limits }
     }
 
     /// Publishes the tree of `commit`, which stands in its place, and starts the grace of the one before.
@@ -267,9 +268,9 @@ impl Volume {
     ///
     /// # Errors
     /// When the volume cannot be listed.
-    pub(crate) fn retire(&self, grace: Duration) -> Result<Retired, VolumeError> {
+    pub(crate) fn retire(&self, stay: Stay) -> Result<Retired, VolumeError> {
         let current = self.link.target()?.unwrap_or_default();
-        Ok(retire::retire(&self.root, &current, grace)?)
+        Ok(retire::retire(&self.root, &current, stay)?)
     }
 
     fn replaced(&self, before: &Published) -> Result<(), VolumeError> {
@@ -307,6 +308,8 @@ fn place(unfinished: &Path, at: &Path) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -401,8 +404,8 @@ mod tests {
         let second = commit(&place.volume, &[("a", "2")]);
         build(&place.volume, second).unwrap();
         place.volume.publish(second).unwrap();
-        assert_eq!(place.volume.retire(Duration::from_secs(60)).unwrap().removed, 0);
-        assert_eq!(place.volume.retire(Duration::ZERO).unwrap().removed, 1);
+        assert_eq!(place.volume.retire(Stay { grace: Duration::from_secs(60), least: 0 }).unwrap().removed, 0);
+        assert_eq!(place.volume.retire(Stay::default()).unwrap().removed, 1);
         assert_eq!(place.volume.published().unwrap().unwrap().commit, second);
         assert!(!place.volume.root.tree(first).exists());
         assert_eq!(place.volume.store.tip().unwrap(), Some(second));
