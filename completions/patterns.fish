@@ -45,6 +45,10 @@ off\t'None; their directories stay empty'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l root -d 'The directory that holds the store, the trees and, unless --link is absolute, the link' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l link -d 'The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l stale-worktree-timeout -d 'How long a replaced tree stays; 0 removes it at once' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-gc -d 'When to drop objects that no kept tree needs' -r -f -a "auto\t'When most of what is stored is garbage, or there are very many packs'
+always\t'When a fifth of what is stored is garbage, or there are many packs'
+aggressive\t'Whenever there is any'
+off\t'Never'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l group-write -d 'Make everything that is written writable for the group' -r -f -a "true\t''
 false\t''"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l touch-file -d 'A file to touch after each sync that changed something, absolute or relative to --root' -r -F
@@ -77,6 +81,10 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l credentia
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l askpass-url -d 'A URL that answers with lines username=… and password=…, asked before each sync' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l cookie-file -d 'Send the cookies of /etc/git-secret/cookie_file' -r -f -a "true\t''
 false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ssh-key-file -d 'A private key for ssh; several are tried in order' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ssh-known-hosts -d 'Talk only to hosts that the known_hosts file vouches for' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ssh-known-hosts-file -d 'The known_hosts file' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-app-application-id -d 'The id of a GitHub App to authenticate as' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-app-client-id -d 'The client id of a GitHub App to authenticate as, instead of its application id' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-app-installation-id -d 'The id of that App\'s installation' -r
@@ -164,6 +172,15 @@ complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not
 false\t''"
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-parse-signalfx-tags -d 'Whether to read SignalFx tags (`name[k=v]`)' -r -f -a "true\t''
 false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l graphite-listen -d 'UDP and TCP address for Graphite\'s plaintext, tagged or not; `off` for none' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l graphite-listen-pickle -d 'TCP address for Graphite\'s pickles; `off` for none' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l graphite-mapping -d 'Mapping file for Graphite names, in the dialect of graphite_exporter; reloaded when it changes, and at SIGHUP' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l graphite-strict -d 'Whether Graphite names that no mapping matches are dropped' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l influx-listen -d 'UDP address for InfluxDB\'s line protocol; `off` for none' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l influx-http -d 'Whether to take InfluxDB\'s lines over HTTP, at /write and /api/v2/write' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l sample-expiry -d 'How long a Graphite or InfluxDB series without readings stays on the page' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-exporter-metrics -d 'Whether to tell our own counts under the names of statsd_exporter as well' -r -f -a "true\t''
 false\t''"
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l metrics-path -d 'Where to serve the page, beside /metrics' -r

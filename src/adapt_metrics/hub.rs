@@ -12,7 +12,10 @@ use super::rules::Rules;
 /// The middle of the process.
 pub struct Hub {
     table: Mutex<Table>,
-    rules: ArcSwap<Rules>,
+    rules: Arc<ArcSwap<Rules>>,
+    graphite: Arc<ArcSwap<Rules>>,
+    /// Unix time at tick 0, in seconds.
+    unix: f64,
     began: Instant,
     tap: Tap,
 }
@@ -58,13 +61,15 @@ impl Tap {
 }
 
 impl Hub {
-    /// An empty table under these rules.
-    pub fn new(limits: Limits, rules: Rules) -> Arc<Self> {
+    /// An empty table; StatsD's names and Graphite's stand under rules of their own.
+    pub fn new(limits: Limits, rules: Rules, graphite: Rules) -> Arc<Self> {
         // A clock before 1970 can only make the times of creation wrong.
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Arc::new(Self {
             table: Mutex::new(Table::new(limits, unix.as_secs_f64())),
-            rules: ArcSwap::from_pointee(rules),
+            rules: Arc::new(ArcSwap::from_pointee(rules)),
+            graphite: Arc::new(ArcSwap::from_pointee(graphite)),
+            unix: unix.as_secs_f64(),
             began: Instant::now(),
             tap: Tap::default(),
         })
@@ -80,9 +85,25 @@ impl Hub {
         self.rules.load_full()
     }
 
+    /// The place of the rules for StatsD, which receivers look at for each batch.
+    pub fn rules_place(&self) -> Arc<ArcSwap<Rules>> {
+        self.rules.clone()
+    }
+
+    /// The place of the rules for Graphite.
+    pub fn graphite_place(&self) -> Arc<ArcSwap<Rules>> {
+        self.graphite.clone()
+    }
+
+    /// The Unix time of tick 0, in seconds.
+    pub fn began(&self) -> f64 {
+        self.unix
+    }
+
     /// Puts other rules in force; receivers take them up with their next batch.
-    pub fn adopt(&self, rules: Rules) {
+    pub fn adopt(&self, rules: Rules, graphite: Rules) {
         self.rules.store(Arc::new(rules));
+        self.graphite.store(Arc::new(graphite));
     }
 
     /// Where the next lines can be seen as they come in.

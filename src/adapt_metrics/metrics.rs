@@ -144,7 +144,7 @@ impl Collect for Telemetry {
         let tallies: Vec<(&Receiver, Tally)> =
             self.receivers.iter().map(|receiver| (receiver, receiver.desk.tally())).collect();
         let mut counter = |noun: &str, help: &str, value: fn(&Tally) -> u64| {
-            head(out, &format!("patterns_adapt_metrics_statsd_{noun}_total"), Kind::Counter, help);
+            head(out, &format!("patterns_adapt_metrics_{noun}_total"), Kind::Counter, help);
             for (receiver, tally) in &tallies {
                 out.sample(&[("receiver", receiver.desk.name)], Point::Value(value(tally) as f64));
             }
@@ -200,7 +200,7 @@ impl Collect for Telemetry {
         );
         head(
             out,
-            "patterns_adapt_metrics_statsd_kernel_drops_total",
+            "patterns_adapt_metrics_kernel_drops_total",
             Kind::Counter,
             "Datagrams that the kernel dropped because the socket's buffer was full.",
         );
@@ -229,7 +229,7 @@ fn by_label(
     label: &str,
     values: impl Fn(&Tally) -> Vec<(String, u64)>,
 ) {
-    head(out, &format!("patterns_adapt_metrics_statsd_{noun}_total"), Kind::Counter, help);
+    head(out, &format!("patterns_adapt_metrics_{noun}_total"), Kind::Counter, help);
     for (receiver, tally) in tallies {
         for (value, count) in values(tally) {
             let labels: &Labels<'_> = &[("receiver", receiver.desk.name), (label, &value)];

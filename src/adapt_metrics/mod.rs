@@ -10,6 +10,7 @@
 //! one type and a series one owner. `/metrics` writes the table in chunks, so that no receiver waits for a scraper.
 
 pub mod exporter;
+pub mod graphite;
 pub mod hub;
 pub mod jmx;
 pub mod json;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::exporter::ExporterNames;
 use super::hub::Hub;
 use super::metrics::{Reloads, SourceMetrics, Telemetry};
 use super::model::{Source, Tick};
-use super::page::Page;
-use super::receivers;
+use super::naming::Naming;
+use super::page::{self, Page};
+use super::receivers::{self, FIRST_POLLED};
 use super::rules::{self, Rules};
 use super::settings::Settings;
 use super::source::{self, Runner};
@@ -22,7 +23,6 @@ use crate::core::document::{self, Mistakes};
 use crate::core::fault::Fault;
 use crate::core::http::{Access, Reply, Request};
 use crate::core::lifecycle::{self, Process};
-use crate::core::metrics::Format;
 use crate::core::mode::Invocation;
 use crate::core::reload::FileWatch;
 
@@ -43,8 +43,9 @@ pub fn run(invocation: &Invocation) -> Result<(), Fault> {
     let settings: Settings = invocation.settings()?;
     let definitions = definitions(invocation)?;
     let rules = load(&settings)?;
+    let graphite = load_graphite(&settings)?;
     lifecycle::run(invocation, async |process: &Process| {
-        let hub = Hub::new(settings.limits(), rules);
+        let hub = Hub::new(settings.limits(), rules, graphite);
         process.metrics.register(Arc::new(Page(hub.clone())));
         let receivers = receivers::start(&settings, !definitions.is_empty(), &hub, process)?;
         let runners = runners(definitions, &hub, process);
@@ -58,7 +59,7 @@ pub fn run(invocation: &Invocation) -> Result<(), Fault> {
             process.metrics.register(Arc::new(ExporterNames { telemetry: telemetry.clone() }));
         }
         status::describe(process, &telemetry, &runners);
-        page(process, &settings.metrics_path, runners);
+        serve(process, &settings.metrics_path, runners);
         lines(process, &settings, telemetry.hub.clone());
         lifecycle_routes(process, &settings, reloading);
         process.health.condition("listeners").ok();
@@ -76,11 +77,22 @@ pub fn load(settings: &Settings) -> Result<Rules, Fault> {
     read_rules(path, naming, ttl)
 }
 
+/// Reads the mapping file for Graphite; without one there are no rules.
+///
+/// # Errors
+/// A configuration fault that lists every mistake of the file.
+fn load_graphite(settings: &Settings) -> Result<Rules, Fault> {
+    match &settings.graphite_mapping {
+        Some(path) => read_rules(path, Naming::Exact, 0),
+        None => Ok(Rules::none(Naming::Exact, 0)),
+    }
+}
+
 /// Reads a mapping file.
 ///
 /// # Errors
 /// A configuration fault that lists every mistake of the file.
-pub fn read_rules(path: &Path, naming: super::naming::Naming, ttl: u32) -> Result<Rules, Fault> {
+pub fn read_rules(path: &Path, naming: Naming, ttl: u32) -> Result<Rules, Fault> {
     let root = document::read(path)?;
     let mut mistakes = Mistakes::new(path.display());
     let rules = rules::read(&root, naming, ttl, &mut mistakes);
@@ -99,7 +111,7 @@ fn definitions(invocation: &Invocation) -> Result<Vec<source::Definition>, Fault
 
 fn runners(definitions: Vec<source::Definition>, hub: &Arc<Hub>, process: &Process) -> Vec<Arc<Runner>> {
     let mut runners = Vec::with_capacity(definitions.len());
-    for (definition, number) in definitions.into_iter().zip(1..) {
+    for (definition, number) in definitions.into_iter().zip(FIRST_POLLED..) {
         let name = definition.name.clone();
         let runner = Runner::new(definition, Source(number), hub.clone(), SourceMetrics::new(&process.metrics, &name));
         let first = process.health.condition(format!("first poll of {name}"));
@@ -136,20 +148,17 @@ struct Reloading {
 }
 
 impl Reloading {
-    /// Reads the rules at SIGHUP and when the file changes.
+    /// Reads the rules at SIGHUP and when a file changes.
     async fn follow(self, process: Process) -> Result<(), Fault> {
-        let mut file = self.settings.statsd_mapping.clone().map(FileWatch::new);
+        let watch = |path: &Option<PathBuf>| path.clone().map(FileWatch::new);
+        let mut statsd = watch(&self.settings.statsd_mapping);
+        let mut graphite = watch(&self.settings.graphite_mapping);
         let mut signal = process.reload.clone();
         loop {
-            let changed = async {
-                match &mut file {
-                    Some(file) => file.changed().await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = process.drain.cancelled() => return Ok(()),
-                () = changed => {}
+                () = changed(statsd.as_mut()) => {}
+                () = changed(graphite.as_mut()) => {}
                 told = signal.changed() => if told.is_err() { return Ok(()) },
             }
             // What went wrong is logged and counted; the page goes on by the last good rules.
@@ -158,20 +167,20 @@ impl Reloading {
     }
 
     fn reload(&self) -> Result<(), Fault> {
-        let path: Option<PathBuf> = self.settings.statsd_mapping.clone();
-        let Some(path) = path else {
-            warn!("there is no mapping file to reload");
-            return Ok(());
-        };
-        match load(&self.settings) {
-            Ok(rules) => {
-                info!(path = %path.display(), rules = rules.list().len(), "the rules are in force");
-                self.hub.adopt(rules);
+        let read = load(&self.settings).and_then(|rules| Ok((rules, load_graphite(&self.settings)?)));
+        match read {
+            Ok((rules, graphite)) => {
+                info!(
+                    statsd_rules = rules.list().len(),
+                    graphite_rules = graphite.list().len(),
+                    "the rules are in force"
+                );
+                self.hub.adopt(rules, graphite);
                 self.reloads.good.increment();
                 Ok(())
             }
             Err(fault) => {
-                error!(path = %path.display(), error = fault.one_line(), "the rules are wrong; the last good ones stay");
+                error!(error = fault.one_line(), "the rules are wrong; the last good ones stay");
                 self.reloads.failed.increment();
                 Err(fault)
             }
@@ -179,8 +188,15 @@ impl Reloading {
     }
 }
 
+async fn changed(file: Option<&mut FileWatch>) {
+    match file {
+        Some(file) => file.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Serves the page, after sources that are polled on scrape have been.
-fn page(process: &Process, path: &str, runners: Vec<Arc<Runner>>) {
+fn serve(process: &Process, path: &str, runners: Vec<Arc<Runner>>) {
     let metrics = process.metrics.clone();
     let runners: Arc<[Arc<Runner>]> = runners.into();
     let answer = move |request: Request| {
@@ -196,8 +212,7 @@ fn page(process: &Process, path: &str, runners: Vec<Arc<Runner>>) {
                 refreshing.spawn(async move { runner.refresh(within).await });
             }
             refreshing.join_all().await;
-            let format = Format::negotiate(request.header("accept"));
-            Reply::new(StatusCode::OK, format.content_type(), metrics.render(format))
+            page::answer(&request, metrics).await
         }
     };
     process.http.route(Method::GET, "/metrics", Access::Public, answer.clone());

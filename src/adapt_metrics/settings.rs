@@ -75,6 +75,34 @@ pub struct Settings {
     #[arg(long, value_name = "BOOL", default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub statsd_parse_signalfx_tags: bool,
 
+    /// UDP and TCP address for Graphite's plaintext, tagged or not; `off` for none
+    #[arg(long, value_name = "HOST:PORT")]
+    pub graphite_listen: Option<Bind>,
+
+    /// TCP address for Graphite's pickles; `off` for none
+    #[arg(long, value_name = "HOST:PORT")]
+    pub graphite_listen_pickle: Option<Bind>,
+
+    /// Mapping file for Graphite names, in the dialect of graphite_exporter; reloaded when it changes, and at SIGHUP
+    #[arg(long, value_name = "FILE")]
+    pub graphite_mapping: Option<PathBuf>,
+
+    /// Whether Graphite names that no mapping matches are dropped
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    pub graphite_strict: bool,
+
+    /// UDP address for InfluxDB's line protocol; `off` for none
+    #[arg(long, value_name = "HOST:PORT")]
+    pub influx_listen: Option<Bind>,
+
+    /// Whether to take InfluxDB's lines over HTTP, at /write and /api/v2/write
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    pub influx_http: bool,
+
+    /// How long a Graphite or InfluxDB series without readings stays on the page
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::duration)]
+    pub sample_expiry: Duration,
+
     /// Whether to tell our own counts under the names of statsd_exporter as well
     #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub statsd_exporter_metrics: bool,
@@ -125,7 +153,11 @@ impl Settings {
 
     /// The UDP address: the default one where nothing at all is given.
     pub fn udp(&self, has_sources: bool) -> Bind {
-        let is_given = self.statsd_listen_tcp.is_some()
+        let is_given = self.graphite_listen.is_some()
+            || self.graphite_listen_pickle.is_some()
+            || self.influx_listen.is_some()
+            || self.influx_http
+            || self.statsd_listen_tcp.is_some()
             || self.statsd_listen_unixgram.is_some()
             || self.statsd_listen_unix.is_some();
         let fallback = if has_sources || is_given { Bind::Off } else { Bind::Any(9125) };

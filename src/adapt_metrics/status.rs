@@ -44,7 +44,7 @@ fn receivers(telemetry: &Telemetry) -> Section {
         std::iter::once(receiver.desk.name.to_owned()).chain(counts.map(|count| count.to_string())).collect()
     };
     let rows = telemetry.receivers.iter().map(row).collect();
-    Section::table("StatsD", &["receiver", "packets", "lines", "samples", "refused"], rows)
+    Section::table("Receivers", &["receiver", "packets", "lines", "samples", "refused"], rows)
 }
 
 fn refused(telemetry: &Telemetry) -> Section {
@@ -65,7 +65,7 @@ fn refused(telemetry: &Telemetry) -> Section {
             rows.push(vec!["over a limit of series".to_owned(), count.to_string(), name]);
         }
     }
-    Section::table("Refused StatsD samples", &["reason", "count", "last example"], rows)
+    Section::table("Refused samples", &["reason", "count", "last example"], rows)
 }
 
 /// Names without a rule matter only where there are rules.

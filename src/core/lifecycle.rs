@@ -13,6 +13,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -248,8 +249,11 @@ fn routes(mode: &'static str, process: &Process, log: log::Handle) {
     process.http.route(Method::GET, "/startupz", Access::Public, move |_| std::future::ready(probe(health.started())));
     let metrics = process.metrics.clone();
     process.http.route(Method::GET, "/metrics", Access::Public, move |request: Request| {
-        let format = Format::negotiate(request.header("accept"));
-        std::future::ready(Reply::new(StatusCode::OK, format.content_type(), metrics.render(format)))
+        let negotiated = Format::negotiate(request.header("accept"));
+        // What is echoed are tokens that are known here, so it is always a header's value.
+        let content_type =
+            HeaderValue::try_from(negotiated.content_type).unwrap_or(HeaderValue::from_static("text/plain"));
+        std::future::ready(Reply::typed(StatusCode::OK, content_type, metrics.render(negotiated.format)))
     });
     let (health, http) = (process.health.clone(), process.http.clone());
     process.http.route(Method::GET, "/", Access::Public, move |_| {

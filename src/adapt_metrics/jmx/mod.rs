@@ -22,6 +22,8 @@ mod error;
 mod exporter_file;
 mod java_number;
 mod java_regex;
+mod jvm;
+mod local;
 mod login;
 mod naming;
 mod plan;
@@ -53,6 +55,7 @@ pub use tls::{Identity, TlsSettings};
 use beans::Beans;
 use collect::Collection;
 use connection::Connection;
+use jvm::JvmFamilies;
 use plan::{Planner, Plans};
 use walk::Reading;
 
@@ -73,6 +76,7 @@ pub struct JmxSource {
     rules: Arc<Rules>,
     connection: Option<Connection>,
     beans: Beans<Plans>,
+    jvm: Option<JvmFamilies>,
     planner: Planner,
     collection: Collection,
 }
@@ -88,6 +92,7 @@ impl JmxSource {
             rules: Arc::default(),
             connection: None,
             beans: Beans::new(),
+            jvm: None,
             planner: Planner::default(),
             collection: Collection::default(),
         }
@@ -103,6 +108,14 @@ impl JmxSource {
         self
     }
 
+    /// Adds the JVM's own statistics under the names of Prometheus' Java library (`jvm_memory_used_bytes` …), whatever
+    /// the selection and the rules are.
+    #[must_use]
+    pub fn with_jvm_families(mut self) -> JmxSource {
+        self.jvm = Some(JvmFamilies::new());
+        self
+    }
+
     /// Reads all beans once.
     ///
     /// Cancel safe: a scrape that is dropped costs its connection, nothing else.
@@ -113,7 +126,7 @@ impl JmxSource {
     pub async fn scrape(&mut self) -> Result<Scrape, JmxError> {
         let started = Instant::now();
         let deadline = self.settings.deadline;
-        let peer = self.settings.target.address.host.clone();
+        let peer = self.settings.target.address.to_string();
         let read = tokio::time::timeout(deadline, self.read(started)).await;
         let mut scrape = read.map_err(|_| JmxError::Deadline { peer, deadline })??;
         scrape.took = started.elapsed();
@@ -161,6 +174,10 @@ impl JmxSource {
         counts.unmatched = unmatched;
         self.beans.notes_mut().for_each(Plans::sweep);
         self.planner.rest();
-        Ok(Scrape { samples: self.collection.settle(made), counts, took: Duration::ZERO })
+        let mut samples = self.collection.settle(made);
+        if let Some(jvm) = &mut self.jvm {
+            samples.extend(jvm.read(connection, now).await?);
+        }
+        Ok(Scrape { samples, counts, took: Duration::ZERO })
     }
 }

@@ -222,7 +222,7 @@ fn the_rest_of_the_file_is_read() {
     assert!(mistakes.starts_with("0 mistakes"), "{mistakes}");
     assert_eq!((file.start_delay.as_secs(), file.scrape_timeout.unwrap().as_secs()), (3, 9));
     let target = file.target.unwrap();
-    assert_eq!(target.address.host, "app");
+    assert_eq!(target.address.to_string(), "app:9010");
     assert_eq!(target.login.unwrap().password().unwrap().expose(), "from the environment");
     assert_eq!((file.selection.include.len(), file.selection.exclude.len()), (1, 1));
     assert_eq!(file.selection.exclude_attributes[0].1, ["ObjectName"]);

@@ -3,13 +3,25 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use tracing::info;
 
-use super::intake::Intake;
 use super::relay::Relay;
 use super::tally::Tally;
 use crate::adapt_metrics::hub::Hub;
+use crate::adapt_metrics::model::{Table, Tick};
+use crate::adapt_metrics::rules::Rules;
 use crate::core::health::Heartbeat;
+
+/// The reading half of a receiver: packets in, changes to the table out.
+pub trait Reads: Send {
+    /// Judges by these rules from now on.
+    fn adopt(&mut self, rules: Arc<Rules>);
+    /// Reads a packet.
+    fn packet(&mut self, packet: &[u8], table: &mut Table, now: Tick);
+    /// What was counted since it was taken last.
+    fn tally(&mut self) -> &mut Tally;
+}
 
 /// One receiver's place.
 pub struct Desk {
@@ -17,6 +29,7 @@ pub struct Desk {
     pub name: &'static str,
     /// What all sources share.
     pub hub: Arc<Hub>,
+    rules: Arc<ArcSwap<Rules>>,
     relay: Option<Arc<Relay>>,
     heartbeat: Heartbeat,
     draining: AtomicBool,
@@ -25,8 +38,15 @@ pub struct Desk {
 
 impl Desk {
     /// A place for a receiver that promises to beat.
-    pub fn new(name: &'static str, hub: Arc<Hub>, relay: Option<Arc<Relay>>, heartbeat: Heartbeat) -> Arc<Self> {
-        Arc::new(Self { name, hub, relay, heartbeat, draining: AtomicBool::new(false), tally: Mutex::default() })
+    pub fn new(
+        name: &'static str,
+        hub: Arc<Hub>,
+        rules: Arc<ArcSwap<Rules>>,
+        relay: Option<Arc<Relay>>,
+        heartbeat: Heartbeat,
+    ) -> Arc<Self> {
+        let (draining, tally) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(Self { name, hub, rules, relay, heartbeat, draining, tally })
     }
 
     /// Tells the receiver to read what is left, and to end.
@@ -45,8 +65,8 @@ impl Desk {
     }
 
     /// Reads packets into the table as one batch, with the rules of this moment.
-    pub fn batch<'p>(&self, intake: &mut Intake, packets: impl Iterator<Item = &'p [u8]>) {
-        intake.adopt(self.hub.rules());
+    pub fn batch<'p>(&self, intake: &mut dyn Reads, packets: impl Iterator<Item = &'p [u8]>) {
+        intake.adopt(self.rules.load_full());
         let now = self.hub.now();
         let mut table = self.hub.table();
         for packet in packets {
@@ -61,8 +81,8 @@ impl Desk {
     }
 
     /// Takes over what an intake has counted.
-    pub fn settle(&self, intake: &mut Intake) {
-        let tally = std::mem::take(&mut intake.tally);
+    pub fn settle(&self, intake: &mut dyn Reads) {
+        let tally = std::mem::take(intake.tally());
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).absorb(tally);
     }
 

@@ -13,14 +13,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::desk::Desk;
-use super::intake::Intake;
+use super::desk::{Desk, Reads};
 use crate::core::fault::Fault;
 use crate::core::lifecycle::Connections;
 use crate::core::metrics::Counter;
 
 /// The longest line or packet, in bytes.
 pub const LONGEST: usize = 64 << 10;
+/// The longest pickle, in bytes: some ten thousand points, a hundred times what Carbon's relay sends at once.
+const LONGEST_PICKLE: usize = 1 << 20;
 /// The most connections of one listener.
 const MAX_CONNECTIONS: usize = 1024;
 /// Room for one read.
@@ -34,14 +35,25 @@ pub enum Listener {
     Unix(UnixListener),
 }
 
+/// What connections carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carries {
+    /// Lines, or packets of lines with their length in front.
+    Lines,
+    /// Carbon's pickles with their length in front, big-endian.
+    Pickles,
+}
+
 /// A listener's receiver.
 pub struct Streams {
     /// Where connections come from.
     pub listener: Listener,
+    /// What they carry.
+    pub carries: Carries,
     /// Where they are read.
     pub desk: Arc<Desk>,
     /// All connections of a listener share what is known of keys.
-    pub intake: Arc<Mutex<Intake>>,
+    pub intake: Arc<Mutex<Box<dyn Reads>>>,
     /// Counts.
     pub counts: StreamCounts,
 }
@@ -88,7 +100,8 @@ impl Streams {
                 }
             };
             self.counts.accepted.increment();
-            let reading = read(stream, self.desk.clone(), self.intake.clone(), self.counts.clone(), drain.clone());
+            let reading =
+                read(stream, self.carries, self.desk.clone(), self.intake.clone(), self.counts.clone(), drain.clone());
             connections.spawn(async move {
                 reading.await;
                 drop(place);
@@ -112,6 +125,7 @@ enum Framing {
     Unknown,
     Lines,
     Packets,
+    Pickles,
 }
 
 /// Bytes of a connection on their way to being whole lines or packets.
@@ -126,8 +140,9 @@ struct Frames {
 struct TooLong;
 
 impl Frames {
-    fn new() -> Self {
-        Self { framing: Framing::Unknown, bytes: Vec::new() }
+    fn new(carries: Carries) -> Self {
+        let framing = if carries == Carries::Pickles { Framing::Pickles } else { Framing::Unknown };
+        Self { framing, bytes: Vec::new() }
     }
 
     /// Hands over what is whole, as packets of lines without a line break at the end.
@@ -139,14 +154,17 @@ impl Frames {
         }
         let mut done = 0;
         match self.framing {
-            Framing::Packets => {
+            Framing::Packets | Framing::Pickles => {
+                let is_pickle = self.framing == Framing::Pickles;
+                let longest = if is_pickle { LONGEST_PICKLE } else { LONGEST };
                 while let Some((length, rest)) = self.bytes[done..].split_first_chunk::<4>() {
-                    let length = u32::from_le_bytes(*length) as usize;
-                    if length > LONGEST {
+                    let length =
+                        if is_pickle { u32::from_be_bytes(*length) } else { u32::from_le_bytes(*length) } as usize;
+                    if length > longest {
                         return Err(TooLong);
                     }
                     let Some(packet) = rest.get(..length) else { break };
-                    each(packet.strip_suffix(b"\n").unwrap_or(packet));
+                    each(if is_pickle { packet } else { packet.strip_suffix(b"\n").unwrap_or(packet) });
                     done += 4 + length;
                 }
             }
@@ -166,7 +184,7 @@ impl Frames {
 
     /// Hands over what stands at the end of the connection without a line break. A packet cut short is lost.
     fn finish(self, each: &mut dyn FnMut(&[u8])) {
-        if self.framing != Framing::Packets && !self.bytes.is_empty() {
+        if matches!(self.framing, Framing::Lines | Framing::Unknown) && !self.bytes.is_empty() {
             each(&self.bytes);
         }
     }
@@ -174,15 +192,16 @@ impl Frames {
 
 async fn read(
     mut stream: Box<dyn AsyncRead + Send + Unpin>,
+    carries: Carries,
     desk: Arc<Desk>,
-    intake: Arc<Mutex<Intake>>,
+    intake: Arc<Mutex<Box<dyn Reads>>>,
     counts: StreamCounts,
     drain: CancellationToken,
 ) {
-    let mut frames = Frames::new();
+    let mut frames = Frames::new(carries);
     let mut hand_over = |packet: &[u8]| {
         let mut intake = intake.lock().unwrap_or_else(PoisonError::into_inner);
-        desk.batch(&mut intake, std::iter::once(packet));
+        desk.batch(intake.as_mut(), std::iter::once(packet));
     };
     loop {
         frames.bytes.reserve(READ);
@@ -221,7 +240,7 @@ mod tests {
 
     /// Feeds bytes in pieces, and tells what was handed over, joined by line breaks.
     fn feed(bytes: &[u8], cuts: &[usize]) -> Result<String, TooLong> {
-        let mut frames = Frames::new();
+        let mut frames = Frames::new(Carries::Lines);
         let mut out = Vec::new();
         let mut each = |packet: &[u8]| {
             out.extend_from_slice(packet);

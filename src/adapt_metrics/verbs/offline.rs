@@ -10,6 +10,7 @@ use super::By;
 use crate::adapt_metrics::model::{Limits, Source, Table, Tick};
 use crate::adapt_metrics::naming::Naming;
 use crate::adapt_metrics::rules::Rules;
+use crate::adapt_metrics::statsd::desk::Reads;
 use crate::adapt_metrics::statsd::intake::Intake;
 use crate::adapt_metrics::statsd::keys::Room;
 use crate::adapt_metrics::statsd::line::Grammar;

@@ -3,14 +3,14 @@
 //! In: objects by their place in the pack. Out: the ones still there. Bounded in bytes.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use super::object::Kind;
 
 /// An object's content, shared with whoever reads it now.
-pub(super) type Content = Rc<Vec<u8>>;
+pub(super) type Content = Arc<Vec<u8>>;
 
 pub(super) struct Cache {
     budget: usize,
@@ -35,7 +35,17 @@ impl Cache {
         self.order.remove(stamp);
         *stamp = self.clock;
         self.order.insert(self.clock, at);
-        Some((*kind, Rc::clone(content)))
+        Some((*kind, Arc::clone(content)))
+    }
+
+    /// Lets go of objects until `bytes` more fit the budget, or none is left: what is being made counts, too.
+    pub(super) fn make_room(&mut self, bytes: usize) {
+        while self.used + bytes > self.budget
+            && let Some((_, oldest)) = self.order.pop_first()
+            && let Some((_, content, _)) = self.objects.remove(&oldest)
+        {
+            self.used -= content.capacity() + OVERHEAD;
+        }
     }
 
     /// Keeps an object, unless it would push out too much else.
@@ -44,16 +54,11 @@ impl Cache {
         if cost > self.budget / 2 || self.objects.contains_key(&at) {
             return;
         }
-        while self.used + cost > self.budget
-            && let Some((_, oldest)) = self.order.pop_first()
-            && let Some((_, content, _)) = self.objects.remove(&oldest)
-        {
-            self.used -= content.capacity() + OVERHEAD;
-        }
+        self.make_room(cost);
         self.clock += 1;
         self.used += cost;
         self.order.insert(self.clock, at);
-        self.objects.insert(at, (kind, Rc::clone(content), self.clock));
+        self.objects.insert(at, (kind, Arc::clone(content), self.clock));
     }
 }
 
@@ -64,13 +69,13 @@ mod tests {
     #[test]
     fn the_least_recently_used_goes_first_and_the_budget_holds() {
         let mut cache = Cache::new(4 * (100 + OVERHEAD));
-        let content = || Rc::new(vec![0; 100]);
+        let content = || Arc::new(vec![0; 100]);
         (0..4).for_each(|at| cache.keep(at, Kind::Blob, &content()));
         assert!(cache.find(0).is_some());
         cache.keep(4, Kind::Blob, &content());
         assert!(cache.find(1).is_none() && cache.find(0).is_some() && cache.find(4).is_some());
         assert!(cache.used <= cache.budget);
-        cache.keep(5, Kind::Blob, &Rc::new(vec![0; 10_000]));
+        cache.keep(5, Kind::Blob, &Arc::new(vec![0; 10_000]));
         assert!(cache.find(5).is_none() && cache.find(0).is_some());
     }
 }

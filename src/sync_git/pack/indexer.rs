@@ -7,7 +7,7 @@
 //! chain. Deltas by name whose base follows later wait for it. Memory: the cache, one chain step, forty bytes an object; never the pack.
 
 use std::fs::File;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use git2::Oid;
 use hashbrown::HashMap;
@@ -130,7 +130,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                 self.wake(at)
             }
             Encoding::Whole(kind) => {
-                let content = Rc::new(input.inflate(header.size)?);
+                let content = Arc::new(input.inflate(header.size)?);
                 entry.crc = input.entry_crc();
                 self.entries.push(entry);
                 self.made(at, kind, content)?;
@@ -198,16 +198,17 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
         }
         self.entries[at as usize].depth = depth;
         let content = self.patch(at, base, delta)?;
-        self.made(at, kind, Rc::new(content))
+        self.made(at, kind, Arc::new(content))
     }
 
-    fn patch(&self, at: u32, base: &[u8], delta: &[u8]) -> Result<Vec<u8>, PackError> {
-        let damaged =
-            |DeltaError(what)| PackError::Damaged { at: self.entries[at as usize].offset, what: what.to_owned() };
+    fn patch(&mut self, at: u32, base: &[u8], delta: &[u8]) -> Result<Vec<u8>, PackError> {
+        let place = self.entries[at as usize].offset;
+        let damaged = |DeltaError(what)| PackError::Damaged { at: place, what: what.to_owned() };
         let delta = Delta::parse(delta).map_err(damaged)?;
         if delta.result_size > self.limits.object_bytes {
             return Err(PackError::Limit { what: "bytes in one object", limit: self.limits.object_bytes });
         }
+        self.cache.make_room(base.len() + delta.result_size as usize);
         delta.apply(base).map_err(damaged)
     }
 
@@ -230,7 +231,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
         Ok(())
     }
 
-    fn visit(&mut self, at: u32, content: Option<&[u8]>, size: u64) -> Result<(), PackError> {
+    fn visit(&mut self, at: u32, content: Option<&Content>, size: u64) -> Result<(), PackError> {
         let entry = &self.entries[at as usize];
         self.visitor
             .object(&Object { oid: oid(&entry.name), kind: entry.kind, size, content })
@@ -267,7 +268,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
             }
             let entry = &self.entries[place as usize];
             match entry.base {
-                Base::None => break (entry.kind, Rc::new(self.read_back(place)?)),
+                Base::None => break (entry.kind, Arc::new(self.read_back(place)?)),
                 Base::Entry(base) => {
                     chain.push(place);
                     place = base;
@@ -275,13 +276,13 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                 Base::Outside(outside) => {
                     chain.push(place);
                     let (kind, content) = self.outside_base(outside)?;
-                    break (kind, Rc::new(content));
+                    break (kind, Arc::new(content));
                 }
             }
         };
         while let Some(place) = chain.pop() {
             let delta = self.read_back(place)?;
-            content = Rc::new(self.patch(place, &content, &delta)?);
+            content = Arc::new(self.patch(place, &content, &delta)?);
         }
         // Not the steps between: they were not asked for, and would push out what may be.
         self.cache.keep(at, kind, &content);

@@ -12,7 +12,10 @@
 mod cache;
 mod delta;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod index;
+mod index_reader;
 mod indexer;
 mod input;
 mod object;
@@ -20,11 +23,16 @@ mod receive;
 mod store;
 mod stored;
 
+use std::sync::Arc;
+
 use git2::Oid;
 
 pub use self::error::PackError;
+pub(super) use self::index_reader::PackIndex;
 pub use self::object::Kind;
-pub(super) use self::object::write_header;
+pub(super) use self::object::{
+    Encoding, EntryHeader, MAX_HEADER, parse_header, write_header, write_offset_delta_header,
+};
 pub use self::receive::PackReceiver;
 pub use self::store::{Durability, PackReport, PackStore, Promise};
 
@@ -66,8 +74,8 @@ pub struct Object<'a> {
     pub kind: Kind,
     /// Its length in bytes.
     pub size: u64,
-    /// `None`: it was too large to hold; read it from the store when the pack is complete.
-    pub content: Option<&'a [u8]>,
+    /// Whoever wants it on another thread clones it. `None`: it was too large to hold; read it from the store when the pack is complete.
+    pub content: Option<&'a Arc<Vec<u8>>>,
 }
 
 /// Sees every object of a pack as soon as its name is known, on the thread that reads the pack. A delta's base comes before it; else the order is the

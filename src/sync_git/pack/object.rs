@@ -49,7 +49,7 @@ impl Kind {
 
 /// How an entry's content is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(in super::super) enum Encoding {
     Whole(Kind),
     /// A delta against the entry that starts this many bytes before this one.
     OffsetDelta(u64),
@@ -58,19 +58,19 @@ pub(super) enum Encoding {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct EntryHeader {
-    pub(super) encoding: Encoding,
+pub(in super::super) struct EntryHeader {
+    pub(in super::super) encoding: Encoding,
     /// Of the object, or of the delta.
-    pub(super) size: u64,
+    pub(in super::super) size: u64,
     /// Bytes that the header takes.
-    pub(super) length: usize,
+    pub(in super::super) length: usize,
 }
 
 /// The longest header: ten bytes of size, twenty of name.
-pub(super) const MAX_HEADER: usize = 30;
+pub(in super::super) const MAX_HEADER: usize = 30;
 
 /// Reads the header at the start of `bytes`; `Ok(None)` when it is longer than `bytes`.
-pub(super) fn parse_header(bytes: &[u8]) -> Result<Option<EntryHeader>, String> {
+pub(in super::super) fn parse_header(bytes: &[u8]) -> Result<Option<EntryHeader>, String> {
     let mut rest = bytes.iter().copied();
     let Some(first) = rest.next() else {
         return Ok(None);
@@ -133,7 +133,24 @@ fn parse_offset(bytes: &mut impl Iterator<Item = u8>) -> Result<Option<u64>, Str
 
 /// Appends the header of a whole object.
 pub(in super::super) fn write_header(out: &mut Vec<u8>, kind: Kind, size: u64) {
-    let mut byte = (kind.code() << 4) | (size & 0x0f) as u8;
+    write_kind_and_size(out, kind.code(), size);
+}
+
+/// Appends the header of a delta against the entry that starts `distance` bytes before it.
+pub(in super::super) fn write_offset_delta_header(out: &mut Vec<u8>, size: u64, distance: u64) {
+    write_kind_and_size(out, 6, size);
+    let mut bytes = vec![(distance & 0x7f) as u8];
+    let mut rest = distance >> 7;
+    while rest != 0 {
+        rest -= 1;
+        bytes.push((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.extend(bytes.iter().rev());
+}
+
+fn write_kind_and_size(out: &mut Vec<u8>, kind: u8, size: u64) {
+    let mut byte = (kind << 4) | (size & 0x0f) as u8;
     let mut rest = size >> 4;
     while rest != 0 {
         out.push(byte | 0x80);
@@ -174,6 +191,14 @@ mod tests {
             write_header(&mut bytes, Kind::Tree, size);
             let read = parse_header(&bytes).unwrap().unwrap();
             prop_assert_eq!(read, EntryHeader { encoding: Encoding::Whole(Kind::Tree), size, length: bytes.len() });
+        }
+
+        #[test]
+        fn every_distance_has_one_spelling(size in 0..1_u64 << 60, distance in 0..1_u64 << 55) {
+            let mut bytes = Vec::new();
+            write_offset_delta_header(&mut bytes, size, distance);
+            let read = parse_header(&bytes).unwrap().unwrap();
+            prop_assert_eq!(read, EntryHeader { encoding: Encoding::OffsetDelta(distance), size, length: bytes.len() });
         }
 
         #[test]

@@ -114,7 +114,7 @@ pub(super) fn fetch_request(advertisement: &Advertisement, request: &FetchReques
     };
     let mut words = vec!["side-band-64k".to_owned()];
     let optional = [
-        ("thin-pack", true),
+        ("thin-pack", request.filter.is_none()),
         ("ofs-delta", true),
         ("no-progress", true),
         ("shallow", is_shallow),

@@ -116,7 +116,10 @@ pub(super) fn fetch_request(capabilities: &Capabilities, request: &FetchRequest)
         return Err(RemoteError::Unsupported("the server cannot send shallow history; use --depth 0".to_owned()));
     }
     let mut out = command("fetch", capabilities);
-    write_line(&mut out, "thin-pack");
+    // Who filters may lack the objects that a thin pack's deltas stand on, although they belong to the haves.
+    if request.filter.is_none() {
+        write_line(&mut out, "thin-pack");
+    }
     write_line(&mut out, "no-progress");
     write_line(&mut out, "ofs-delta");
     for oid in &request.wants {

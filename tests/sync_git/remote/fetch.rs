@@ -190,6 +190,11 @@ async fn a_filter_leaves_out_blobs_which_are_then_wanted_in_one_batch() {
         assert_eq!(outcome.filter, FilterUse::Honoured, "{transport}");
         // The commit, the root, dir and dir/sub.
         assert_eq!(report.objects, 4, "{transport}");
+        let first = request.wants[0];
+        let second = source.commit(11);
+        let request = FetchRequest { wants: vec![second], haves: vec![first], shallow: store.shallow(), ..request };
+        let (_, report) = store.fetch(&mut remote, &request).await.unwrap();
+        assert_eq!((report.objects, report.completed), (4, 0), "{transport}");
         if is_old {
             return;
         }

@@ -5,3 +5,4 @@ mod http;
 mod pack;
 mod repository;
 pub(crate) mod ssh;
+mod tls;

@@ -6,6 +6,7 @@
 //! done on a blocking thread, which stops at its next step when the future that waits for it is dropped.
 
 mod pack;
+mod packed;
 mod reach;
 mod refs;
 
@@ -29,8 +30,10 @@ pub(super) struct LocalRepository {
     repository: Option<Repository>,
 }
 
-/// Pieces of pack between the reading thread and the sink: 64 KiB each.
-const IN_FLIGHT: usize = 32;
+/// Pieces of pack between the reading thread and the sink, which has a queue of its own.
+const IN_FLIGHT: usize = 4;
+/// What libgit2 may keep of objects that it read; by default it is 256 MiB.
+const LIBGIT2_CACHE: isize = 4 << 20;
 
 impl LocalRepository {
     pub(super) fn new(path: &str) -> Self {
@@ -128,7 +131,10 @@ fn isolate() -> Result<(), git2::Error> {
     // The reader hashes each object anyway, and what is sent is named by its content.
     git2::opts::strict_hash_verification(false);
     // SAFETY: as above.
-    unsafe { git2::opts::set_verify_owner_validation(false) }
+    unsafe {
+        git2::opts::set_cache_max_size(LIBGIT2_CACHE)?;
+        git2::opts::set_verify_owner_validation(false)
+    }
 }
 
 /// libgit2's error, as ours.
