@@ -206,6 +206,11 @@ impl Store {
         git(self.path(), &["rev-list", "--count", &oid.to_string()]).parse().unwrap()
     }
 
+    pub(super) fn has_temporary_files(&self) -> bool {
+        let Ok(files) = std::fs::read_dir(self.path().join("objects/pack")) else { return false };
+        files.map(|file| file.unwrap().file_name()).any(|name| name.to_str().unwrap().starts_with("tmp_"))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         std::fs::read_dir(self.path().join("objects/pack")).unwrap().next().is_none()
     }
