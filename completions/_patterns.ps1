@@ -39,9 +39,13 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('--repo', '--repo', [CompletionResultType]::ParameterName, 'The repository: https, http, ssh, git or file URL, `user@host:path`, or a path')
             [CompletionResult]::new('--ref', '--ref', [CompletionResultType]::ParameterName, 'What to follow: a branch, a tag, a full hash, or HEAD for the remote''s default branch')
             [CompletionResult]::new('--depth', '--depth', [CompletionResultType]::ParameterName, 'How many commits of history to keep; 0 keeps all')
+            [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Fetch with this partial-clone filter (blob:none, tree:0, …); what the tree needs comes in one further request')
+            [CompletionResult]::new('--sparse-checkout-file', '--sparse-checkout-file', [CompletionResultType]::ParameterName, 'A file with git''s sparse-checkout patterns: only what they let through is written')
+            [CompletionResult]::new('--submodules', '--submodules', [CompletionResultType]::ParameterName, 'Which submodules to write')
             [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'The directory that holds the store, the trees and, unless --link is absolute, the link')
             [CompletionResult]::new('--link', '--link', [CompletionResultType]::ParameterName, 'The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]')
             [CompletionResult]::new('--stale-worktree-timeout', '--stale-worktree-timeout', [CompletionResultType]::ParameterName, 'How long a replaced tree stays; 0 removes it at once')
+            [CompletionResult]::new('--git-gc', '--git-gc', [CompletionResultType]::ParameterName, 'When to drop objects that no kept tree needs')
             [CompletionResult]::new('--group-write', '--group-write', [CompletionResultType]::ParameterName, 'Make everything that is written writable for the group')
             [CompletionResult]::new('--touch-file', '--touch-file', [CompletionResultType]::ParameterName, 'A file to touch after each sync that changed something, absolute or relative to --root')
             [CompletionResult]::new('--error-file', '--error-file', [CompletionResultType]::ParameterName, 'A file that holds the last error as JSON and is removed after a success, absolute or relative to --root')
@@ -65,6 +69,21 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('--webhook-success-status', '--webhook-success-status', [CompletionResultType]::ParameterName, 'The status that means success; 0 or -1: any answer will do')
             [CompletionResult]::new('--webhook-timeout', '--webhook-timeout', [CompletionResultType]::ParameterName, 'How long that call may take')
             [CompletionResult]::new('--webhook-backoff', '--webhook-backoff', [CompletionResultType]::ParameterName, 'How long to wait before it is tried again after a failure')
+            [CompletionResult]::new('--username', '--username', [CompletionResultType]::ParameterName, 'The user name for --repo; the password comes from --password-file or $GITSYNC_PASSWORD')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'A file with the password or token; it is read again before each sync')
+            [CompletionResult]::new('--credential', '--credential', [CompletionResultType]::ParameterName, 'Credentials for further URLs (submodules), as JSON: one object or a list of objects with the keys url, username, and password or password-file')
+            [CompletionResult]::new('--askpass-url', '--askpass-url', [CompletionResultType]::ParameterName, 'A URL that answers with lines username=… and password=…, asked before each sync')
+            [CompletionResult]::new('--cookie-file', '--cookie-file', [CompletionResultType]::ParameterName, 'Send the cookies of /etc/git-secret/cookie_file')
+            [CompletionResult]::new('--ssh-key-file', '--ssh-key-file', [CompletionResultType]::ParameterName, 'A private key for ssh; several are tried in order')
+            [CompletionResult]::new('--ssh-known-hosts', '--ssh-known-hosts', [CompletionResultType]::ParameterName, 'Talk only to hosts that the known_hosts file vouches for')
+            [CompletionResult]::new('--ssh-known-hosts-file', '--ssh-known-hosts-file', [CompletionResultType]::ParameterName, 'The known_hosts file')
+            [CompletionResult]::new('--github-app-application-id', '--github-app-application-id', [CompletionResultType]::ParameterName, 'The id of a GitHub App to authenticate as')
+            [CompletionResult]::new('--github-app-client-id', '--github-app-client-id', [CompletionResultType]::ParameterName, 'The client id of a GitHub App to authenticate as, instead of its application id')
+            [CompletionResult]::new('--github-app-installation-id', '--github-app-installation-id', [CompletionResultType]::ParameterName, 'The id of that App''s installation')
+            [CompletionResult]::new('--github-app-private-key-file', '--github-app-private-key-file', [CompletionResultType]::ParameterName, 'A file with that App''s private key (PEM)')
+            [CompletionResult]::new('--github-base-url', '--github-base-url', [CompletionResultType]::ParameterName, 'Where GitHub''s API is')
+            [CompletionResult]::new('--git-config', '--git-config', [CompletionResultType]::ParameterName, 'Further settings in git''s own names: `key:value,"quoted key":"value"`; see the manual for those that have a meaning')
+            [CompletionResult]::new('--git-config-add', '--git-config-add', [CompletionResultType]::ParameterName, 'One such pair; may be repeated')
             [CompletionResult]::new('--branch', '--branch', [CompletionResultType]::ParameterName, 'branch')
             [CompletionResult]::new('--rev', '--rev', [CompletionResultType]::ParameterName, 'rev')
             [CompletionResult]::new('--dest', '--dest', [CompletionResultType]::ParameterName, 'dest')
@@ -74,6 +93,12 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('--change-permissions', '--change-permissions', [CompletionResultType]::ParameterName, 'change-permissions')
             [CompletionResult]::new('--sync-hook-command', '--sync-hook-command', [CompletionResultType]::ParameterName, 'sync-hook-command')
             [CompletionResult]::new('--ssh', '--ssh', [CompletionResultType]::ParameterName, 'ssh')
+            [CompletionResult]::new('--git', '--git', [CompletionResultType]::ParameterName, 'There is no git here to run')
+            [CompletionResult]::new('--add-user', '--add-user', [CompletionResultType]::ParameterName, 'Nothing here looks at /etc/passwd')
+            [CompletionResult]::new('--http-metrics', '--http-metrics', [CompletionResultType]::ParameterName, 'The metrics are always there')
+            [CompletionResult]::new('--http-pprof', '--http-pprof', [CompletionResultType]::ParameterName, 'Serves a page of the process'' own figures under git-sync''s path; there is no profiler')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'git-sync''s level: 0 is our info, 1 to 6 debug, more is trace')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'git-sync''s level: 0 is our info, 1 to 6 debug, more is trace')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file (YAML) with a section per mode; its keys are the long names of the options')
             [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`')
             [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere')
@@ -114,9 +139,30 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
         }
         'patterns;adapt-metrics' {
             [CompletionResult]::new('--statsd-listen', '--statsd-listen', [CompletionResultType]::ParameterName, 'UDP address for StatsD; `off` for none. Without any listener and any source it is :9125')
+            [CompletionResult]::new('--statsd-listen-tcp', '--statsd-listen-tcp', [CompletionResultType]::ParameterName, 'TCP address for StatsD lines; `off` for none')
+            [CompletionResult]::new('--statsd-listen-unixgram', '--statsd-listen-unixgram', [CompletionResultType]::ParameterName, 'Unix datagram socket to make for StatsD')
+            [CompletionResult]::new('--statsd-listen-unix', '--statsd-listen-unix', [CompletionResultType]::ParameterName, 'Unix stream socket to make for StatsD: lines, or DogStatsD packets with their length in front')
+            [CompletionResult]::new('--statsd-unix-mode', '--statsd-unix-mode', [CompletionResultType]::ParameterName, 'Permissions of the unix sockets, in octal')
             [CompletionResult]::new('--statsd-receive-buffer', '--statsd-receive-buffer', [CompletionResultType]::ParameterName, 'Receive buffer that is asked of the kernel for StatsD datagrams; 0 leaves its default')
-            [CompletionResult]::new('--statsd-naming', '--statsd-naming', [CompletionResultType]::ParameterName, 'How StatsD names are formed: exact as statsd_exporter does, uniform with base units and _total')
+            [CompletionResult]::new('--statsd-mapping', '--statsd-mapping', [CompletionResultType]::ParameterName, 'Mapping file in the dialect of statsd_exporter; reloaded when it changes, and at SIGHUP')
+            [CompletionResult]::new('--statsd-naming', '--statsd-naming', [CompletionResultType]::ParameterName, 'How StatsD names are formed: exact as statsd_exporter does, uniform with base units and _total. Without it: exact with a mapping file, else uniform')
             [CompletionResult]::new('--statsd-ttl', '--statsd-ttl', [CompletionResultType]::ParameterName, 'How long a StatsD series without samples stays on the page; 0 is for ever')
+            [CompletionResult]::new('--statsd-relay', '--statsd-relay', [CompletionResultType]::ParameterName, 'Where to send all StatsD lines on, as they came')
+            [CompletionResult]::new('--statsd-relay-packet-length', '--statsd-relay-packet-length', [CompletionResultType]::ParameterName, 'The longest datagram that is sent on')
+            [CompletionResult]::new('--statsd-parse-dogstatsd-tags', '--statsd-parse-dogstatsd-tags', [CompletionResultType]::ParameterName, 'Whether to read DogStatsD tags (`|#k:v`)')
+            [CompletionResult]::new('--statsd-parse-influxdb-tags', '--statsd-parse-influxdb-tags', [CompletionResultType]::ParameterName, 'Whether to read InfluxDB tags (`name,k=v`)')
+            [CompletionResult]::new('--statsd-parse-librato-tags', '--statsd-parse-librato-tags', [CompletionResultType]::ParameterName, 'Whether to read Librato tags (`name#k=v`)')
+            [CompletionResult]::new('--statsd-parse-signalfx-tags', '--statsd-parse-signalfx-tags', [CompletionResultType]::ParameterName, 'Whether to read SignalFx tags (`name[k=v]`)')
+            [CompletionResult]::new('--graphite-listen', '--graphite-listen', [CompletionResultType]::ParameterName, 'UDP and TCP address for Graphite''s plaintext, tagged or not; `off` for none')
+            [CompletionResult]::new('--graphite-listen-pickle', '--graphite-listen-pickle', [CompletionResultType]::ParameterName, 'TCP address for Graphite''s pickles; `off` for none')
+            [CompletionResult]::new('--graphite-mapping', '--graphite-mapping', [CompletionResultType]::ParameterName, 'Mapping file for Graphite names, in the dialect of graphite_exporter; reloaded when it changes, and at SIGHUP')
+            [CompletionResult]::new('--graphite-strict', '--graphite-strict', [CompletionResultType]::ParameterName, 'Whether Graphite names that no mapping matches are dropped')
+            [CompletionResult]::new('--influx-listen', '--influx-listen', [CompletionResultType]::ParameterName, 'UDP address for InfluxDB''s line protocol; `off` for none')
+            [CompletionResult]::new('--influx-http', '--influx-http', [CompletionResultType]::ParameterName, 'Whether to take InfluxDB''s lines over HTTP, at /write and /api/v2/write')
+            [CompletionResult]::new('--sample-expiry', '--sample-expiry', [CompletionResultType]::ParameterName, 'How long a Graphite or InfluxDB series without readings stays on the page')
+            [CompletionResult]::new('--statsd-exporter-metrics', '--statsd-exporter-metrics', [CompletionResultType]::ParameterName, 'Whether to tell our own counts under the names of statsd_exporter as well')
+            [CompletionResult]::new('--metrics-path', '--metrics-path', [CompletionResultType]::ParameterName, 'Where to serve the page, beside /metrics')
+            [CompletionResult]::new('--lifecycle-for-all', '--lifecycle-for-all', [CompletionResultType]::ParameterName, 'Whether peers from elsewhere may POST to /-/reload and /-/quit; peers on this machine always may')
             [CompletionResult]::new('--series-limit', '--series-limit', [CompletionResultType]::ParameterName, 'The most series in all; further ones go to the overflow series of their family, or are dropped and counted')
             [CompletionResult]::new('--series-limit-per-family', '--series-limit-per-family', [CompletionResultType]::ParameterName, 'The most series of one family')
             [CompletionResult]::new('--series-limit-per-source', '--series-limit-per-source', [CompletionResultType]::ParameterName, 'The most series of one source')
@@ -128,6 +174,45 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('--http-bind', '--http-bind', [CompletionResultType]::ParameterName, 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Checks mapping files: mistakes, rules that nothing reaches, quirks')
+            [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'By which rules a verb reads lines')
+            [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'By which rules a verb reads lines')
+            [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Says which series change between two mapping files, over captured StatsD lines')
+            [CompletionResult]::new('dump', 'dump', [CompletionResultType]::ParameterValue, 'Shows the next StatsD lines that a running adapter receives, as its rules see them')
+            break
+        }
+        'patterns;adapt-metrics;check' {
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to tell it')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'patterns;adapt-metrics;explain' {
+            [CompletionResult]::new('--line', '--line', [CompletionResultType]::ParameterName, 'The line, such as ''web.hits:1|c|#path:/a''')
+            [CompletionResult]::new('--statsd-mapping', '--statsd-mapping', [CompletionResultType]::ParameterName, 'Mapping file in the dialect of statsd_exporter')
+            [CompletionResult]::new('--statsd-naming', '--statsd-naming', [CompletionResultType]::ParameterName, 'How names are formed; without it: exact with a mapping file, else uniform')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'patterns;adapt-metrics;replay' {
+            [CompletionResult]::new('--statsd-mapping', '--statsd-mapping', [CompletionResultType]::ParameterName, 'Mapping file in the dialect of statsd_exporter')
+            [CompletionResult]::new('--statsd-naming', '--statsd-naming', [CompletionResultType]::ParameterName, 'How names are formed; without it: exact with a mapping file, else uniform')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'patterns;adapt-metrics;diff' {
+            [CompletionResult]::new('--capture', '--capture', [CompletionResultType]::ParameterName, 'A file of StatsD lines, or - for standard input')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'patterns;adapt-metrics;dump' {
+            [CompletionResult]::new('--adapter', '--adapter', [CompletionResultType]::ParameterName, 'The adapter''s HTTP address on this machine')
+            [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'How many lines')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
         'patterns;probe' {

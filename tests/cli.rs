@@ -7,6 +7,8 @@ mod support;
 #[path = "cli/modes.rs"]
 mod modes;
 
+#[path = "cli/drain.rs"]
+mod drain;
 #[path = "cli/end.rs"]
 mod end;
 #[path = "cli/http.rs"]

@@ -144,7 +144,7 @@ fn every_probe_of_a_manifest_asks_the_mode_that_runs_there() {
             let probe = container.field(probe).unwrap_or_else(|| panic!("{shown}: {mode} has no {probe}"));
             match text(probe, "httpGet.path") {
                 Some(path) => {
-                    assert!(path == "/livez" && text(probe, "httpGet.port") == text(http.unwrap(), "name"), "{shown}")
+                    assert!(path == "/livez" && text(probe, "httpGet.port") == text(http.unwrap(), "name"), "{shown}");
                 }
                 None => assert_eq!(texts(probe, "exec.command"), ["/patterns", "probe", kind, mode], "{shown}"),
             }

@@ -4,11 +4,17 @@
 
 mod support;
 
+#[path = "sync_git/web.rs"]
+mod web;
 #[path = "sync_git/world.rs"]
 mod world;
 
+#[path = "sync_git/auth.rs"]
+mod auth;
 #[path = "sync_git/follow.rs"]
 mod follow;
+#[path = "sync_git/garbage.rs"]
+mod garbage;
 #[path = "sync_git/hooks.rs"]
 mod hooks;
 #[path = "sync_git/hostile.rs"]
@@ -21,3 +27,5 @@ mod recover;
 mod remote;
 #[path = "sync_git/root_and_link.rs"]
 mod root_and_link;
+#[path = "sync_git/submodules.rs"]
+mod submodules;

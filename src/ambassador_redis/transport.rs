@@ -15,6 +15,8 @@ use tokio::net::{TcpStream, UnixStream};
 pub enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// The client is gone.
+    Closed,
 }
 
 impl Transport {
@@ -24,6 +26,7 @@ impl Transport {
         match self {
             Transport::Tcp(stream) => ready!(Pin::new(stream).poll_read(cx, &mut buffer))?,
             Transport::Unix(stream) => ready!(Pin::new(stream).poll_read(cx, &mut buffer))?,
+            Transport::Closed => {}
         }
         Poll::Ready(Ok(buffer.filled().len()))
     }
@@ -33,6 +36,7 @@ impl Transport {
         match self {
             Transport::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Transport::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Transport::Closed => Poll::Ready(Ok(0)),
         }
     }
 }

@@ -31,6 +31,8 @@ use crate::core::values::Endpoint;
 const SCRATCH: usize = 64 * 1024;
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// How long a client may keep others waiting behind a large reply that it does not read.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Private connections that wait for a session.
 const POOL: usize = 64;
 /// How many batches of writes are followed by a `ROLE` after a read was seen.
@@ -42,10 +44,13 @@ pub struct Worker {
     number: usize,
     topology: RefCell<Arc<Topology>>,
     table: RefCell<Arc<Table>>,
-    epoch: Cell<u64>,
+    /// Counts what makes the lines of sessions out of date.
+    changes: Cell<u64>,
     connections: RefCell<HashMap<(u32, Line), Rc<Connection>>>,
     lines: RefCell<HashMap<Line, Rc<Lines>>>,
     pool: RefCell<Vec<Rc<Connection>>>,
+    /// Shared connections that end when their queue is empty.
+    leaving: RefCell<Vec<Rc<Connection>>>,
     sessions: RefCell<HashMap<u64, Rc<Session>>>,
     waiting: RefCell<Vec<Rc<Session>>>,
     identity: RefCell<Rc<Identity>>,
@@ -81,6 +86,9 @@ struct Leaving {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(session = self.session.id, "a session ended by a defect of ours");
+        }
         self.session.close();
         self.worker.sessions.borrow_mut().remove(&self.session.id);
         self.worker.shared.sessions.fetch_sub(1, Relaxed);
@@ -109,12 +117,13 @@ impl Worker {
         let table = shared.table.load_full();
         let scratch = || RefCell::new(vec![0; SCRATCH].into_boxed_slice());
         let worker = Rc::new(Worker {
-            epoch: Cell::new(topology.epoch),
+            changes: Cell::new(0),
             topology: RefCell::new(topology),
             table: RefCell::new(table),
             connections: RefCell::default(),
             lines: RefCell::default(),
             pool: RefCell::default(),
+            leaving: RefCell::default(),
             sessions: RefCell::default(),
             waiting: RefCell::default(),
             identity: RefCell::new(Rc::new(Identity { credentials: None })),
@@ -182,7 +191,7 @@ impl Worker {
 
     /// Uses another picture of the servers from now on.
     fn follow(self: &Rc<Self>, topology: Arc<Topology>) {
-        self.epoch.set(topology.epoch);
+        self.changes.set(self.changes.get() + 1);
         *self.table.borrow_mut() = self.shared.table.load_full();
         *self.topology.borrow_mut() = topology;
         self.lines.borrow_mut().clear();
@@ -230,6 +239,10 @@ impl Worker {
             }
         }
         self.pool.borrow_mut().retain(|connection| !connection.is_over());
+        self.leaving.borrow_mut().retain(|connection| {
+            connection.unclog(PATIENCE);
+            !connection.is_over()
+        });
     }
 
     /// The shared connections for a version and credentials.
@@ -245,7 +258,7 @@ impl Worker {
         };
         let primary = Purpose::Primary(self.lane(lane));
         let lines = Rc::new(Lines {
-            epoch: self.epoch.get(),
+            epoch: self.changes.get(),
             primary: topology
                 .primary
                 .as_ref()
@@ -283,6 +296,14 @@ impl Worker {
         connection
     }
 
+    /// Lets another connection carry what comes from now on: this one must wait for a slow client.
+    pub fn replace(&self, connection: &Rc<Connection>) {
+        self.leaving.borrow_mut().push(connection.clone());
+        self.connections.borrow_mut().retain(|_, kept| !Rc::ptr_eq(kept, connection));
+        self.lines.borrow_mut().clear();
+        self.changes.set(self.changes.get() + 1);
+    }
+
     /// A connection to the primary for one session alone.
     ///
     /// # Errors
@@ -301,6 +322,16 @@ impl Worker {
             return Ok(pool.remove(at));
         }
         drop(pool);
+        Ok(Connection::private(self, node, version, identity))
+    }
+
+    /// A new connection to the primary for one session alone.
+    ///
+    /// # Errors
+    /// There is no primary; the text says why.
+    pub fn fresh(self: &Rc<Self>, version: Version, identity: &Rc<Identity>) -> Result<Rc<Connection>, String> {
+        let topology = self.topology.borrow().clone();
+        let node = topology.primary.as_ref().map_err(Clone::clone)?;
         Ok(Connection::private(self, node, version, identity))
     }
 
@@ -449,7 +480,7 @@ impl Worker {
     }
 
     pub fn epoch(&self) -> u64 {
-        self.epoch.get()
+        self.changes.get()
     }
 
     /// Seconds since the worker began.

@@ -13,6 +13,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -132,7 +133,9 @@ async fn live(
     log: log::Handle,
     set_up: impl AsyncFnOnce(&Process) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut stops = Stops::new().map_err(|error| Fault::failed(error).context("cannot watch for signals"))?;
+    let unwatched = |error| Fault::failed(error).context("cannot watch for signals");
+    let mut stops = Stops::new().map_err(unwatched)?;
+    let hangup = signal(SignalKind::hangup()).map_err(unwatched)?;
     let (ends, mut ended) = mpsc::unbounded_channel();
     let (reload, reloads) = watch::channel(0);
     let metrics = Registry::with_process();
@@ -160,12 +163,14 @@ async fn live(
         Some(listener) => Some(http::serve(listener, process.http.clone()).map_err(Fault::failed)?),
         None => None,
     };
+    let file = common.config.clone().map(FileWatch::new);
+    let reloading = Reloading::new(invocation.clone(), log, &process.metrics);
     for warning in &invocation.resolved.warnings {
         warn!("{warning}");
     }
     info!(mode, version = env!("CARGO_PKG_VERSION"), http, "starting");
 
-    let watching = tokio::spawn(watch_settings(Reloading::new(invocation.clone(), log, &process.metrics), reload));
+    let watching = tokio::spawn(watch_settings(hangup, file, reloading, reload));
     let result = tokio::select! {
         set = set_up(&process) => match set {
             Err(fault) => Err(fault),
@@ -244,8 +249,11 @@ fn routes(mode: &'static str, process: &Process, log: log::Handle) {
     process.http.route(Method::GET, "/startupz", Access::Public, move |_| std::future::ready(probe(health.started())));
     let metrics = process.metrics.clone();
     process.http.route(Method::GET, "/metrics", Access::Public, move |request: Request| {
-        let format = Format::negotiate(request.header("accept"));
-        std::future::ready(Reply::new(StatusCode::OK, format.content_type(), metrics.render(format)))
+        let negotiated = Format::negotiate(request.header("accept"));
+        // What is echoed are tokens that are known here, so it is always a header's value.
+        let content_type =
+            HeaderValue::try_from(negotiated.content_type).unwrap_or(HeaderValue::from_static("text/plain"));
+        std::future::ready(Reply::typed(StatusCode::OK, content_type, metrics.render(negotiated.format)))
     });
     let (health, http) = (process.health.clone(), process.http.clone());
     process.http.route(Method::GET, "/", Access::Public, move |_| {
@@ -268,9 +276,12 @@ fn routes(mode: &'static str, process: &Process, log: log::Handle) {
 }
 
 /// Reads the settings again, at SIGHUP and when the settings file has a new content, and tells it when they are sound.
-async fn watch_settings(mut reloading: Reloading, reload: watch::Sender<u64>) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    let mut file = reloading.invocation.resolved.common.config.clone().map(FileWatch::new);
+async fn watch_settings(
+    mut hangup: Signal,
+    mut file: Option<FileWatch>,
+    mut reloading: Reloading,
+    reload: watch::Sender<u64>,
+) {
     loop {
         let changed = async {
             match &mut file {

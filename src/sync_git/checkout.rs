@@ -5,16 +5,18 @@
 //! a directory of one name, `..`, `.git`) cannot write outside. Refused: what `tree` refuses, a tree that is too deep, a path
 //! that is too long, one name twice. Contents are the blobs' bytes: no filter, no hook, no attribute of the repository runs.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use git2::{Odb, Oid};
+use git2::{Odb, OdbLookupFlags, Oid};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::budget::{Budget, Interrupted};
 use super::files::{At, FileError};
 use super::manifest::{Entry, Manifest, Stat};
+use super::sparse::{Patterns, Verdict, What};
 use super::tree::{self, Kind, TreeError};
 
 /// Deeper than any tree that people made; it bounds descriptors and recursion.
@@ -26,6 +28,17 @@ pub(crate) const LONGEST_PATH: usize = 4096;
 pub(crate) struct Export<'a> {
     pub odb: &'a Odb<'a>,
     pub budget: &'a Budget,
+    /// Which files belong in the tree; all, where there are no patterns.
+    pub sparse: Option<&'a Patterns>,
+}
+
+/// One entry that a visit sees.
+pub(crate) struct Seen<'a> {
+    pub path: &'a [u8],
+    pub kind: Kind,
+    pub oid: Oid,
+    /// In the commit, but not in this sparse tree.
+    pub is_skipped: bool,
 }
 
 /// Why a tree could not be written out.
@@ -57,20 +70,62 @@ impl Export<'_> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let top = rustix::fs::open(into, flags, Mode::empty()).at("open", into)?;
         let mut walk = Walk { export: self, path: Vec::with_capacity(256), manifest: Manifest::default() };
-        walk.directory(tree, top.as_fd(), 0)?;
+        walk.directory(tree, top.as_fd(), 0, self.top())?;
         Ok(walk.manifest)
     }
 
-    /// Visits every entry of `tree` without writing, depth first, in index order; `see` gets the path, kind and object.
+    /// Visits every entry of `tree` without writing, depth first, in index order.
     ///
     /// # Errors
     /// As [`Export::write`], or whatever `see` returns.
     pub(crate) fn visit(
         &self,
         tree: Oid,
-        see: &mut impl FnMut(&[u8], Kind, Oid) -> Result<(), CheckoutError>,
+        see: &mut impl FnMut(&Seen<'_>) -> Result<(), CheckoutError>,
     ) -> Result<(), CheckoutError> {
-        self.visit_below(tree, &mut Vec::new(), 0, see)
+        self.visit_below(tree, &mut Vec::new(), 0, self.top(), see)
+    }
+
+    /// The trees and, of the files that belong here, the blobs that a partial fetch has left out. Trees below a missing one
+    /// are not known yet: ask again when those are here.
+    ///
+    /// # Errors
+    /// As [`Export::write`].
+    pub(crate) fn missing(&self, tree: Oid) -> Result<Vec<Oid>, CheckoutError> {
+        let mut missing = BTreeSet::new();
+        self.missing_below(tree, &mut Vec::new(), 0, self.top(), &mut missing)?;
+        Ok(missing.into_iter().collect())
+    }
+
+    fn missing_below(
+        &self,
+        tree: Oid,
+        path: &mut Vec<u8>,
+        depth: usize,
+        parent: Verdict,
+        missing: &mut BTreeSet<Oid>,
+    ) -> Result<(), CheckoutError> {
+        bounded(path, depth)?;
+        self.budget.check()?;
+        let is_here = |oid| self.odb.exists_ext(oid, OdbLookupFlags::NO_REFRESH);
+        if !is_here(tree) {
+            missing.insert(tree);
+            return Ok(());
+        }
+        let object = self.object(tree, git2::ObjectType::Tree, path)?;
+        for entry in tree::entries(object.data()) {
+            let entry = entry.map_err(|source| CheckoutError::Tree { path: tree::printable(path), source })?;
+            let above = descend(path, entry.name);
+            let verdict = self.verdict(path, entry.kind, parent);
+            match entry.kind {
+                Kind::Directory => self.missing_below(entry.oid, path, depth + 1, verdict, missing)?,
+                Kind::Submodule => {}
+                _ if verdict == Verdict::Included && !is_here(entry.oid) => drop(missing.insert(entry.oid)),
+                _ => {}
+            }
+            path.truncate(above);
+        }
+        Ok(())
     }
 
     fn visit_below(
@@ -78,20 +133,32 @@ impl Export<'_> {
         tree: Oid,
         path: &mut Vec<u8>,
         depth: usize,
-        see: &mut impl FnMut(&[u8], Kind, Oid) -> Result<(), CheckoutError>,
+        parent: Verdict,
+        see: &mut impl FnMut(&Seen<'_>) -> Result<(), CheckoutError>,
     ) -> Result<(), CheckoutError> {
         bounded(path, depth)?;
         let object = self.object(tree, git2::ObjectType::Tree, path)?;
         for entry in tree::entries(object.data()) {
             let entry = entry.map_err(|source| CheckoutError::Tree { path: tree::printable(path), source })?;
-            let parent = descend(path, entry.name);
-            see(path, entry.kind, entry.oid)?;
+            let above = descend(path, entry.name);
+            let verdict = self.verdict(path, entry.kind, parent);
+            see(&Seen { path, kind: entry.kind, oid: entry.oid, is_skipped: verdict == Verdict::Excluded })?;
             if entry.kind == Kind::Directory {
-                self.visit_below(entry.oid, path, depth + 1, see)?;
+                self.visit_below(entry.oid, path, depth + 1, verdict, see)?;
             }
-            path.truncate(parent);
+            path.truncate(above);
         }
         Ok(())
+    }
+
+    /// What the top directory passes on.
+    fn top(&self) -> Verdict {
+        if self.sparse.is_some() { Verdict::Excluded } else { Verdict::Included }
+    }
+
+    fn verdict(&self, path: &[u8], kind: Kind, parent: Verdict) -> Verdict {
+        let what = if kind == Kind::Directory { What::Directory } else { What::File };
+        self.sparse.map_or(Verdict::Included, |patterns| patterns.verdict(path, what, parent))
     }
 
     fn object(&self, oid: Oid, kind: git2::ObjectType, path: &[u8]) -> Result<git2::OdbObject<'_>, CheckoutError> {
@@ -104,6 +171,12 @@ impl Export<'_> {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Written,
+    Skipped,
+}
+
 struct Walk<'a, 'e> {
     export: &'a Export<'e>,
     path: Vec<u8>,
@@ -111,26 +184,38 @@ struct Walk<'a, 'e> {
 }
 
 impl Walk<'_, '_> {
-    fn directory(&mut self, tree: Oid, dir: BorrowedFd<'_>, depth: usize) -> Result<(), CheckoutError> {
+    fn directory(
+        &mut self,
+        tree: Oid,
+        dir: BorrowedFd<'_>,
+        depth: usize,
+        parent: Verdict,
+    ) -> Result<(), CheckoutError> {
         bounded(&self.path, depth)?;
         let object = self.export.object(tree, git2::ObjectType::Tree, &self.path)?;
         for entry in tree::entries(object.data()) {
             let entry = entry.map_err(|source| CheckoutError::Tree { path: tree::printable(&self.path), source })?;
-            let parent = descend(&mut self.path, entry.name);
+            let above = descend(&mut self.path, entry.name);
+            let verdict = self.export.verdict(&self.path, entry.kind, parent);
             match entry.kind {
                 Kind::Directory => {
                     let below = self.make_directory(dir, entry.name)?;
-                    self.directory(entry.oid, below.as_fd(), depth + 1)?;
+                    self.directory(entry.oid, below.as_fd(), depth + 1, verdict)?;
+                    if self.export.sparse.is_some() {
+                        // Nothing of it belonged here; where something did, it stays.
+                        let _ = rustix::fs::unlinkat(dir, entry.name, AtFlags::REMOVEDIR);
+                    }
                 }
+                _ if verdict == Verdict::Excluded => self.record(&entry, Stat::default(), Presence::Skipped),
                 Kind::Submodule => {
                     let below = self.make_directory(dir, entry.name)?;
                     let stat = rustix::fs::fstat(&below).map_err(|error| self.refused(error))?;
-                    self.record(&entry, &stat);
+                    self.record(&entry, Stat::of(&stat), Presence::Written);
                 }
                 Kind::Symlink => self.symlink(dir, &entry)?,
                 Kind::File | Kind::Executable => self.file(dir, &entry)?,
             }
-            self.path.truncate(parent);
+            self.path.truncate(above);
         }
         Ok(())
     }
@@ -151,7 +236,7 @@ impl Walk<'_, '_> {
         rustix::fs::symlinkat(target, dir, entry.name).map_err(|error| self.refused(error))?;
         let stat =
             rustix::fs::statat(dir, entry.name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| self.refused(error))?;
-        self.record(entry, &stat);
+        self.record(entry, Stat::of(&stat), Presence::Written);
         Ok(())
     }
 
@@ -171,17 +256,17 @@ impl Walk<'_, '_> {
             }
         }
         let stat = rustix::fs::fstat(&file).map_err(|error| self.refused(error))?;
-        self.record(entry, &stat);
+        self.record(entry, Stat::of(&stat), Presence::Written);
         Ok(())
     }
 
-    fn record(&mut self, entry: &tree::Entry<'_>, stat: &rustix::fs::Stat) {
+    fn record(&mut self, entry: &tree::Entry<'_>, stat: Stat, presence: Presence) {
         self.manifest.entries.push(Entry {
             path: self.path.as_slice().into(),
             oid: entry.oid,
             kind: entry.kind,
-            stat: Stat::of(stat),
-            is_skipped: false,
+            stat,
+            is_skipped: presence == Presence::Skipped,
         });
     }
 

@@ -106,7 +106,7 @@ impl Cycle {
             let budget = Budget::new(self.pace.sync_timeout, process.drain.clone());
             match self.syncer.sync(&budget).await {
                 Ok(outcome) => {
-                    self.succeeded(&outcome, started).await;
+                    self.succeeded(&outcome, started, &budget).await;
                     if self.pace.one_time {
                         self.hooks.settle(&outcome).await?;
                         process.finish();
@@ -133,7 +133,7 @@ impl Cycle {
         }
     }
 
-    async fn succeeded(&mut self, outcome: &Outcome, started: Instant) {
+    async fn succeeded(&mut self, outcome: &Outcome, started: Instant, budget: &Budget) {
         let is_first = !self.has_succeeded;
         let is_change = is_first || !matches!(outcome, Outcome::Unchanged { .. });
         let took = started.elapsed();
@@ -169,18 +169,23 @@ impl Cycle {
             let event = self.syncer.event(before, commit);
             self.hooks.after.iter().for_each(|hook| hook.tell(event.clone()));
         }
-        self.retire().await;
+        self.retire(budget).await;
         if is_change {
             self.marks.changed();
         }
         self.marks.succeeded();
     }
 
-    async fn retire(&mut self) {
+    async fn retire(&mut self, budget: &Budget) {
         match self.syncer.retire().await {
             Ok(retired) => {
                 for error in retired.refused {
                     tracing::warn!(%error, "an old tree does not go away yet");
+                }
+                if let Err(error) = self.syncer.collect_garbage(retired.removed, budget).await
+                    && !error.is_stop()
+                {
+                    tracing::warn!(%error, "the store cannot be packed anew");
                 }
             }
             Err(error) => tracing::warn!(%error, "old trees cannot be removed"),

@@ -36,10 +36,11 @@ pub(crate) enum Phase {
     Build,
     Inspect,
     Retire,
+    Gc,
 }
 
 impl Phase {
-    const ALL: [Self; 5] = [Self::Resolve, Self::Fetch, Self::Build, Self::Inspect, Self::Retire];
+    const ALL: [Self; 6] = [Self::Resolve, Self::Fetch, Self::Build, Self::Inspect, Self::Retire, Self::Gc];
 
     fn label(self) -> &'static str {
         match self {
@@ -48,6 +49,7 @@ impl Phase {
             Self::Build => "build",
             Self::Inspect => "inspect",
             Self::Retire => "retire",
+            Self::Gc => "gc",
         }
     }
 }
@@ -55,7 +57,7 @@ impl Phase {
 /// The instruments.
 #[derive(Clone)]
 pub(crate) struct Metrics {
-    phases: [Histogram; 5],
+    phases: [Histogram; 6],
     counts: [Counter; 3],
     durations: Arc<Durations>,
     updates: Counter,

@@ -17,8 +17,12 @@
 
 mod budget;
 mod checkout;
+mod credentials;
 mod cycle;
 mod files;
+mod gc;
+mod github;
+mod gitmodules;
 mod history;
 mod hooks;
 mod manifest;
@@ -27,12 +31,15 @@ mod metrics;
 mod origin;
 pub mod pack;
 mod publish;
+mod reach;
 pub mod remote;
 mod retire;
 mod root;
 mod settings;
+mod sparse;
 mod status;
 mod store;
+mod submodules;
 mod sync;
 mod tree;
 mod volume;
@@ -40,6 +47,7 @@ mod worktree;
 
 use anyhow::anyhow;
 use clap::Args;
+use hyper::{Method, StatusCode};
 
 use self::cycle::{Cycle, Hooks};
 use self::hooks::{Action, Exec, Hook, Retry, Runs, Web};
@@ -47,7 +55,8 @@ use self::marks::Marks;
 use self::metrics::Metrics;
 use self::origin::Origin;
 use self::publish::Link;
-use self::remote::{Remote, Selector, Url};
+use self::reach::Reach;
+use self::remote::{Selector, Url};
 use self::root::Root;
 use self::settings::{HookSettings, Pace, Settings, legacy};
 use self::status::Status;
@@ -55,6 +64,7 @@ use self::sync::{BeforePublish, Options, Syncer};
 use self::volume::Volume;
 use crate::core::fault::Fault;
 use crate::core::http::client::Client;
+use crate::core::http::{Access, Reply};
 use crate::core::lifecycle::{self, Process};
 use crate::core::mode::{Invocation, Mode};
 
@@ -73,7 +83,8 @@ pub const MODE: Mode = Mode {
         let programs = ["exechook_command", "pre_publish_exechook_command", "sync_hook_command"];
         programs.iter().any(|id| matches.contains_id(id)) || std::env::var_os("GIT_SSH_COMMAND").is_some()
     },
-    arguments: Settings::augment_args,
+    // As with git-sync, the last of a repeated flag counts.
+    arguments: |command| Settings::augment_args(command).args_override_self(true),
     documents: &[],
     verbs: &[],
     foreign: legacy::FOREIGN,
@@ -87,7 +98,7 @@ fn run(invocation: &Invocation) -> Result<(), Fault> {
 
 fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let link = settings.link();
-    let Settings { source, target, pace, hooks, .. } = settings;
+    let Settings { source, target, pace, hooks, auth, legacy } = settings;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(if target.group_write { 0o002 } else { 0o022 }));
 
     let url = Url::parse(&source.repo).map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
@@ -106,7 +117,10 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
         return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));
     }
-    let origin = Origin::new(Remote::new(url, remote::Options::default()), selector);
+    let reach = Reach::new(&url, auth, &process.metrics)?;
+    let url = Url::parse(&reach.rewritten(&source.repo))
+        .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
+    let origin = Origin::new(url, selector, source.filter, &reach);
     let shown = origin.shown();
     let volume =
         Volume::open(root, link, &shown).map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
@@ -118,18 +132,32 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     });
     let page = status.clone();
     process.http.status(move || page.section());
+    if legacy.http_pprof {
+        serve_process_figures(process);
+    }
     let metrics = Metrics::new(&process.metrics);
     let (before_publish, hooks) = start_hooks(&hooks, &pace, process);
     let options = Options {
         reference: source.reference,
         depth: source.depth,
+        submodules: source.submodules,
+        gc: target.git_gc,
+        sparse_file: source.sparse_checkout_file,
         grace: target.stale_worktree_timeout,
         verify: pace.verify_interval,
     };
-    let syncer = Syncer::new(origin, volume, before_publish, metrics, options);
+    let syncer = Syncer::new(origin, reach, volume, before_publish, metrics, options);
     let cycle = Cycle::new(syncer, hooks, pace, marks, status, process)?;
     process.tasks.spawn("sync", cycle.run(process.clone()));
     Ok(())
+}
+
+/// What stands where git-sync has Go's profiler: the kernel's figures of this process.
+fn serve_process_figures(process: &Process) {
+    process.http.route(Method::GET, "/debug/pprof/", Access::Public, |_| async {
+        let figures = tokio::fs::read("/proc/self/status").await.unwrap_or_default();
+        Reply::text(StatusCode::OK, figures)
+    });
 }
 
 /// Starts the hooks that the settings name, each in a task of its own.

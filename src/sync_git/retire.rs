@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::files::{At, FileError, names_in, remove, unique_name};
 use super::root::Root;
+use super::submodules::DEEPEST as DEEPEST_SUBMODULE;
 
 /// What a pass of retirement did.
 #[derive(Debug, Default)]
@@ -46,13 +47,24 @@ pub(crate) fn retire(root: &Root, current: &Path, grace: Duration) -> Result<Ret
             }
         }
     }
-    let metadata = root.store().join("worktrees");
+    forget(root, &root.store(), 0, &mut retired)?;
+    Ok(retired)
+}
+
+/// Removes metadata of worktrees without a tree, in this store and in those of its submodules.
+fn forget(root: &Root, store: &Path, level: usize, retired: &mut Retired) -> Result<(), FileError> {
+    let metadata = store.join("worktrees");
     for name in names_in(&metadata)? {
         if std::fs::symlink_metadata(root.trees().join(&name)).is_err() {
             retired.refused.extend(remove(&metadata.join(&name)).err());
         }
     }
-    Ok(retired)
+    if level < DEEPEST_SUBMODULE {
+        for name in names_in(&store.join("modules"))? {
+            forget(root, &store.join("modules").join(name), level + 1, retired)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a tree of ours from whatever place it has.

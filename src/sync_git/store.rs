@@ -189,8 +189,17 @@ impl Store {
         make_dirs(&objects.join("pack"))?;
         make_dirs(&objects.join("info"))?;
         remove(&self.dir.join("shallow"))?;
-        self.odb = open_odb(&self.dir)?;
+        self.reopen()?;
         Ok(remove(&aside)?)
+    }
+
+    /// Opens the object database anew, after all of it was changed.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
+        self.odb = open_odb(&self.dir)?;
+        Ok(())
     }
 
     fn read(&self, oid: Oid) -> Result<git2::OdbObject<'_>, StoreError> {

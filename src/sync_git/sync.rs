@@ -4,25 +4,36 @@
 //! is async and may be dropped at any await; the half that writes runs on a blocking thread and asks the budget between two
 //! files. A sync that is cut short has published nothing, and the next one starts from what is whole.
 
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use git2::Oid;
 
 use super::budget::{Budget, Interrupted};
+use super::files::read_small;
+use super::gc;
 use super::history::{self, Fit};
 use super::hooks::{Action, Event, Hook, HookError, Runs};
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
 use super::publish::PublishError;
-use super::remote::RemoteError;
+use super::reach::Reach;
+use super::remote::{Depth, RemoteError};
 use super::retire::Retired;
+use super::sparse::Patterns;
 use super::store::StoreError;
-use super::volume::{Published, Volume, VolumeError};
+use super::submodules::{Filler, Follow, SubmoduleError};
+use super::volume::{Published, Recipe, Volume, VolumeError};
 use super::worktree::Damage;
+
+/// A file of sparse patterns of this size has tens of thousands.
+const LARGEST_PATTERNS: u64 = 1 << 20;
 
 /// Keeps a volume in step with a remote.
 pub(crate) struct Syncer {
     origin: Origin,
+    reach: Reach,
     before_publish: BeforePublish,
     /// Away only while a blocking thread has it.
     volume: Option<Volume>,
@@ -30,6 +41,8 @@ pub(crate) struct Syncer {
     options: Options,
     /// When every published file was last compared with the commit.
     inspected: Option<Instant>,
+    /// Whether the history here was cut, so that some of what is stored is surely garbage.
+    is_shortened: bool,
     /// Whether the history here was compared with `depth`, which can only change between runs.
     is_depth_known: bool,
 }
@@ -50,6 +63,9 @@ pub(crate) struct Options {
     pub reference: String,
     /// Commits of history; 0 for all.
     pub depth: u32,
+    pub submodules: Follow,
+    pub gc: gc::Mode,
+    pub sparse_file: Option<PathBuf>,
     /// The grace of replaced trees.
     pub grace: Duration,
     /// The pause between two full comparisons of the published tree; zero: only the first sync compares.
@@ -84,6 +100,12 @@ pub(crate) enum SyncError {
     Remote(#[from] RemoteError),
     #[error(transparent)]
     Volume(#[from] VolumeError),
+    #[error(transparent)]
+    Submodule(#[from] SubmoduleError),
+    #[error(transparent)]
+    Gc(#[from] gc::GcError),
+    #[error("--sparse-checkout-file {} is not there", .0.display())]
+    NoPatterns(PathBuf),
     /// The gate's verdict on the new tree; the old one stays published.
     #[error("the pre-publish hook refused the new tree: {0}")]
     Vetoed(#[source] HookError),
@@ -109,6 +131,7 @@ impl SyncError {
             Self::Volume(VolumeError::Checkout(super::checkout::CheckoutError::Interrupted(cut))) => {
                 *cut == Interrupted::Stopping
             }
+            Self::Submodule(error) => error.interruption() == Some(Interrupted::Stopping),
             _ => false,
         }
     }
@@ -117,18 +140,30 @@ impl SyncError {
 impl Syncer {
     pub(crate) fn new(
         origin: Origin,
+        reach: Reach,
         volume: Volume,
         before_publish: BeforePublish,
         metrics: Metrics,
         options: Options,
     ) -> Self {
         let volume = Some(volume);
-        Self { origin, volume, before_publish, metrics, options, inspected: None, is_depth_known: false }
+        Self {
+            origin,
+            reach,
+            volume,
+            before_publish,
+            metrics,
+            options,
+            inspected: None,
+            is_shortened: false,
+            is_depth_known: false,
+        }
     }
 
     /// Compares the published tree with its commit and answers with the commit if it is whole: what an earlier run left
     /// can be served before the remote is reached.
     pub(crate) async fn already_published(&mut self, budget: &Budget) -> Option<Oid> {
+        self.read_recipe().ok()?;
         let published = self.volume_here().published().ok()??;
         let damage = self.inspect(&published, budget).await;
         matches!(damage, Ok(None)).then_some(published.commit)
@@ -139,6 +174,7 @@ impl Syncer {
     /// # Errors
     /// See [`SyncError`]; what was published before still is.
     pub(crate) async fn sync(&mut self, budget: &Budget) -> Result<Outcome, SyncError> {
+        self.read_recipe()?;
         let published = self.volume_here().published()?;
         let damage = match &published {
             Some(published) => self.look(published, budget).await?,
@@ -199,10 +235,27 @@ impl Syncer {
             _ => self.fetch(tip, budget).await?,
         };
         if !is_whole(commit) {
+            self.complete(commit, budget).await?;
             self.build(commit, budget).await?;
             self.inspected = Some(Instant::now());
         }
         Ok(commit)
+    }
+
+    /// Reads the sparse patterns again: they count from the next tree on, and another text makes the present one anew.
+    fn read_recipe(&mut self) -> Result<(), SyncError> {
+        let mut recipe = Recipe { words: format!("submodules={:?}", self.options.submodules), sparse: None };
+        if let Some(path) = &self.options.sparse_file {
+            let text = read_small(path, LARGEST_PATTERNS).map_err(VolumeError::from)?;
+            let text = text.ok_or_else(|| SyncError::NoPatterns(path.clone()))?;
+            let patterns = Patterns::parse(&text);
+            recipe.sparse = Some((text, patterns));
+        }
+        let volume = self.volume_here_mut();
+        if volume.recipe != recipe {
+            volume.recipe = recipe;
+        }
+        Ok(())
     }
 
     /// Removes trees whose grace is over.
@@ -216,6 +269,33 @@ impl Syncer {
         self.metrics.spent(Phase::Retire, started.elapsed());
         self.metrics.retired.add(retired.removed as u64);
         Ok(retired)
+    }
+
+    /// Packs the store anew when too much of it is garbage; asked after trees have gone.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; it is as before.
+    pub(crate) async fn collect_garbage(&mut self, retired: usize, budget: &Budget) -> Result<(), SyncError> {
+        if (retired == 0 && !self.is_shortened) || self.origin.is_partial() || self.options.gc == gc::Mode::Off {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let (mode, is_shortened) = (self.options.gc, self.is_shortened);
+        let tips = self.volume_here().kept_commits()?;
+        let counted = tips.clone();
+        let due = self.on_volume(move |volume| gc::is_due(&volume.store, mode, &counted)).await?;
+        if due || is_shortened {
+            let depth = match NonZeroU32::new(self.options.depth) {
+                Some(commits) => Depth::Commits(commits),
+                None => Depth::Full,
+            };
+            let store = &mut self.volume_here_mut().store;
+            budget.spend(gc::collect(store, tips, depth)).await??;
+            self.metrics.spent(Phase::Gc, started.elapsed());
+            tracing::debug!(elapsed_seconds = started.elapsed().as_secs_f64(), "the store was packed anew");
+        }
+        self.is_shortened = false;
+        Ok(())
     }
 
     async fn resolve(&mut self, budget: &Budget) -> Result<Tip, SyncError> {
@@ -240,6 +320,7 @@ impl Syncer {
             Ok(Fit::Fits) => true,
             Ok(Fit::Shorten(boundary)) => {
                 store.set_shallow(&boundary)?;
+                self.is_shortened = true;
                 true
             }
             // A commit that cannot be read is one that must be fetched.
@@ -262,18 +343,50 @@ impl Syncer {
         Ok(commit)
     }
 
-    async fn build(&mut self, commit: Oid, budget: &Budget) -> Result<(), VolumeError> {
+    /// Brings what a partial fetch has left out and the tree needs.
+    async fn complete(&mut self, commit: Oid, budget: &Budget) -> Result<(), SyncError> {
+        if !self.origin.is_partial() {
+            return Ok(());
+        }
+        // Each round brings the trees or the files of at least one more level.
+        for _ in 0..=2 * super::checkout::DEEPEST {
+            let its = budget.clone();
+            let missing = self.on_volume(move |volume| volume.missing(commit, &its)).await?;
+            if missing.is_empty() {
+                break;
+            }
+            let Self { origin, volume, .. } = self;
+            let store = &volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way")).store;
+            let bytes = budget.spend(origin.fetch_objects(missing, store)).await??;
+            self.metrics.fetched_bytes.add(bytes);
+        }
+        Ok(())
+    }
+
+    /// Writes the tree of `commit`, submodules included, and moves it to its place.
+    async fn build(&mut self, commit: Oid, budget: &Budget) -> Result<(), SyncError> {
         let started = Instant::now();
-        let budget = budget.clone();
-        self.on_volume(move |volume| volume.build(commit, &budget)).await?;
+        let its = budget.clone();
+        let draft = self.on_volume(move |volume| volume.draft(commit, &its)).await?;
+        let volume = self.volume_here();
+        let filler = Filler {
+            reach: &self.reach,
+            follow: self.options.submodules,
+            depth: self.options.depth,
+            budget,
+            tree: volume.root.tree(commit),
+            recipe: volume.recipe.text(),
+        };
+        let filled = filler.fill(&draft, self.origin.url(), &volume.store).await?;
+        self.on_volume(move |volume| volume.finish(draft, &filled)).await?;
         self.metrics.spent(Phase::Build, started.elapsed());
         Ok(())
     }
 
     /// Writes the published tree again from what is in the store.
-    async fn rebuild(&mut self, commit: Oid, budget: &Budget) -> Result<(), VolumeError> {
+    async fn rebuild(&mut self, commit: Oid, budget: &Budget) -> Result<(), SyncError> {
         self.build(commit, budget).await?;
-        self.on_volume(move |volume| volume.publish(commit)).await
+        Ok(self.on_volume(move |volume| volume.publish(commit)).await?)
     }
 
     /// Looks at the published tree: quickly at each sync, completely when that is due.
@@ -304,7 +417,9 @@ impl Syncer {
         let started = Instant::now();
         let (published, budget) = (published.clone(), budget.clone());
         let damage = self.on_volume(move |volume| volume.inspect(&published, &budget)).await?;
-        self.inspected = Some(started);
+        if damage.is_none() {
+            self.inspected = Some(started);
+        }
         self.metrics.spent(Phase::Inspect, started.elapsed());
         Ok(damage)
     }

@@ -12,18 +12,58 @@ use rustix::fs::{CWD, RenameFlags};
 
 use super::budget::Budget;
 use super::checkout::{CheckoutError, Export};
-use super::files::{At, FileError, make_dirs, remove, sweep_unfinished, unique_name};
+use super::files::{At, FileError, make_dirs, names_in, remove, sweep_unfinished, unique_name};
+use super::manifest::Manifest;
 use super::publish::{Link, PublishError, commit_of};
 use super::retire::{self, Retired};
 use super::root::Root;
+use super::sparse::Patterns;
 use super::store::{Store, StoreError};
-use super::worktree::{Damage, Worktree};
+use super::worktree::{Damage, Filled, Worktree};
 
 /// Everything under `--root`, and the link.
 pub(crate) struct Volume {
     pub root: Root,
     pub link: Link,
     pub store: Store,
+    pub recipe: Recipe,
+}
+
+/// The settings that decide what a tree holds, beside the commit. A tree that was made with others is made again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recipe {
+    /// Whatever else must be the same, one word a setting.
+    pub words: String,
+    /// The text of `--sparse-checkout-file`, and what it says.
+    pub sparse: Option<(Vec<u8>, Patterns)>,
+}
+
+impl Recipe {
+    /// The text that is kept beside a tree, to tell later whether it was made so.
+    pub(crate) fn text(&self) -> String {
+        let sparse = self.sparse.as_ref().map(|(text, _)| String::from_utf8_lossy(text)).unwrap_or_default();
+        format!("{}\n{sparse}", self.words)
+    }
+
+    pub(crate) fn patterns(&self) -> Option<&Patterns> {
+        self.sparse.as_ref().map(|(_, patterns)| patterns)
+    }
+}
+
+/// A tree that is being made, under a name that nobody reads; it goes away unless it is finished.
+pub(crate) struct Draft {
+    pub commit: Oid,
+    pub unfinished: PathBuf,
+    pub manifest: Manifest,
+    is_finished: bool,
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let _ = remove(&self.unfinished); // what stopped the work says more; the sweep takes the rest
+        }
+    }
 }
 
 /// What the link shows.
@@ -73,7 +113,7 @@ impl Volume {
         sweep_unfinished(&trees)?;
         link.sweep()?;
         let store = Store::open(&root.store(), origin)?;
-        Ok(Self { root, link, store })
+        Ok(Self { root, link, store, recipe: Recipe::default() })
     }
 
     /// What is published now; `None` when there is no link, or one that leads to no commit's tree.
@@ -107,33 +147,49 @@ impl Volume {
             return Ok(Some(Damage::Missing));
         }
         let commit = self.store.commit(published.commit)?;
-        let export = Export { odb: self.store.odb(), budget };
+        let export = self.export(budget);
         Ok(worktree.inspect(published.commit, commit.tree, &export)?)
     }
 
-    /// Writes the tree of `commit` and moves it to its place. If a tree of that name stands there (damaged, or published),
+    /// Writes the files of `commit` under a name that nobody reads.
+    ///
+    /// # Errors
+    /// When the tree is refused, objects are lost, the budget is spent or the volume is full; nothing is left then.
+    pub(crate) fn draft(&self, commit: Oid, budget: &Budget) -> Result<Draft, VolumeError> {
+        make_dirs(&self.root.trees())?;
+        let unfinished = self.root.trees().join(unique_name());
+        let tree = self.store.commit(commit)?.tree;
+        std::fs::create_dir(&unfinished).at("make the directory", &unfinished)?;
+        let mut draft = Draft { commit, unfinished, manifest: Manifest::default(), is_finished: false };
+        draft.manifest = self.export(budget).write(tree, &draft.unfinished)?;
+        Ok(draft)
+    }
+
+    /// Makes a draft a worktree and moves it to its place. If a tree of that name stands there (damaged, or published),
     /// the two change places in one step and the old one goes.
     ///
     /// # Errors
-    /// When the tree is refused, objects are lost, the budget is spent or the volume is full; nothing has changed then.
-    pub(crate) fn build(&self, commit: Oid, budget: &Budget) -> Result<PathBuf, VolumeError> {
-        make_dirs(&self.root.trees())?;
-        let unfinished = self.root.trees().join(unique_name());
-        let built = self.build_at(&unfinished, commit, budget);
-        if built.is_err() {
-            let _ = remove(&unfinished); // the error that stopped the build says more; the sweep takes the rest
-        }
-        built
+    /// The volume's; the draft is gone then.
+    pub(crate) fn finish(&self, mut draft: Draft, filled: &[Filled]) -> Result<(), VolumeError> {
+        let worktree = self.worktree(draft.commit);
+        worktree.describe(&draft.unfinished, draft.commit, &draft.manifest)?;
+        worktree.list_submodules(filled)?;
+        place(&draft.unfinished, worktree.tree())?;
+        draft.is_finished = true;
+        Ok(())
     }
 
-    fn build_at(&self, unfinished: &Path, commit: Oid, budget: &Budget) -> Result<PathBuf, VolumeError> {
+    /// Objects of the commit's tree that a partial fetch has left out, and that the tree needs.
+    ///
+    /// # Errors
+    /// When what is here cannot be read.
+    pub(crate) fn missing(&self, commit: Oid, budget: &Budget) -> Result<Vec<Oid>, VolumeError> {
         let tree = self.store.commit(commit)?.tree;
-        std::fs::create_dir(unfinished).at("make the directory", unfinished)?;
-        let manifest = Export { odb: self.store.odb(), budget }.write(tree, unfinished)?;
-        let worktree = self.worktree(commit);
-        worktree.describe(unfinished, commit, &manifest)?;
-        place(unfinished, worktree.tree())?;
-        Ok(worktree.tree().to_owned())
+        Ok(self.export(budget).missing(tree)?)
+    }
+
+    fn export<'a>(&'a self, budget: &'a Budget) -> Export<'a> {
+        Export { odb: self.store.odb(), budget, sparse: self.recipe.patterns() }
     }
 
     /// Publishes the tree of `commit`, which stands in its place, and starts the grace of the one before.
@@ -152,6 +208,16 @@ impl Volume {
             self.replaced(&before)?;
         }
         Ok(())
+    }
+
+    /// The commits whose trees stand, as far as their objects are here.
+    ///
+    /// # Errors
+    /// When the volume cannot be listed.
+    pub(crate) fn kept_commits(&self) -> Result<Vec<Oid>, VolumeError> {
+        let names = names_in(&self.root.trees())?;
+        let commits = names.iter().filter_map(|name| commit_of(Path::new(name)));
+        Ok(commits.filter(|commit| self.store.commit(*commit).is_ok()).collect())
     }
 
     /// Removes the trees whose grace is over.
@@ -175,7 +241,7 @@ impl Volume {
     }
 
     fn worktree(&self, commit: Oid) -> Worktree {
-        Worktree::new(self.root.tree(commit), self.store.dir(), commit.to_string())
+        Worktree::new(self.root.tree(commit), self.store.dir(), commit.to_string(), self.recipe.text())
     }
 }
 
@@ -241,6 +307,12 @@ mod tests {
         repo.commit(None, &who, &who, "m", &tree, &[]).unwrap()
     }
 
+    fn build(volume: &Volume, commit: Oid) -> Result<PathBuf, VolumeError> {
+        let draft = volume.draft(commit, &budget())?;
+        volume.finish(draft, &[])?;
+        Ok(volume.root.tree(commit))
+    }
+
     fn budget() -> Budget {
         Budget::new(Duration::from_secs(60), CancellationToken::new())
     }
@@ -248,7 +320,7 @@ mod tests {
     #[test]
     fn a_published_tree_is_a_clean_worktree_to_git() {
         let (place, first) = place_with(&[("a", "1"), ("d/b", "2")]);
-        place.volume.build(first, &budget()).unwrap();
+        build(&place.volume, first).unwrap();
         place.volume.publish(first).unwrap();
         let link = place.dir.path().join("root/link");
         assert_eq!(std::fs::read_to_string(link.join("d/b")).unwrap(), "2");
@@ -263,7 +335,7 @@ mod tests {
     #[test]
     fn damage_is_noticed_and_a_touched_file_is_not_damage() {
         let (place, first) = place_with(&[("a", "1"), ("d/b", "2")]);
-        let tree = place.volume.build(first, &budget()).unwrap();
+        let tree = build(&place.volume, first).unwrap();
         place.volume.publish(first).unwrap();
         let published = place.volume.published().unwrap().unwrap();
         let verdict = || place.volume.inspect(&published, &budget()).unwrap();
@@ -272,7 +344,7 @@ mod tests {
         assert_eq!(verdict(), None);
         std::fs::write(tree.join("a"), "2").unwrap();
         assert_eq!(verdict(), Some(Damage::Files { first: "a".into(), count: 1 }));
-        place.volume.build(first, &budget()).unwrap();
+        build(&place.volume, first).unwrap();
         assert_eq!(verdict(), None);
         std::fs::remove_dir_all(&tree).unwrap();
         assert_eq!(place.volume.glance(&published).unwrap(), Some(Damage::Missing));
@@ -281,10 +353,10 @@ mod tests {
     #[test]
     fn the_next_commit_replaces_the_tree_and_the_old_one_goes() {
         let (place, first) = place_with(&[("a", "1")]);
-        place.volume.build(first, &budget()).unwrap();
+        build(&place.volume, first).unwrap();
         place.volume.publish(first).unwrap();
         let second = commit(&place.volume, &[("a", "2")]);
-        place.volume.build(second, &budget()).unwrap();
+        build(&place.volume, second).unwrap();
         place.volume.publish(second).unwrap();
         assert_eq!(place.volume.retire(Duration::from_secs(60)).unwrap().removed, 0);
         assert_eq!(place.volume.retire(Duration::ZERO).unwrap().removed, 1);
@@ -298,7 +370,7 @@ mod tests {
         let (place, first) = place_with(&[("a", "1")]);
         let stop = CancellationToken::new();
         stop.cancel();
-        let cut = place.volume.build(first, &Budget::new(Duration::from_secs(60), stop));
+        let cut = place.volume.draft(first, &Budget::new(Duration::from_secs(60), stop)).map(drop);
         assert!(matches!(cut, Err(VolumeError::Checkout(CheckoutError::Interrupted(_)))));
         assert_eq!(super::super::files::names_in(&place.volume.root.trees()).unwrap().len(), 0);
     }
@@ -308,6 +380,6 @@ mod tests {
         let (place, first) = place_with(&[("a", "1")]);
         let mut volume = place.volume;
         volume.store.drop_objects().unwrap();
-        assert!(volume.build(first, &budget()).unwrap_err().is_object_loss());
+        assert!(build(&volume, first).unwrap_err().is_object_loss());
     }
 }

@@ -11,13 +11,19 @@ use std::path::{Path, PathBuf};
 
 use git2::Oid;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
 use super::checkout::{CheckoutError, Export};
 use super::files::{FileError, make_dirs, read_small, remove, write_whole};
 use super::manifest::{Entry, Manifest, Stat};
 use super::root::relative;
 use super::tree::{Kind, printable};
 
+/// Beside git's own files of a worktree: the settings that it was made with, and the submodules in it.
+const RECIPE: &str = "patterns-recipe";
+const SUBMODULES: &str = "patterns-submodules";
+const LARGEST_LIST: u64 = 16 << 20;
 /// An index of this size holds several million files.
 const LARGEST_INDEX: u64 = 512 << 20;
 
@@ -27,6 +33,16 @@ pub(crate) struct Worktree {
     tree: PathBuf,
     store: PathBuf,
     id: String,
+    recipe: String,
+}
+
+/// A submodule that was written into a tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Filled {
+    /// From the top of the tree.
+    pub path: PathBuf,
+    pub store: PathBuf,
+    pub commit: String,
 }
 
 /// How a tree is no longer the commit that its name promises.
@@ -36,6 +52,8 @@ pub(crate) enum Damage {
     Missing,
     #[error("its git metadata ({0}) is missing or changed")]
     Metadata(&'static str),
+    #[error("it was made with other settings")]
+    Recipe,
     #[error("its index does not describe the commit")]
     Index,
     #[error("{count} of its files are missing or changed, the first is {first:?}")]
@@ -43,9 +61,10 @@ pub(crate) enum Damage {
 }
 
 impl Worktree {
-    /// The worktree `id` of the git directory `store`, standing at `tree`; both absolute and link-free.
-    pub(crate) fn new(tree: PathBuf, store: &Path, id: String) -> Self {
-        Self { tree, store: store.to_owned(), id }
+    /// The worktree `id` of the git directory `store`, standing at `tree`; both absolute and link-free. `recipe` names the
+    /// settings that decide what is in the tree beside the commit.
+    pub(crate) fn new(tree: PathBuf, store: &Path, id: String, recipe: String) -> Self {
+        Self { tree, store: store.to_owned(), id, recipe }
     }
 
     pub(crate) fn tree(&self) -> &Path {
@@ -78,8 +97,29 @@ impl Worktree {
         write_whole(&metadata.join("index"), &manifest.encode())?;
         write_whole(&metadata.join("commondir"), b"../..\n")?;
         write_whole(&metadata.join("gitdir"), &gitdir)?;
+        write_whole(&metadata.join(RECIPE), self.recipe.as_bytes())?;
         write_whole(&metadata.join("HEAD"), format!("{commit}\n").as_bytes())?;
         write_whole(&unfinished.join(".git"), &self.pointer())
+    }
+
+    /// Remembers the submodules that were written into the tree.
+    ///
+    /// # Errors
+    /// The volume's.
+    pub(crate) fn list_submodules(&self, filled: &[Filled]) -> Result<(), FileError> {
+        let text = serde_json::to_vec(filled).unwrap_or_default();
+        write_whole(&self.metadata().join(SUBMODULES), &text)
+    }
+
+    fn submodules(&self) -> Result<Vec<(Oid, Self)>, FileError> {
+        let text = read_small(&self.metadata().join(SUBMODULES), LARGEST_LIST)?.unwrap_or_default();
+        let filled: Vec<Filled> = serde_json::from_slice(&text).unwrap_or_default();
+        let worktree = |filled: Filled| {
+            let commit = super::store::full_oid(&filled.commit)?;
+            let tree = self.tree.join(filled.path);
+            Some((commit, Self { tree, store: filled.store, id: self.id.clone(), recipe: self.recipe.clone() }))
+        };
+        Ok(filled.into_iter().filter_map(worktree).collect())
     }
 
     /// The manifest as it was written, or `None` when it cannot be trusted any more.
@@ -106,6 +146,14 @@ impl Worktree {
         if head != format!("{commit}\n").as_bytes() {
             return Ok(Some(Damage::Metadata("HEAD")));
         }
+        if read_small(&self.metadata().join(RECIPE), LARGEST_LIST)?.as_deref() != Some(self.recipe.as_bytes()) {
+            return Ok(Some(Damage::Recipe));
+        }
+        for (commit, submodule) in self.submodules()? {
+            if let Some(damage) = submodule.glance(commit)? {
+                return Ok(Some(damage));
+            }
+        }
         Ok(None)
     }
 
@@ -120,25 +168,34 @@ impl Worktree {
         let Some(manifest) = self.manifest()? else { return Ok(Some(Damage::Index)) };
         let mut listed = manifest.entries.iter();
         let mut is_described = true;
-        export.visit(tree, &mut |path, kind, oid| {
-            if kind != Kind::Directory && is_described {
-                let entry = listed.next().map(|entry| (&*entry.path, entry.kind, entry.oid));
-                is_described = entry == Some((path, kind, oid));
+        export.visit(tree, &mut |seen| {
+            if seen.kind != Kind::Directory && is_described {
+                let entry = listed.next().map(|entry| (&*entry.path, entry.kind, entry.oid, entry.is_skipped));
+                is_described = entry == Some((seen.path, seen.kind, seen.oid, seen.is_skipped));
             }
             Ok(())
         })?;
         if !is_described || listed.next().is_some() {
             return Ok(Some(Damage::Index));
         }
-        self.compare(&manifest, export)
+        if let Some(damage) = self.compare(&manifest, export.budget)? {
+            return Ok(Some(damage));
+        }
+        for (_, submodule) in self.submodules()? {
+            let Some(manifest) = submodule.manifest()? else { return Ok(Some(Damage::Index)) };
+            if let Some(damage) = submodule.compare(&manifest, export.budget)? {
+                return Ok(Some(damage));
+            }
+        }
+        Ok(None)
     }
 
-    fn compare(&self, manifest: &Manifest, export: &Export<'_>) -> Result<Option<Damage>, CheckoutError> {
+    fn compare(&self, manifest: &Manifest, budget: &Budget) -> Result<Option<Damage>, CheckoutError> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(top) = rustix::fs::open(&self.tree, flags, Mode::empty()) else { return Ok(Some(Damage::Missing)) };
         let mut changed = manifest.entries.iter().filter(|entry| !entry.is_skipped && !is_intact(&top, entry));
         let Some(first) = changed.next() else { return Ok(None) };
-        export.budget.check()?;
+        budget.check()?;
         Ok(Some(Damage::Files { first: printable(&first.path), count: 1 + changed.count() }))
     }
 }

@@ -95,3 +95,48 @@ fn a_value_of_many_megabytes_passes_both_ways() {
     assert!(client.reply() == value, "the same bytes");
     assert_eq!(client.ask("PING"), "+PONG");
 }
+
+#[test]
+fn a_client_that_reads_nothing_costs_little_and_holds_up_nobody() {
+    let set = Set::start(1, &["--workers", "1"]);
+    let mut client = set.client();
+    client.send(&["SET", "big", &"x".repeat(1 << 20)]);
+    assert_eq!(client.reply(), "+OK");
+    let mut greedy = set.client();
+    greedy.send_bytes(&command(&["GET", "big"]).repeat(400));
+    let mut huge = set.client();
+    huge.send(&["SETRANGE", "huge", "200000000", "x"]);
+    assert_eq!(huge.reply(), ":200000001");
+    huge.send(&["GET", "huge"]);
+    for n in 0..500 {
+        assert_eq!(client.ask(&format!("SET k {n}")), "+OK");
+        assert_eq!(client.ask("GET k"), n.to_string());
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", set.ambassador.process.pid())).expect("a process");
+    let rss = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("a peak")
+        .trim()
+        .trim_end_matches(" kB")
+        .to_owned();
+    assert!(rss.parse::<u64>().expect("a number") < 64 * 1024, "{rss} KiB");
+    for _ in 0..400 {
+        assert_eq!(greedy.reply().len(), 1 << 20);
+    }
+}
+
+#[test]
+fn a_large_request_is_passed_on_and_what_follows_is_understood() {
+    let set = Set::start(1, &[]);
+    let mut client = set.client();
+    let value = "0123456789abcdef".repeat(1 << 17);
+    let mut pipeline = command(&["SET", "a", "1"]);
+    pipeline.extend(command(&["SET", "big", &value]));
+    pipeline.extend(command(&["STRLEN", "big"]));
+    pipeline.extend(command(&["APPEND", "big", &value]));
+    pipeline.extend(command(&["PING"]));
+    client.send_bytes(&pipeline);
+    let replies: Vec<String> = (0..5).map(|_| client.reply()).collect();
+    assert_eq!(replies, ["+OK", "+OK", ":2097152", ":4194304", "+PONG"]);
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use crate::modes::{ALL, READY, complaint};
+use crate::modes::{ALL, READY, complaint, started};
 use crate::support::{Process, get, patterns};
 
 #[test]
@@ -108,5 +108,16 @@ fn a_remote_that_is_down_at_the_start_ends_no_process() {
         let (status, _) = get(port, "/livez").unwrap();
         assert_eq!(status, 200);
         assert!(process.is_running(), "{}: {}", least.mode, process.log());
+    }
+}
+
+#[test]
+fn every_mode_runs_without_an_environment_or_a_home() {
+    let dir = tempfile::tempdir().unwrap();
+    for least in &ALL {
+        let mut command = least.command(dir.path());
+        let (mut process, _) =
+            started(command.env_clear().current_dir("/").args(["--log-format=text", "--http-bind=127.0.0.1:0"]));
+        assert_eq!(process.terminate().code(), Some(0), "{}: {}", least.mode, process.log());
     }
 }

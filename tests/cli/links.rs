@@ -16,10 +16,10 @@ fn install_links_makes_a_link_for_every_name_and_each_is_its_mode() {
         assert!(output.status.success(), "{}", complaint(&output));
     }
     let expected = [
-        ("sync-git", "Sidecar", "--period"),
-        ("git-sync", "Sidecar", "--period"),
-        ("ambassador-redis", "Ambassador", "--primary"),
-        ("adapt-metrics", "Adapter", "--statsd-listen"),
+        ("sync-git", "shared volume", "--period"),
+        ("git-sync", "shared volume", "--period"),
+        ("ambassador-redis", "one Redis on localhost", "--primary"),
+        ("adapt-metrics", "one page", "--statsd-listen"),
     ];
     let mut names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();

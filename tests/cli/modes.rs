@@ -24,7 +24,7 @@ impl Least {
     /// The command, with files below `dir`.
     pub(crate) fn command(&self, dir: &Path) -> Command {
         let mut command = patterns();
-        command.arg(self.mode).args(self.arguments).args(["--log-format", "text"]);
+        command.arg(self.mode).args(self.arguments).env("PATTERNS_LOG_FORMAT", "text");
         if self.mode == "sync-git" {
             command.arg("--root").arg(dir.join("root"));
         }

@@ -105,10 +105,10 @@ fn every_mistake_of_a_file_is_told_in_one_run_with_its_line_and_the_nearest_name
         let said = complaint(&output);
         for mistake in [
             format!("{shown}:5: sync-git.peroid: is not a known key; did you mean `period`?"),
-            format!("{shown}:6: sync-git.period: \"soon\" is refused"),
+            format!("{shown}:6: sync-git.period: \"soon\" is refused: \"soon\" does not begin with a number; write"),
             format!("{shown}:7: sync-git.depth: "),
-            format!("{shown}:8: adapt-metric: is not a known section; did you mean `adapt-metrics`?"),
-            format!("{shown}:1: logg: "),
+            format!("{shown}:8: adapt-metric: is neither a section nor a shared option; did you mean `adapt-metrics`?"),
+            format!("{shown}:1: logg: is neither a section nor a shared option; did you mean `log`?"),
         ] {
             assert!(said.contains(&mistake), "{mistake} is missing in\n{said}");
         }

@@ -1,11 +1,9 @@
 //! Programs and URLs that hear of a publication, or decide on it.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use crate::support::wait_for;
+use crate::web::Server;
 use crate::world::{World, metric};
 
 /// A program that appends `hash previous cwd ENVKEY GITSYNC_PASSWORD` to a log, then ends with `status`.
@@ -199,68 +197,31 @@ fn exechook_git_archive() {
     assert!(std::fs::metadata(world.path("archive.tar")).unwrap().len() > 512);
 }
 
-/// An HTTP server that answers `status` and keeps the heads of the requests.
-struct Hits {
-    port: u16,
-    heads: Arc<Mutex<Vec<String>>>,
-    status: Arc<Mutex<u16>>,
-}
-
-fn server(status: u16) -> Hits {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let hits = Hits {
-        port: listener.local_addr().unwrap().port(),
-        heads: Arc::default(),
-        status: Arc::new(Mutex::new(status)),
-    };
-    let (heads, status) = (hits.heads.clone(), hits.status.clone());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                head.push(byte[0]);
-            }
-            heads.lock().unwrap().push(String::from_utf8_lossy(&head).to_ascii_lowercase());
-            let status = *status.lock().unwrap();
-            let _ = write!(stream, "HTTP/1.1 {status} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        }
-    });
-    hits
-}
-
-impl Hits {
-    fn url(&self) -> String {
-        format!("--webhook-url=http://127.0.0.1:{}/hook?x=1", self.port)
-    }
-
-    fn count(&self) -> usize {
-        self.heads.lock().unwrap().len()
-    }
+fn url(server: &Server) -> String {
+    format!("--webhook-url=http://127.0.0.1:{}/hook?x=1", server.port)
 }
 
 #[test]
 fn webhook_success() {
     let world = World::new();
-    let hits = server(200);
-    let (process, _) = follow(&world, &[&hits.url()]);
+    let hits = Server::start(200, "");
+    let (process, _) = follow(&world, &[&url(&hits)]);
     wait_for("a hit", || (hits.count() == 1).then_some(()));
     let second = world.commit("2");
     wait_for("another hit", || (hits.count() == 2).then_some(()));
     drop(process);
-    let heads = hits.heads.lock().unwrap().clone();
-    assert!(heads[1].starts_with("post /hook?x=1 "), "{}", heads[1]);
+    let heads = hits.heads();
+    assert!(heads[1].starts_with("POST /hook?x=1 "), "{}", heads[1]);
     assert!(heads[1].contains(&format!("gitsync-hash: {second}")), "{}", heads[1]);
 }
 
 #[test]
 fn webhook_fail_retry() {
     let world = World::new();
-    let hits = server(500);
-    let (process, _) = follow(&world, &[&hits.url(), "--webhook-backoff=1s"]);
+    let hits = Server::start(500, "");
+    let (process, _) = follow(&world, &[&url(&hits), "--webhook-backoff=1s"]);
     wait_for("two hits", || (hits.count() >= 2).then_some(()));
-    *hits.status.lock().unwrap() = 200;
+    hits.answer(200);
     process.wait_for_log("the hook has run");
     let settled = hits.count();
     drop(process);
@@ -270,16 +231,16 @@ fn webhook_fail_retry() {
 #[test]
 fn webhook_success_once() {
     let world = World::new();
-    let hits = server(200);
-    world.sync(&[&hits.url()]);
+    let hits = Server::start(200, "");
+    world.sync(&[&url(&hits)]);
     assert_eq!(hits.count(), 1);
 }
 
 #[test]
 fn webhook_fail_retry_once() {
     let world = World::new();
-    let hits = server(500);
-    assert_eq!(world.once(&[&hits.url()]).status.code(), Some(1));
+    let hits = Server::start(500, "");
+    assert_eq!(world.once(&[&url(&hits)]).status.code(), Some(1));
     assert_eq!(hits.count(), 1);
     assert_eq!(world.content().unwrap(), "init");
 }
@@ -287,7 +248,7 @@ fn webhook_fail_retry_once() {
 #[test]
 fn webhook_fire_and_forget() {
     let world = World::new();
-    let hits = server(404);
-    world.sync(&[&hits.url(), "--webhook-success-status=0"]);
+    let hits = Server::start(404, "");
+    world.sync(&[&url(&hits), "--webhook-success-status=0"]);
     assert_eq!(hits.count(), 1);
 }

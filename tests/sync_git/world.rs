@@ -99,7 +99,7 @@ impl World {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
         self.git(&["add", "-A"]);
-        self.git(&["commit", "-qm", content]);
+        self.git(&["commit", "-qm", content.get(..40).unwrap_or(content)]);
         self.head()
     }
 

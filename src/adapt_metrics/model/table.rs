@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::buckets::ZERO_THRESHOLD;
 use super::family::{Family, Refusal, Shape, suffixes, unit};
 use super::labels::Packed;
 use super::series::{Accumulator, Change, Part, Series, SeriesId};
 use super::tick::Tick;
 use crate::adapt_metrics::naming;
-use crate::core::metrics::{Encoder, FamilyHead, Kind, Point};
+use crate::core::metrics::{Encoder, FamilyHead, Kind, Native, Point};
 
 /// The label of the series that takes what is over a limit.
 const OVERFLOW: (&str, &str) = ("overflow", "true");
@@ -314,7 +315,14 @@ impl Table {
                     buckets.clear();
                     buckets.extend(histogram.cumulative());
                     let (sum, count) = (histogram.sum(), histogram.count());
-                    out.sample(&labels, Point::Histogram { buckets: &buckets, sum, count, created });
+                    let native = histogram.native().map(|native| Native {
+                        schema: native.schema(),
+                        zero_threshold: ZERO_THRESHOLD,
+                        zero: native.zero(),
+                        positive: native.positive(),
+                        negative: native.negative(),
+                    });
+                    out.sample(&labels, Point::Histogram { buckets: &buckets, sum, count, created, native });
                 }
             }
         }

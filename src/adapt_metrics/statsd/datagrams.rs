@@ -14,18 +14,15 @@ use anyhow::anyhow;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg};
 
-use super::desk::Desk;
-use super::intake::Intake;
+use super::desk::{Desk, Reads};
 use crate::core::fault::Fault;
 
 /// The most datagrams that one call reads.
-const BATCH: usize = 64;
+const BATCH: usize = 128;
 /// Room for one datagram; the largest there is.
 const DATAGRAM: usize = 65_536;
 /// How long a call may wait, so that a drain and a reload are seen.
 pub const WAIT: Duration = Duration::from_millis(200);
-/// A batch below this means that the socket's queue was empty.
-const FEW: usize = BATCH / 4;
 /// The longest nap.
 const NAP: Duration = Duration::from_millis(2);
 /// What a small datagram takes of the socket's buffer, kernel book-keeping included.
@@ -48,7 +45,7 @@ impl Datagrams {
     ///
     /// # Errors
     /// The socket fails for good.
-    pub fn read(self, mut intake: Intake, desk: &Desk) -> Result<(), Fault> {
+    pub fn read(self, mut intake: Box<dyn Reads>, desk: &Desk) -> Result<(), Fault> {
         let mut headers = MultiHeaders::<()>::preallocate(BATCH, None);
         let mut memory = vec![0u8; BATCH * DATAGRAM];
         let mut pace = Pace::new(self.room);
@@ -62,7 +59,7 @@ impl Datagrams {
             let count = match received {
                 Ok(messages) => {
                     let messages: Vec<_> = messages.collect();
-                    desk.batch(&mut intake, messages.iter().flat_map(|message| message.iovs()));
+                    desk.batch(intake.as_mut(), messages.iter().flat_map(|message| message.iovs()));
                     messages.len()
                 }
                 Err(Errno::EAGAIN) if is_draining => return Ok(()),
@@ -95,7 +92,7 @@ impl Pace {
         if count > 0 {
             self.last = now;
         }
-        if count == 0 || count >= FEW || since > 2 * NAP {
+        if count == 0 || count >= BATCH || since > 2 * NAP {
             return None;
         }
         // At the present rate, the buffer may become a quarter full.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use hashbrown::DefaultHashBuilder;
 use memchr::{memchr, memchr_iter};
 
+use super::desk::Reads;
 use super::keys::{Effect, Keys, Room};
 use super::line::{self, Grammar, Line, Raw, Reason, Type};
 use super::number;
@@ -32,26 +33,6 @@ impl Intake {
     /// A receiver that has seen nothing.
     pub fn new(grammar: Grammar, rules: Arc<Rules>, source: Source, room: Room, members: DefaultHashBuilder) -> Self {
         Self { grammar, rules, source, keys: Keys::new(room), members, tally: Tally::default() }
-    }
-
-    /// Judges by these rules from now on; what is known of keys stands while they are the same.
-    pub fn adopt(&mut self, rules: Arc<Rules>) {
-        if !Arc::ptr_eq(&self.rules, &rules) {
-            self.rules = rules;
-            self.keys.clear();
-        }
-    }
-
-    /// Reads the lines of a packet.
-    pub fn packet(&mut self, packet: &[u8], table: &mut Table, now: Tick) {
-        self.tally.packets += 1;
-        self.tally.bytes += packet.len() as u64;
-        let mut start = 0;
-        for end in memchr_iter(b'\n', packet) {
-            self.line(&packet[start..end], table, now);
-            start = end + 1;
-        }
-        self.line(&packet[start..], table, now);
     }
 
     /// Reads one line, without its line break.
@@ -217,6 +198,31 @@ impl Intake {
             source: self.source,
         };
         table.place(&spec, now)
+    }
+}
+
+impl Reads for Intake {
+    fn adopt(&mut self, rules: Arc<Rules>) {
+        // What is known of keys stands while the rules are the same.
+        if !Arc::ptr_eq(&self.rules, &rules) {
+            self.rules = rules;
+            self.keys.clear();
+        }
+    }
+
+    fn packet(&mut self, packet: &[u8], table: &mut Table, now: Tick) {
+        self.tally.packets += 1;
+        self.tally.bytes += packet.len() as u64;
+        let mut start = 0;
+        for end in memchr_iter(b'\n', packet) {
+            self.line(&packet[start..end], table, now);
+            start = end + 1;
+        }
+        self.line(&packet[start..], table, now);
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
     }
 }
 

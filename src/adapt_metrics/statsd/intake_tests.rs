@@ -3,7 +3,6 @@
 use super::*;
 use crate::adapt_metrics::model::Limits;
 use crate::adapt_metrics::naming::Naming;
-use crate::adapt_metrics::rules::Observer;
 use crate::adapt_metrics::statsd::tags::Dialects;
 use crate::core::metrics::Text;
 use proptest::prelude::*;
@@ -15,7 +14,7 @@ struct Bench {
 
 fn bench(naming: Naming) -> Bench {
     let grammar = Grammar { tags: Dialects::ALL, sets_and_packed_numbers: naming == Naming::Uniform };
-    let rules = Rules { naming, observer: Observer::default(), ttl: 0 };
+    let rules = Rules::none(naming, 0);
     let room = Room { keys: 1000, bytes: 100_000 };
     Bench {
         intake: Intake::new(grammar, Arc::new(rules), Source(0), room, DefaultHashBuilder::default()),

@@ -19,11 +19,13 @@ pub enum Drop {
     NotFinite,
     /// A rule left nothing of the name.
     EmptyName,
+    /// The sample's own time lies too far back.
+    TooOld,
 }
 
 impl Drop {
     /// Every reason.
-    pub const ALL: [Self; 3] = [Self::NegativeCounter, Self::NotFinite, Self::EmptyName];
+    pub const ALL: [Self; 4] = [Self::NegativeCounter, Self::NotFinite, Self::EmptyName, Self::TooOld];
 
     /// The label value.
     pub fn name(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Drop {
             Self::NegativeCounter => "illegal_negative_counter",
             Self::NotFinite => "not_finite",
             Self::EmptyName => "empty_metric_name",
+            Self::TooOld => "too_old",
         }
     }
 }

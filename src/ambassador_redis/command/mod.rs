@@ -34,6 +34,8 @@ pub enum Class {
     Stateful,
     /// Like `Stateful`, and from here on replies cannot be matched with requests.
     Stream,
+    /// A stream of the replication protocol: the server takes it only on a connection that nothing was said on.
+    Replication,
     Multi,
     Exec,
     Discard,
@@ -62,7 +64,7 @@ impl Class {
             Class::Neutral | Class::CrossProtocol => "neutral",
             Class::Blocking | Class::Wait => "blocking",
             Class::Control => "control",
-            Class::Stateful | Class::Stream => "stateful",
+            Class::Stateful | Class::Stream | Class::Replication => "stateful",
             Class::Multi | Class::Exec | Class::Discard | Class::Watch | Class::Unwatch => "transaction",
             Class::Select
             | Class::Hello

@@ -38,10 +38,8 @@ pub const BUILT_IN: &[(Class, &str)] = &[
     (Class::Blocking, "blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin xread xreadgroup"),
     (Class::Wait, "wait waitaof"),
     (Class::Stateful, "client"),
-    (
-        Class::Stream,
-        "monitor psubscribe psync punsubscribe replconf ssubscribe subscribe sunsubscribe sync unsubscribe",
-    ),
+    (Class::Stream, "monitor psubscribe punsubscribe ssubscribe subscribe sunsubscribe unsubscribe"),
+    (Class::Replication, "psync replconf sync"),
     (Class::Multi, "multi"),
     (Class::Exec, "exec"),
     (Class::Discard, "discard"),

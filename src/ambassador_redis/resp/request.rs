@@ -155,6 +155,74 @@ impl Scanner {
         *self = Scanner::default();
         Ok(Step::Request(frame))
     }
+
+    /// How long the incomplete request will be at least.
+    pub fn expected(&self, input: &[u8]) -> usize {
+        match (self.at, length_line(input, self.at + 1)) {
+            (1.., Ok(Some((Some(len), start)))) => start + usize::try_from(len).unwrap_or(0) + 2,
+            (at, _) => at,
+        }
+    }
+
+    /// The place of the name of an incomplete request, once it is known.
+    pub fn name(&self) -> Option<Span> {
+        (self.at > 0 && self.left < self.arguments).then_some(self.name)
+    }
+}
+
+/// A request that is too large to be kept: its rest is passed on as it comes, and only counted.
+#[derive(Debug)]
+pub struct Upload {
+    /// Arguments that have not begun.
+    left: usize,
+    /// Bytes of the current argument, with its line end, that have not come.
+    skip: usize,
+    /// A length line that is not complete.
+    line: Vec<u8>,
+}
+
+impl Upload {
+    /// The number of bytes that were passed on when a request begins to be an upload is what the scanner has understood: feed from there.
+    pub fn begin(scanner: Scanner) -> (Upload, usize) {
+        (Upload { left: scanner.left, skip: 0, line: Vec::new() }, scanner.at)
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.left == 0 && self.skip == 0
+    }
+
+    /// Counts bytes of the request; returns how many of `input` belong to it.
+    ///
+    /// # Errors
+    /// The request turns out to be malformed.
+    pub fn feed(&mut self, input: &[u8], limits: Limits) -> Result<usize, ProtocolError> {
+        let mut at = 0;
+        while !self.is_complete() && at < input.len() {
+            if self.skip > 0 {
+                let taken = self.skip.min(input.len() - at);
+                self.skip -= taken;
+                at += taken;
+                continue;
+            }
+            let byte = input[at];
+            at += 1;
+            self.line.push(byte);
+            if self.line[0] != b'$' {
+                return Err(ProtocolError::NotBulk(self.line[0]));
+            }
+            if self.line.len() > MAX_LINE {
+                return Err(ProtocolError::BulkLine);
+            }
+            if let [b'$', digits @ .., b'\r', _] = self.line.as_slice() {
+                let len =
+                    parse_integer(digits).filter(|len| (0..=limits.bulk).contains(len)).ok_or(ProtocolError::Bulk)?;
+                self.skip = len as usize + 2;
+                self.left -= 1;
+                self.line.clear();
+            }
+        }
+        Ok(at)
+    }
 }
 
 /// The arguments of a whole multibulk frame, in order.
@@ -273,6 +341,25 @@ mod tests {
         assert_eq!(step(b"*11\r\n"), Err(ProtocolError::StrangerCount));
         assert_eq!(step(b"*1\r\n$16385\r\n"), Err(ProtocolError::StrangerBulk));
         assert_eq!(step(b"*10\r\n"), Ok(Step::Incomplete));
+    }
+
+    #[test]
+    fn a_large_request_announces_itself_and_ends_where_it_ends() {
+        let mut input = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\n".to_vec();
+        let mut scanner = Scanner::default();
+        assert_eq!(scanner.step(&input, KNOWN), Ok(Step::Incomplete));
+        assert!(scanner.expected(&input) > 1_000_000);
+        assert_eq!(scanner.name().map(|name| name.of(&input)), Some(&b"SET"[..]));
+        input.resize(input.len() + 1_000_000, b'x');
+        input.extend_from_slice(b"\r\n*1\r\n$4\r\nPING\r\n");
+        let (mut upload, mut at) = Upload::begin(scanner);
+        for piece in input.clone()[at..].chunks(777) {
+            at += upload.feed(piece, KNOWN).expect("well formed");
+            if upload.is_complete() {
+                break;
+            }
+        }
+        assert_eq!(&input[at..], b"*1\r\n$4\r\nPING\r\n");
     }
 
     #[test]

@@ -9,14 +9,19 @@ use std::time::Instant;
 use crate::ambassador_redis::command::{Class, Entry, classify};
 use crate::ambassador_redis::consistency::Mark;
 use crate::ambassador_redis::resp::encode;
-use crate::ambassador_redis::resp::request::{Client, Frame, Limits, Scanner, Step};
+use crate::ambassador_redis::resp::request::{Client, Frame, Limits, Scanner, Step, Upload};
 use crate::ambassador_redis::route::{Question, Reason, Target, route};
 use crate::ambassador_redis::upstream::{Connection, Observe, Ticket, unreachable};
 
 use super::{Ending, Mode, Session, State};
 
-/// Requests of one session that may be awaited at a time.
-const WINDOW: u32 = 4096;
+/// Requests of one session that may be awaited at a time, at first and at most. In between, as many as had replies of [`BUDGET`] together
+/// when they were last measured: a client that asks for large values and does not read them costs its own window only.
+pub(super) const FIRST_WINDOW: u32 = 16;
+const LAST_WINDOW: u32 = 4096;
+const BUDGET: usize = 1024 * 1024;
+/// A request that is longer is passed on as it comes, on a connection of the session's own.
+const SPOOL: usize = 1024 * 1024;
 
 /// Consecutive requests that go to the same place.
 struct Batch {
@@ -35,6 +40,13 @@ pub(super) enum Taken {
     Yes,
     /// It must wait until every earlier request is answered.
     NotYet,
+}
+
+/// Whether a large request is being passed on.
+enum Begun {
+    Yes { passed_on: usize },
+    Later,
+    No,
 }
 
 impl Batch {
@@ -78,7 +90,30 @@ impl Session {
             if state.mode == Mode::Stream {
                 return self.stream_requests(state, input, at);
             }
+            if state.upload.is_some() {
+                at = self.continue_upload(state, input, at, limits);
+                batch.start = at;
+                if state.upload.is_some() {
+                    return at;
+                }
+                continue;
+            }
             match state.scanner.step(&input[at..], limits) {
+                Ok(Step::Incomplete) if state.scanner.expected(&input[at..]).max(input.len() - at) > SPOOL => {
+                    let begun = match self.commit(state, input, &mut batch, at) {
+                        Taken::Yes => self.begin_upload(state, &input[at..]),
+                        Taken::NotYet => Begun::Later,
+                    };
+                    match begun {
+                        Begun::Yes { passed_on } => at += passed_on,
+                        Begun::Later => {
+                            state.paused = true;
+                            state.scanner = Scanner::default();
+                            break;
+                        }
+                        Begun::No => break,
+                    }
+                }
                 Ok(Step::Incomplete) => break,
                 Ok(Step::Request(frame)) => {
                     let bytes = &input[at..at + frame.len];
@@ -89,7 +124,7 @@ impl Session {
                     if is_plain(state, &entry) {
                         batch.add(entry.class);
                         at += frame.len;
-                        if state.slots.awaited() + batch.requests < WINDOW {
+                        if state.slots.awaited() + batch.requests < state.window {
                             continue;
                         }
                         // More than the window: the rest is taken when these are answered.
@@ -151,12 +186,62 @@ impl Session {
         used
     }
 
+    /// Begins to pass a large request on. It has a connection of its own, so that a slow client holds up nobody else.
+    fn begin_upload(self: &Rc<Self>, state: &mut State, input: &[u8]) -> Begun {
+        let Some(name) = state.scanner.name() else { return Begun::No };
+        let entry = self.worker.table().find(name.of(input));
+        if entry.denied {
+            return Begun::No;
+        }
+        if !state.slots.is_empty() {
+            return Begun::Later;
+        }
+        if state.private.is_none() {
+            match self.attach(state, state.version) {
+                Ok(private) => state.private = Some(private),
+                Err(why) => {
+                    self.refuse(state, 1, &unreachable(&why));
+                    // What follows cannot be told from requests: the client must begin anew.
+                    state.ending = Ending::Soon;
+                    return Begun::No;
+                }
+            }
+        }
+        let (upload, passed_on) = Upload::begin(std::mem::take(&mut state.scanner));
+        self.send_one(state, &input[..passed_on], entry.class, None);
+        self.worker.stats().command(entry.number);
+        state.upload = Some(Box::new(upload));
+        Begun::Yes { passed_on }
+    }
+
+    /// Passes on what belongs to the large request; returns the place behind it.
+    fn continue_upload(self: &Rc<Self>, state: &mut State, input: &[u8], at: usize, limits: Limits) -> usize {
+        let (Some(upload), Some(private)) = (&mut state.upload, &state.private) else { return at };
+        if private.is_full() {
+            return at;
+        }
+        match upload.feed(&input[at..], limits) {
+            Ok(taken) => {
+                private.append_upload(&input[at..at + taken]);
+                if upload.is_complete() {
+                    state.upload = None;
+                }
+                at + taken
+            }
+            Err(_) => {
+                // Half of the request is on its way: only closing ends it.
+                state.ending = Ending::Now;
+                input.len()
+            }
+        }
+    }
+
     /// A stream is not framed: the server itself answers what is wrong in it.
     fn stream_requests(self: &Rc<Self>, state: &mut State, input: &[u8], at: usize) -> usize {
         match &state.private {
             Some(private) if private.is_full() => at,
             Some(private) => {
-                private.append_stream(&input[at..], self);
+                private.append_stream(&input[at..], self, state.db);
                 input.len()
             }
             None => input.len(),
@@ -248,6 +333,7 @@ impl Session {
             observe,
             started: Instant::now(),
             torn: false,
+            uploaded: false,
         };
         let slot = ticket.slot;
         match connection.append(bytes, ticket) {
@@ -346,13 +432,33 @@ impl Session {
     }
 }
 
+/// The next window: as many replies as the budget holds, and at most twice the last window.
+pub(super) fn window(last: u32, replies: u32, bytes: usize) -> u32 {
+    let average = (bytes / replies.max(1) as usize).max(1);
+    let fits = u32::try_from(BUDGET / average).unwrap_or(u32::MAX);
+    fits.min(last.saturating_mul(2)).clamp(1, LAST_WINDOW)
+}
+
 /// Whether the request needs nothing but to be forwarded.
 fn is_plain(state: &State, entry: &Entry) -> bool {
     match entry.class {
         _ if entry.denied => false,
         Class::Read | Class::ReadScript | Class::PrimaryRead | Class::Write | Class::Neutral => true,
         Class::Blocking | Class::Wait | Class::Control => state.private.is_some() && state.mode == Mode::Pinned,
-        Class::Reset | Class::Quit | Class::CrossProtocol | Class::Stream => false,
+        Class::Reset | Class::Quit | Class::CrossProtocol | Class::Stream | Class::Replication => false,
         _ => state.mode == Mode::Pinned,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_grows_with_small_replies_and_shrinks_with_large_ones() {
+        assert_eq!(window(FIRST_WINDOW, 16, 16 * 5), 2 * FIRST_WINDOW);
+        assert_eq!(window(LAST_WINDOW, 4096, 4096 * 5), LAST_WINDOW);
+        assert_eq!(window(64, 64, 64 << 20), 1);
+        assert_eq!(window(64, 64, 64 << 16), 16);
     }
 }

@@ -79,6 +79,12 @@ struct State {
     draining: bool,
     ending: Ending,
     extra: Option<Box<Extra>>,
+    /// How many requests may be awaited, and the replies by which that is measured.
+    window: u32,
+    measured_replies: u32,
+    measured_bytes: usize,
+    /// The large request that is being passed on.
+    upload: Option<Box<request::Upload>>,
 }
 
 /// What few sessions have.
@@ -145,6 +151,10 @@ impl Session {
             draining: false,
             ending: Ending::No,
             extra: None,
+            window: intake::FIRST_WINDOW,
+            measured_replies: 0,
+            measured_bytes: 0,
+            upload: None,
         };
         Rc::new(Session {
             id,
@@ -169,10 +179,7 @@ impl Session {
             if state.is_over() {
                 return Poll::Ready(());
             }
-            if state.ended
-                || state.ending != Ending::No
-                || state.tail.len() >= READ_AHEAD && (state.paused || state.is_clogged())
-            {
+            if state.ended || state.ending != Ending::No || state.tail.len() >= READ_AHEAD && !state.may_take() {
                 return Poll::Pending;
             }
             let mut scratch = self.worker.session_scratch();
@@ -199,13 +206,19 @@ impl Session {
 
     /// Lets go of everything, when the task has ended.
     pub fn close(&self) {
-        let mut state = self.state.borrow_mut();
+        let Ok(mut state) = self.state.try_borrow_mut() else { return };
         state.ending = Ending::Now;
         if let Some(private) = state.private.take() {
             private.retire("its session has ended");
             private.belong_to(None);
         }
-        state.current = None;
+        // Replies may still come for it: they go nowhere.
+        state.transport = Transport::Closed;
+        (state.out, state.written, state.tail) = (Vec::new(), 0, Vec::new());
+        let current = state.current.take();
+        let lines = state.lines.clone();
+        drop(state);
+        current.iter().chain(&lines.primary).for_each(|connection| connection.wake());
     }
 
     /// Ends when everything that has arrived is answered; a session that only waits or listens ends at once.
@@ -223,6 +236,8 @@ impl Session {
     pub fn deliver(&self, slot: u64, bytes: &[u8], replies: u32) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
+        state.measured_bytes += bytes.len();
+        state.measured_replies += replies;
         if state.slots.is_first(slot) {
             self.write(state, bytes);
         } else {
@@ -296,6 +311,12 @@ impl Session {
         state.lines = self.worker.lines(state.version, &state.identity);
     }
 
+    /// Bytes that the client has not read yet.
+    pub fn unread(&self) -> usize {
+        let state = self.state.borrow();
+        state.out.len() - state.written
+    }
+
     /// Whether the client leaves so much unread that nothing more should be fetched for it.
     pub fn is_clogged(&self) -> bool {
         self.state.borrow().is_clogged()
@@ -347,6 +368,7 @@ impl Session {
             return;
         }
         state.paused = false;
+        state.measure();
         state.waits = false;
         state.current = None;
         if state.mode == Mode::Plain
@@ -362,7 +384,7 @@ impl Session {
 
     /// Takes in what had to wait.
     fn resume(self: &Rc<Self>, state: &mut State) {
-        if !state.tail.is_empty() && !state.paused && !state.is_clogged() {
+        if !state.tail.is_empty() && state.may_take() {
             self.take(state, &[]);
         }
     }
@@ -400,16 +422,32 @@ impl State {
             self.out.drain(..self.written);
             self.written = 0;
         }
-        if clogged
-            && !self.is_clogged()
-            && let Some(private) = &self.private
-        {
-            private.wake();
+        if clogged && !self.is_clogged() {
+            self.private
+                .iter()
+                .chain(&self.current)
+                .chain(&self.lines.primary)
+                .for_each(|connection| connection.wake());
         }
     }
 
     fn is_clogged(&self) -> bool {
         self.out.len() - self.written + self.slots.parked() > CLOGGED
+    }
+
+    /// Whether further requests may be taken in.
+    fn may_take(&self) -> bool {
+        let full = (self.upload.is_some() || self.mode == Mode::Stream)
+            && self.private.as_ref().is_some_and(|private| private.is_full());
+        !self.paused && !full && !self.is_clogged()
+    }
+
+    /// Sets the window by the replies since it was set last.
+    fn measure(&mut self) {
+        if self.measured_replies > 0 {
+            self.window = intake::window(self.window, self.measured_replies, self.measured_bytes);
+            (self.measured_replies, self.measured_bytes) = (0, 0);
+        }
     }
 
     fn is_idle(&self) -> bool {

@@ -55,7 +55,14 @@ impl Session {
             if !state.slots.is_empty() {
                 return Taken::NotYet;
             }
-            match self.attach(state, state.version) {
+            let attached = match class {
+                Class::Replication => self
+                    .worker
+                    .fresh(state.version, &state.identity)
+                    .inspect(|private| private.belong_to(Some(self.clone()))),
+                _ => self.attach(state, state.version),
+            };
+            match attached {
                 Ok(private) => state.private = Some(private),
                 Err(why) => return self.refuse(state, 1, &unreachable(&why)),
             }
@@ -72,14 +79,19 @@ impl Session {
             _ => transaction,
         };
         state.mode = match (state.mode, class) {
-            (_, Class::Stream) => Mode::Stream,
+            (_, Class::Stream | Class::Replication) => Mode::Stream,
             (Mode::Pinned, _) | (_, Class::Stateful) => Mode::Pinned,
             _ if multi || watch => Mode::Transaction { multi, watch },
             _ => Mode::Plain,
         };
         match &state.private {
             Some(private) if class == Class::Stream => {
-                private.append_stream(bytes, self);
+                private.append_stream(bytes, self, state.db);
+                return Taken::Yes;
+            }
+            // The server accepts it only as the first word.
+            Some(private) if class == Class::Replication => {
+                private.append_stream(bytes, self, 0);
                 return Taken::Yes;
             }
             // WAIT is about the writes of its connection: a first command tells the server that all earlier ones are meant.
@@ -90,7 +102,7 @@ impl Session {
     }
 
     /// A connection of the session's own, in the state in which the client believes its connection to be.
-    fn attach(self: &Rc<Self>, state: &State, version: Version) -> Result<Rc<Connection>, String> {
+    pub(super) fn attach(self: &Rc<Self>, state: &State, version: Version) -> Result<Rc<Connection>, String> {
         let private = self.worker.private(version, &state.identity)?;
         private.belong_to(Some(self.clone()));
         if let Some(extra) = &state.extra {

@@ -37,6 +37,9 @@ use super::run::{Observe, Owner, Run, Ticket};
 const READS_A_TURN: usize = 8;
 /// The longest reply of our own questions.
 const MAX_CARRY: usize = 256 * 1024;
+/// Unread bytes of a large reply beyond which its connection is read no further: when nobody else waits on it, and when others do.
+const UNREAD: usize = 4 * 1024 * 1024;
+const UNREAD_BEFORE_OTHERS: usize = 32 * 1024 * 1024;
 /// How much may wait to be sent before a session with a connection of its own is asked to pause.
 const HIGH_WATER: usize = 256 * 1024;
 
@@ -92,6 +95,10 @@ struct State {
     spoiled: bool,
     /// Why the stream is given up.
     broken: Option<&'static str>,
+    /// The session whose reply is too large for what its client reads, and since when.
+    clog: Option<(Rc<Session>, Instant)>,
+    /// Another connection carries what comes from now on.
+    replaced: bool,
     session: Option<Rc<Session>>,
     waker: Option<Waker>,
 }
@@ -111,18 +118,17 @@ impl Connection {
         identity: &Rc<Identity>,
         purpose: Purpose,
     ) -> Rc<Self> {
-        let connection = Connection::new(worker, node, version, identity, purpose, State::default());
-        let kept = connection.clone();
-        worker.spawn(async move { kept.keep().await });
+        let connection = Connection::new(worker, node, version, identity, purpose);
+        let guard = Abandon(connection.clone());
+        worker.spawn(async move { guard.0.clone().keep().await });
         connection
     }
 
     /// A connection of one session's own; it ends with the first failure.
     pub fn private(worker: &Rc<Worker>, node: &Arc<Node>, version: Version, identity: &Rc<Identity>) -> Rc<Self> {
-        let connection =
-            Connection::new(worker, node, version, identity, Purpose::Private(worker.private_lane()), State::default());
-        let kept = connection.clone();
-        worker.spawn(async move { kept.once().await });
+        let connection = Connection::new(worker, node, version, identity, Purpose::Private(worker.private_lane()));
+        let guard = Abandon(connection.clone());
+        worker.spawn(async move { guard.0.clone().once().await });
         connection
     }
 
@@ -132,7 +138,6 @@ impl Connection {
         version: Version,
         identity: &Rc<Identity>,
         purpose: Purpose,
-        state: State,
     ) -> Rc<Self> {
         Rc::new(Connection {
             node: node.clone(),
@@ -140,7 +145,7 @@ impl Connection {
             identity: identity.clone(),
             purpose,
             worker: worker.clone(),
-            state: RefCell::new(state),
+            state: RefCell::new(State { db: Some(0), ..State::default() }),
         })
     }
 
@@ -158,15 +163,29 @@ impl Connection {
         Ok(())
     }
 
-    /// Queues bytes that belong to the stream at the end of the queue; opens the stream if there is none.
-    pub fn append_stream(&self, bytes: &[u8], session: &Rc<Session>) {
+    /// Queues bytes that belong to the stream at the end of the queue; opens the stream, in database `db`, if there is none.
+    pub fn append_stream(&self, bytes: &[u8], session: &Rc<Session>, db: u32) {
         let mut state = self.state.borrow_mut();
         if !matches!(state.runs.back(), Some(Run { owner: Owner::Stream(_), .. })) {
+            state.select(db);
             state.runs.push_back(Run { owner: Owner::Stream(session.clone()), left: 1, bytes: 0 });
         }
         state.out.end().extend_from_slice(bytes);
         if let Some(run) = state.runs.back_mut() {
             run.bytes += bytes.len();
+        }
+        state.wake();
+    }
+
+    /// Queues more bytes of the request at the end of the queue.
+    pub fn append_upload(&self, bytes: &[u8]) {
+        let mut state = self.state.borrow_mut();
+        state.out.end().extend_from_slice(bytes);
+        if let Some(run) = state.runs.back_mut() {
+            run.bytes += bytes.len();
+            if let Owner::Session(ticket) = &mut run.owner {
+                ticket.uploaded = true;
+            }
         }
         state.wake();
     }
@@ -253,6 +272,21 @@ impl Connection {
         })
     }
 
+    /// Ends the session that has kept the connection waiting for so long that others should not wait any more.
+    pub fn unclog(&self, patience: std::time::Duration) {
+        let state = self.state.borrow();
+        if let Some((session, since)) = &state.clog
+            && since.elapsed() > patience
+            && state.others_wait(session)
+        {
+            tracing::warn!(
+                session = session.id,
+                "a client does not read its reply, which others wait behind; it is closed"
+            );
+            session.abort();
+        }
+    }
+
     /// Ends the connection: what it carries is failed or sent elsewhere.
     pub fn retire(&self, why: &'static str) {
         let mut state = self.state.borrow_mut();
@@ -285,7 +319,7 @@ impl Connection {
     /// The life of a shared connection.
     async fn keep(self: Rc<Self>) {
         let mut backoff = Backoff::new(self.worker.policy().reconnect_first, self.worker.policy().reconnect_longest);
-        while !self.is_over() {
+        while !self.is_over() && !self.state.borrow().replaced {
             match self.open().await {
                 Ok(()) => {
                     backoff.reset();
@@ -298,11 +332,12 @@ impl Connection {
                     self.fail_to_open(why);
                 }
             }
-            if self.is_over() {
+            if self.is_over() || self.state.borrow().replaced {
                 break;
             }
             self.worker.pause(backoff.next_pause()).await;
         }
+        self.retire("another connection has taken its place");
         self.give_up();
     }
 
@@ -368,6 +403,15 @@ impl Connection {
             if state.session.as_ref().is_some_and(|session| session.is_clogged()) {
                 return Poll::Pending;
             }
+            if let Some((session, _)) = &state.clog {
+                if session.is_clogged() {
+                    return Poll::Pending;
+                }
+                state.clog = None;
+            }
+            if state.replaced && state.runs.is_empty() {
+                return Poll::Ready("another connection has taken its place".to_owned());
+            }
             let mut scratch = self.worker.upstream_scratch();
             let read = match transport.poll_read(cx, &mut scratch) {
                 Poll::Pending => return Poll::Pending,
@@ -399,8 +443,13 @@ impl Connection {
             }
         }
         state.asks_applied = false;
-        // A stream is never sent again: its bytes need not be kept.
-        if let Some(Run { owner: Owner::Stream(session), bytes, .. }) = state.runs.front_mut() {
+        // What is never sent again need not be kept.
+        if let Some(Run {
+            owner: Owner::Stream(session) | Owner::Session(Ticket { session, uploaded: true, .. }),
+            bytes,
+            ..
+        }) = state.runs.front_mut()
+        {
             let sent = state.out.in_flight().min(*bytes);
             *bytes -= sent;
             state.out.mark_answered(sent);
@@ -465,7 +514,7 @@ impl Connection {
         match (&run.owner, Role::parse(reply)) {
             (Owner::Watermark(pending), Some(Role::Primary { offset })) => {
                 let lane = match self.purpose {
-                    Purpose::Primary(lane) => Some(lane),
+                    Purpose::Primary(lane) if !state.replaced && lane != self.worker.private_lane() => Some(lane),
                     _ => None,
                 };
                 self.worker.watermark().cover(pending, lane, offset);
@@ -487,7 +536,7 @@ impl Connection {
 
     /// Hands the replies of the front run to its session; returns the place behind them.
     fn scan_session(self: &Rc<Self>, state: &mut State, data: &[u8], start: usize) -> Result<usize, String> {
-        let State { runs, scanner, carry, applied, behind, .. } = state;
+        let State { runs, scanner, carry, applied, behind, session, replaced, .. } = state;
         let Some(Run { owner: Owner::Session(ticket), left, .. }) = runs.front_mut() else { return Ok(start) };
         if ticket.needs.take().is_some_and(|needs| *applied < needs) {
             *behind = true;
@@ -495,6 +544,7 @@ impl Connection {
             return Ok(start);
         }
         let (mut at, mut replies, mut refused) = (start, 0, false);
+        let mut torn = None;
         while at < data.len() && replies < *left {
             let whole = scanner.is_between();
             match scanner.step(&data[at..]).map_err(|error| error.to_string())? {
@@ -527,12 +577,19 @@ impl Connection {
         }
         if at > start {
             match self.purpose {
+                // Two connections must not count in one lane.
+                Purpose::Primary(_) if *replaced => self.worker.acknowledge(self.worker.private_lane()),
                 Purpose::Primary(lane) | Purpose::Private(lane) => self.worker.acknowledge(lane),
                 Purpose::Replica => {}
             }
             ticket.session.deliver(ticket.slot, &data[start..at], replies);
+            torn = (ticket.torn && session.is_none()).then(|| ticket.session.clone());
         }
         *left -= replies;
+        if let Some(session) = torn {
+            self.check_clog(state, &session);
+            return Ok(at);
+        }
         if refused {
             self.redo_front(state, "it refused a read");
         } else if *left == 0 {
@@ -542,6 +599,18 @@ impl Connection {
             return Ok(data.len());
         }
         Ok(at)
+    }
+
+    /// Stops reading while the client of a large reply does not keep up. What comes from now on takes another connection.
+    fn check_clog(self: &Rc<Self>, state: &mut State, session: &Rc<Session>) {
+        let allowed = if state.others_wait(session) { UNREAD_BEFORE_OTHERS } else { UNREAD };
+        if session.unread() <= allowed {
+            return;
+        }
+        state.clog.get_or_insert_with(|| (session.clone(), Instant::now()));
+        if !std::mem::replace(&mut state.replaced, true) {
+            self.worker.replace(self);
+        }
     }
 
     /// Whether this error means that another server may well answer.
@@ -664,7 +733,36 @@ impl Connection {
     }
 }
 
+/// Ends the sessions of a connection whose task ended by a defect of ours: what they were to receive is not known any more.
+struct Abandon(Rc<Connection>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        tracing::error!(node = %self.0.node.address, "a connection ended by a defect of ours, and its sessions with it");
+        let Ok(mut state) = self.0.state.try_borrow_mut() else { return };
+        state.retired = Some("a defect of the ambassador ended the connection");
+        let runs = std::mem::take(&mut state.runs);
+        drop(state);
+        for run in runs {
+            match run.owner {
+                Owner::Session(Ticket { session, .. }) | Owner::Stream(session) => session.abort(),
+                _ => {}
+            }
+        }
+    }
+}
+
 impl State {
+    /// Whether replies to other sessions come behind those to this one.
+    fn others_wait(&self, session: &Rc<Session>) -> bool {
+        self.runs
+            .iter()
+            .any(|run| matches!(&run.owner, Owner::Session(ticket) if !Rc::ptr_eq(session, &ticket.session)))
+    }
+
     fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
@@ -672,10 +770,7 @@ impl State {
     }
 
     fn push(&mut self, requests: &[u8], ticket: Ticket, generation: u64) {
-        if self.db != Some(ticket.db) {
-            self.own(&[b"SELECT", itoa::Buffer::new().format(ticket.db).as_bytes()], Owner::Nobody);
-            self.db = Some(ticket.db);
-        }
+        self.select(ticket.db);
         if ticket.needs.is_some() && !self.asks_applied {
             self.ask_applied(generation);
         }
@@ -687,6 +782,14 @@ impl State {
         self.in_flight += ticket.requests;
         self.out.end().extend_from_slice(requests);
         self.runs.push_back(Run { left: ticket.requests, bytes: requests.len(), owner: Owner::Session(ticket) });
+    }
+
+    /// Puts a `SELECT` in the queue unless the connection is in that database already. A fresh one is in 0.
+    fn select(&mut self, db: u32) {
+        if self.db != Some(db) {
+            self.own(&[b"SELECT", itoa::Buffer::new().format(db).as_bytes()], Owner::Nobody);
+            self.db = Some(db);
+        }
     }
 
     fn own(&mut self, arguments: &[&[u8]], owner: Owner) {

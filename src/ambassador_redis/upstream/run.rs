@@ -52,6 +52,8 @@ pub struct Ticket {
     pub started: Instant,
     /// Whether part of a reply has already gone to the client.
     pub torn: bool,
+    /// Whether the request is passed on as it comes, and not kept.
+    pub uploaded: bool,
 }
 
 /// What a session learns from a reply that is no error.

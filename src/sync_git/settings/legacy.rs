@@ -39,6 +39,21 @@ pub(crate) struct Legacy {
     sync_hook_command: Option<String>,
     #[arg(long, hide = true)]
     ssh: bool,
+    /// There is no git here to run.
+    #[arg(long, hide = true)]
+    git: Option<String>,
+    /// Nothing here looks at /etc/passwd.
+    #[arg(long, hide = true)]
+    add_user: bool,
+    /// The metrics are always there.
+    #[arg(long, hide = true)]
+    http_metrics: bool,
+    /// Serves a page of the process' own figures under git-sync's path; there is no profiler.
+    #[arg(long, hide = true)]
+    pub(in super::super) http_pprof: bool,
+    /// git-sync's level: 0 is our info, 1 to 6 debug, more is trace.
+    #[arg(long, short, hide = true, value_parser = super::numbers::signed, allow_negative_numbers = true)]
+    verbose: Option<i64>,
 }
 
 /// Variables of git-sync 3 whose name is not `GIT_SYNC_` and the flag's.
@@ -81,8 +96,40 @@ fn environment(long: &str) -> Vec<String> {
     old.into_iter().chain(new).collect()
 }
 
-/// `-?` is git-sync's third spelling of `--help`, and `--v` its oldest of `--verbose`.
+/// `-?` is git-sync's third spelling of `--help`, and `--v` its oldest of `--verbose`. A verbosity, by flag or variable,
+/// becomes the level of `--log` unless that is given.
 fn arguments(given: Vec<OsString>) -> Vec<OsString> {
+    let given = respelled(given);
+    let is_log =
+        |argument: &OsString| argument.to_str().is_some_and(|text| text == "--log" || text.starts_with("--log="));
+    let level = match verbosity(&given) {
+        Some(1..=6) => "--log=debug",
+        Some(7..) => "--log=trace",
+        _ => return given,
+    };
+    if given.iter().any(is_log) || std::env::var_os("PATTERNS_LOG").is_some() {
+        return given;
+    }
+    std::iter::once(level.into()).chain(given).collect()
+}
+
+fn verbosity(given: &[OsString]) -> Option<i64> {
+    let number = |text: &str| super::numbers::signed(text).ok();
+    let flag = given.iter().enumerate().rev().find_map(|(at, argument)| {
+        let text = argument.to_str()?;
+        match text {
+            "-v" | "--verbose" => number(given.get(at + 1)?.to_str()?),
+            _ => number(
+                text.strip_prefix("--verbose=")
+                    .or_else(|| text.strip_prefix("-v="))
+                    .or_else(|| text.strip_prefix("-v"))?,
+            ),
+        }
+    });
+    flag.or_else(|| number(&std::env::var("GITSYNC_VERBOSE").ok()?))
+}
+
+fn respelled(given: Vec<OsString>) -> Vec<OsString> {
     let rewritten = |argument: OsString| match argument.to_str() {
         Some("-?") => "--help".into(),
         Some("--v") => "--verbose".into(),
@@ -148,6 +195,15 @@ mod tests {
     #[test]
     fn the_oldest_spellings_are_rewritten() {
         let given = ["-?", "--v=5", "--v", "--verify-interval=1s"].map(OsString::from).to_vec();
-        assert_eq!(arguments(given), ["--help", "--verbose=5", "--verbose", "--verify-interval=1s"]);
+        assert_eq!(respelled(given), ["--help", "--verbose=5", "--verbose", "--verify-interval=1s"]);
+    }
+
+    #[test]
+    fn verbosity_becomes_a_level_unless_one_is_given() {
+        let levels = |given: &[&str]| arguments(given.iter().map(OsString::from).collect());
+        assert_eq!(levels(&["-v=6"])[0], "--log=debug");
+        assert_eq!(levels(&["-v", "9"])[0], "--log=trace");
+        assert_eq!(levels(&["-v5", "--log=warn"])[0], "-v5");
+        assert_eq!(levels(&["--verbose=0"])[0], "--verbose=0");
     }
 }

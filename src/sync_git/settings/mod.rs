@@ -4,6 +4,8 @@
 //! as they are. Refused here: combinations that cannot be meant. Names that only git-sync's users bring along are in
 //! `legacy`.
 
+pub(super) mod auth;
+mod git_config;
 mod hooks;
 pub(super) mod legacy;
 mod numbers;
@@ -15,6 +17,8 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::Args;
 
+use super::gc;
+use super::submodules::Follow;
 use crate::core::fault::Fault;
 use crate::core::values;
 
@@ -31,6 +35,8 @@ pub(crate) struct Settings {
     pub pace: Pace,
     #[command(flatten)]
     pub hooks: hooks::HookSettings,
+    #[command(flatten)]
+    pub auth: auth::AuthSettings,
     #[command(flatten)]
     pub legacy: legacy::Legacy,
 }
@@ -50,6 +56,18 @@ pub(crate) struct Source {
     /// How many commits of history to keep; 0 keeps all
     #[arg(long, value_name = "COMMITS", default_value = "1", value_parser = numbers::unsigned)]
     pub depth: u32,
+
+    /// Fetch with this partial-clone filter (blob:none, tree:0, …); what the tree needs comes in one further request
+    #[arg(long, value_name = "FILTER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub filter: Option<String>,
+
+    /// A file with git's sparse-checkout patterns: only what they let through is written
+    #[arg(long, value_name = "FILE")]
+    pub sparse_checkout_file: Option<PathBuf>,
+
+    /// Which submodules to write
+    #[arg(long, value_name = "WHICH", default_value = "recursive")]
+    pub submodules: Follow,
 }
 
 /// Where to put it.
@@ -67,6 +85,10 @@ pub(crate) struct Target {
     /// How long a replaced tree stays; 0 removes it at once
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
     pub stale_worktree_timeout: Duration,
+
+    /// When to drop objects that no kept tree needs
+    #[arg(long, value_name = "WHEN", default_value = "always")]
+    pub git_gc: gc::Mode,
 
     /// Make everything that is written writable for the group
     #[arg(long)]
@@ -146,6 +168,12 @@ impl Settings {
             }
         }
         self.hooks.check()?;
+        let is_web = |scheme: &str| repo.to_ascii_lowercase().starts_with(scheme);
+        self.auth.check(&auth::Surroundings {
+            password: auth::secret_variable(&auth::PASSWORD_VARIABLES).is_some(),
+            app_key: auth::secret_variable(&auth::KEY_VARIABLES).is_some(),
+            userinfo: (is_web("http://") || is_web("https://")) && crate::core::secret::redact_urls(repo) != *repo,
+        })?;
         Ok(self)
     }
 

@@ -198,5 +198,6 @@ public class Beans {
             }
             System.out.println("done");
         }
+        System.exit(0);
     }
 }

@@ -11,36 +11,36 @@ use patterns::sync_git::remote::Url;
 
 /// How the server behaves.
 #[derive(Clone, Default)]
-pub(super) struct Mode {
+pub(crate) struct Mode {
     /// `user:password` in base64, without which it answers 401.
-    pub(super) basic: Option<&'static str>,
+    pub(crate) basic: Option<&'static str>,
     /// Answers the first request by a redirect to this URL with the rest of the path.
-    pub(super) redirect: Option<String>,
+    pub(crate) redirect: Option<String>,
     /// Takes the request and never answers.
-    pub(super) stalls: bool,
+    pub(crate) stalls: bool,
     /// Answers one byte at a time, for ever.
-    pub(super) drips: bool,
+    pub(crate) drips: bool,
     /// Closes the connection after each answer without saying so before.
-    pub(super) closes: bool,
+    pub(crate) closes: bool,
     /// Answers with files only, as a dumb server does.
-    pub(super) is_dumb: bool,
-    pub(super) status: Option<&'static str>,
+    pub(crate) is_dumb: bool,
+    pub(crate) status: Option<&'static str>,
 }
 
 /// One request that arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) line: String,
-    pub(super) headers: Vec<(String, String)>,
+pub(crate) struct Seen {
+    pub(crate) line: String,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Seen {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 }
 
-pub(super) struct Backend {
+pub(crate) struct Backend {
     port: u16,
     shared: Arc<Shared>,
 }
@@ -54,7 +54,7 @@ struct Shared {
 }
 
 impl Backend {
-    pub(super) fn start(root: &Path, mode: Mode) -> Self {
+    pub(crate) fn start(root: &Path, mode: Mode) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
@@ -78,23 +78,23 @@ impl Backend {
         Self { port, shared }
     }
 
-    pub(super) fn url(&self) -> Url {
+    pub(crate) fn url(&self) -> Url {
         Url::parse(&self.text()).unwrap()
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("http://127.0.0.1:{}/repo", self.port)
     }
 
-    pub(super) fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 }

@@ -14,20 +14,20 @@ fn keygen(directory: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "ssh-keygen {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn make_key(directory: &Path, name: &str, options: &[&str]) -> PathBuf {
+pub(crate) fn make_key(directory: &Path, name: &str, options: &[&str]) -> PathBuf {
     keygen(directory, &[&["-q", "-N", "", "-f", name], options].concat());
     directory.join(name)
 }
 
 /// sshd with one host key of its own, letting in whoever has a key in `authorized`.
-struct Sshd {
+pub(crate) struct Sshd {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
     directory: tempfile::TempDir,
 }
 
 impl Sshd {
-    fn start(more: &str, authorized: &[&Path]) -> Self {
+    pub(crate) fn start(more: &str, authorized: &[&Path]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         make_key(path, "host", &["-t", "ed25519"]);
@@ -74,13 +74,17 @@ impl Sshd {
         Url::parse(&format!("ssh://{}@127.0.0.1:{}{}", user(), self.port, source.path().display())).unwrap()
     }
 
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     fn public(&self, name: &str) -> String {
         let text = std::fs::read_to_string(self.directory.path().join(name).with_extension("pub")).unwrap();
         text.split(' ').take(2).collect::<Vec<_>>().join(" ")
     }
 
     /// A known_hosts file with this text, in which HOST stands for the server and KEY for its key.
-    fn known_hosts(&self, text: &str) -> HostKeys {
+    pub(crate) fn known_hosts(&self, text: &str) -> HostKeys {
         let path = self.directory.path().join("known_hosts");
         let text = text.replace("HOST", &format!("[127.0.0.1]:{}", self.port)).replace("KEY", &self.public("host"));
         std::fs::write(&path, text.replace("AUTHORITY", &self.public("authority"))).unwrap();
@@ -95,7 +99,7 @@ impl Drop for Sshd {
     }
 }
 
-fn user() -> String {
+pub(crate) fn user() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
