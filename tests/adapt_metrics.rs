@@ -12,6 +12,10 @@ mod exporter;
 mod formats;
 #[path = "adapt_metrics/graphite.rs"]
 mod graphite;
+#[path = "adapt_metrics/jmx.rs"]
+mod jmx;
+#[path = "adapt_metrics/jvm.rs"]
+mod jvm;
 #[path = "adapt_metrics/lifecycle.rs"]
 mod lifecycle;
 #[path = "adapt_metrics/sources.rs"]

@@ -17,11 +17,11 @@ use patterns::core::document::{self, Mistakes};
 use patterns::core::secret::{Secret, SecretFile};
 
 /// A JVM that runs `Beans.java`, and ends with its owner.
-struct Jvm {
+pub struct Jvm {
     process: Child,
     commands: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    port: u16,
+    pub port: u16,
 }
 
 impl Jvm {
@@ -63,7 +63,8 @@ impl Jvm {
         Some(jvm)
     }
 
-    fn open() -> Option<Jvm> {
+    /// Without a login and without TLS.
+    pub fn open() -> Option<Jvm> {
         Jvm::start(&[OPEN, NO_TLS])
     }
 

@@ -26,6 +26,12 @@ pub struct Rules {
     naming: Naming,
 }
 
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} rules", self.rules.len())
+    }
+}
+
 /// How names are written, whichever rule made them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Naming {

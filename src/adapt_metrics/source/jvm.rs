@@ -1,28 +1,54 @@
 //! A JVM as a source: the keys of a `type: jmx` entry in, the reader's samples out.
+//!
+//! A `rules-file` is a jmx_exporter file as it is: it names the beans and what becomes of them, and may name the JVM, too.
 
-use std::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use tracing::warn;
 
 use super::{Poll, Polling, Sample, Seen};
 use crate::adapt_metrics::jmx::{
-    Address, Identity, JmxSettings, JmxSource, Kind as JmxKind, Login, PasswordSource, Pattern, Scrape, Selection,
-    Target, TlsSettings, TlsUse,
+    Address, ExporterFile, Identity, JmxSettings, JmxSource, Kind as JmxKind, Login, PasswordSource, Pattern, Rules,
+    Scrape, Selection, Target, TlsSettings, TlsUse,
 };
 use crate::adapt_metrics::model::Part;
-use crate::core::document::Fields;
+use crate::core::document::{self, Fields, Mistakes};
 use crate::core::metrics::Kind;
 use crate::core::secret::SecretFile;
 
-/// Which JVM, as who, and which of its beans.
+/// Which JVM, as who, which of its beans, and what becomes of them.
 #[derive(Debug, Clone)]
 pub struct Jvm {
     target: Target,
     selection: Selection,
+    families: Families,
+    rules: Option<Arc<Rules>>,
+    start_delay: Duration,
+    timeout: Option<Duration>,
+}
+
+/// Whether the JVM's own statistics also leave under the names of Prometheus' Java library (`jvm_memory_used_bytes`, …).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Families {
+    Jvm,
+    Beans,
 }
 
 impl Jvm {
     /// Reads the keys; what is wrong goes to the mistakes.
     pub fn read(fields: &mut Fields<'_, '_>) -> Option<Self> {
-        let address = fields.require("address", str::parse::<Address>);
+        let file = fields.read("rules-file", |path| rules_file(Path::new(path)));
+        let (named, mut selection, rules, start_delay, file_timeout) = match file {
+            Some(file) => (file.target, file.selection, Some(file.rules), file.start_delay, file.scrape_timeout),
+            None => (None, Selection::default(), None, Duration::ZERO, None),
+        };
+        let address = match &named {
+            Some(_) => fields.read("address", str::parse::<Address>),
+            None => fields.require("address", str::parse::<Address>),
+        };
         let username = fields.text("username");
         let password = fields.text("password-file").map(SecretFile::new);
         let login = match (username, password) {
@@ -36,32 +62,73 @@ impl Jvm {
         };
         let tls = tls(fields);
         let rmi_port = fields.read("rmi-port", str::parse::<u16>);
-        let selection = Selection {
-            include: patterns(fields, "include-object-names"),
-            exclude: patterns(fields, "exclude-object-names"),
-            ..Selection::default()
+        selection.include.extend(patterns(fields, "include-object-names"));
+        selection.exclude.extend(patterns(fields, "exclude-object-names"));
+        let families = fields.read("jvm-families", |text| match text {
+            "true" => Ok(Families::Jvm),
+            "false" => Ok(Families::Beans),
+            _ => Err("it is true or false"),
+        });
+        // What stands in the settings is stronger than what stands in the file.
+        let target = match (address, named) {
+            (Some(address), _) => Target { address, login, tls: tls?, rmi_port },
+            (None, named) => named?,
         };
-        Some(Self { target: Target { address: address?, login, tls: tls?, rmi_port }, selection })
+        let families = families.unwrap_or(Families::Jvm);
+        Some(Self { target, selection, families, rules, start_delay, timeout: file_timeout })
     }
 
     /// Begins to poll.
     pub fn poll(&self, timeout: Duration) -> Box<dyn Poll> {
-        let settings =
-            JmxSettings { target: self.target.clone(), selection: self.selection.clone(), deadline: timeout };
-        Box::new(Beans(JmxSource::new(settings)))
+        let deadline = self.timeout.map_or(timeout, |own| own.min(timeout));
+        let settings = JmxSettings { target: self.target.clone(), selection: self.selection.clone(), deadline };
+        let mut source = JmxSource::new(settings);
+        if let Some(rules) = &self.rules {
+            source = source.with_rules(rules.clone());
+        }
+        if self.families == Families::Jvm {
+            source = source.with_jvm_families();
+        }
+        Box::new(Beans { source, not_before: Instant::now() + self.start_delay })
     }
 }
 
-struct Beans(JmxSource);
+/// A JVM that is polled.
+struct Beans {
+    source: JmxSource,
+    not_before: Instant,
+}
 
 impl Poll for Beans {
     fn poll(&mut self, _within: Duration) -> Polling<'_> {
-        Box::pin(async move { Ok(seen(self.0.scrape().await?)) })
+        Box::pin(async move {
+            let wait = self.not_before.saturating_duration_since(Instant::now());
+            if !wait.is_zero() {
+                bail!("the rules file asks not to read the JVM for another {wait:.0?}");
+            }
+            Ok(seen(self.source.scrape().await?))
+        })
     }
 
     fn close(&mut self) -> super::Closing<'_> {
-        Box::pin(self.0.close())
+        Box::pin(self.source.close())
     }
+}
+
+/// Reads a jmx_exporter file. What it says and we do not do is logged, a line each.
+fn rules_file(path: &Path) -> Result<ExporterFile, String> {
+    let document = document::read(path).map_err(|fault| fault.one_line())?;
+    let (mut mistakes, mut notes) = (Mistakes::new(path.display()), Mistakes::new(path.display()));
+    let environment = |name: &str| std::env::var(name).ok();
+    let file = ExporterFile::read(&document, &environment, &mut mistakes, &mut notes);
+    if !mistakes.is_empty() {
+        return Err(mistakes.to_string());
+    }
+    for note in notes.sorted() {
+        let line = note.at.unwrap_or_default().line;
+        warn!(file = %path.display(), line, key = note.key, note = note.reason, "a key of the rules file has no effect");
+    }
+    Ok(file)
 }
 
 fn seen(scrape: Scrape) -> Seen {
