@@ -85,7 +85,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__adapt__subcmd__metrics)
-            opts="-h --statsd-listen --statsd-listen-tcp --statsd-listen-unixgram --statsd-listen-unix --statsd-unix-mode --statsd-receive-buffer --statsd-mapping --statsd-naming --statsd-ttl --statsd-relay --statsd-relay-packet-length --statsd-parse-dogstatsd-tags --statsd-parse-influxdb-tags --statsd-parse-librato-tags --statsd-parse-signalfx-tags --statsd-exporter-metrics --metrics-path --lifecycle-for-all --series-limit --series-limit-per-family --series-limit-per-source --config --log --log-format --drain-timeout --termination-log --http-bind --help check explain replay diff dump"
+            opts="-h --statsd-listen --statsd-listen-tcp --statsd-listen-unixgram --statsd-listen-unix --statsd-unix-mode --statsd-receive-buffer --statsd-mapping --statsd-naming --statsd-ttl --statsd-relay --statsd-relay-packet-length --statsd-parse-dogstatsd-tags --statsd-parse-influxdb-tags --statsd-parse-librato-tags --statsd-parse-signalfx-tags --graphite-listen --graphite-listen-pickle --graphite-mapping --graphite-strict --influx-listen --influx-http --sample-expiry --statsd-exporter-metrics --metrics-path --lifecycle-for-all --series-limit --series-limit-per-family --series-limit-per-source --config --log --log-format --drain-timeout --termination-log --http-bind --help check explain replay diff dump"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,6 +149,34 @@ _patterns() {
                     ;;
                 --statsd-parse-signalfx-tags)
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --graphite-listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --graphite-listen-pickle)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --graphite-mapping)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --graphite-strict)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --influx-listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --influx-http)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --sample-expiry)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --statsd-exporter-metrics)
@@ -313,7 +341,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__ambassador__subcmd__redis)
-            opts="-h --listen --primary --replica --upstream-username --upstream-password-file --read-from --consistency --max-replica-lag --failover-hold --connect-timeout --reply-timeout --probe-period --deny --max-bulk --max-clients --idle-timeout --workers --config --log --log-format --drain-timeout --termination-log --http-bind --help"
+            opts="-h --listen --primary --replica --upstream --sentinel --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --read-from --consistency --max-replica-lag --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --config --log --log-format --drain-timeout --termination-log --http-bind --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -328,6 +356,22 @@ _patterns() {
                     return 0
                     ;;
                 --replica)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-primary)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -364,6 +408,10 @@ _patterns() {
                     return 0
                     ;;
                 --probe-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --probe-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -539,7 +587,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__sync__subcmd__git)
-            opts="-v -h --repo --ref --depth --filter --sparse-checkout-file --submodules --root --link --stale-worktree-timeout --group-write --touch-file --error-file --period --init-period --one-time --sync-timeout --max-failures --init-max-failures --sync-on-signal --verify-interval --exechook-command --exechook-timeout --exechook-backoff --pre-publish-exechook-command --pre-publish-exechook-timeout --pre-publish-exechook-backoff --pre-publish-exechook-gate --webhook-url --webhook-method --webhook-success-status --webhook-timeout --webhook-backoff --username --password-file --credential --askpass-url --cookie-file --github-app-application-id --github-app-client-id --github-app-installation-id --github-app-private-key-file --github-base-url --git-config --git-config-add --branch --rev --dest --wait --timeout --max-sync-failures --change-permissions --sync-hook-command --ssh --git --add-user --http-metrics --http-pprof --verbose --config --log --log-format --drain-timeout --termination-log --http-bind --help"
+            opts="-v -h --repo --ref --depth --filter --sparse-checkout-file --submodules --root --link --stale-worktree-timeout --git-gc --group-write --touch-file --error-file --period --init-period --one-time --sync-timeout --max-failures --init-max-failures --sync-on-signal --verify-interval --exechook-command --exechook-timeout --exechook-backoff --pre-publish-exechook-command --pre-publish-exechook-timeout --pre-publish-exechook-backoff --pre-publish-exechook-gate --webhook-url --webhook-method --webhook-success-status --webhook-timeout --webhook-backoff --username --password-file --credential --askpass-url --cookie-file --ssh-key-file --ssh-known-hosts --ssh-known-hosts-file --github-app-application-id --github-app-client-id --github-app-installation-id --github-app-private-key-file --github-base-url --git-config --git-config-add --branch --rev --dest --wait --timeout --max-sync-failures --change-permissions --sync-hook-command --ssh --git --add-user --http-metrics --http-pprof --verbose --config --log --log-format --drain-timeout --termination-log --http-bind --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -579,6 +627,10 @@ _patterns() {
                     ;;
                 --stale-worktree-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --git-gc)
+                    COMPREPLY=($(compgen -W "auto always aggressive off" -- "${cur}"))
                     return 0
                     ;;
                 --group-write)
@@ -691,6 +743,18 @@ _patterns() {
                     ;;
                 --cookie-file)
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --ssh-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh-known-hosts)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --ssh-known-hosts-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --github-app-application-id)
