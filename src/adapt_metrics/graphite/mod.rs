@@ -147,7 +147,7 @@ impl Gauges {
                 self.tally.events[1] += 1;
             }
             Err(Refusal::Full) => self.tally.over_limit(&name),
-            Err(_) => self.tally.conflict(Type::Gauge, &name),
+            Err(_) => self.tally.conflict(Type::Gauge, &name, 1),
         }
     }
 }

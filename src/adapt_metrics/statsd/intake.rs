@@ -11,7 +11,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::desk::Reads;
 use super::keys::{Effect, Keys, Room};
-use super::line::{self, Grammar, Line, Raw, Reason, Type};
+use super::line::{self, Grammar, Line, Lost, Raw, Reason, Type};
 use super::number;
 use super::tally::{Drop, Tally};
 use crate::adapt_metrics::model::{Change, Placed, Refusal, SeriesId, Source, Spec, Table, Tick};
@@ -69,13 +69,14 @@ impl Intake {
         let Some(number) = number::parse(value) else { return false };
         if let Some((kind, name)) = effect.conflict.and_then(|conflict| self.conflicts.get(usize::from(conflict))) {
             self.tally.samples += 1;
+            self.tally.tag_errors += u64::from(effect.tag_errors);
             self.tally.judged(effect);
-            self.tally.conflict(*kind, name);
+            self.tally.conflict(*kind, name, effect.events());
             return true;
         }
         if effect.is_dropped {
             self.tally.count(effect, 1);
-            self.tally.dropped_by_rule += 1;
+            self.tally.dropped_by_rule += effect.events();
             return true;
         }
         let Some(id) = series else { return false };
@@ -117,10 +118,25 @@ impl Intake {
     ) -> Result<(), Reason> {
         let is_set = self.grammar.sets_and_packed_numbers && raw.suffix.split('|').nth(1) == Some("s");
         let number = if is_set { 0.0 } else { line::value(raw)? };
-        let fields = line::fields(raw, &line.labels, self.grammar)?;
+        let fields = match line::fields(raw, &line.labels, self.grammar) {
+            Ok(fields) => fields,
+            Err(reason) => {
+                let is_empty_component = reason == Reason::MalformedComponent;
+                let lost = if is_empty_component { Lost::default() } else { line::lost(raw, self.grammar) };
+                let is_judged = reason == Reason::IllegalEvent;
+                self.tally.tagged += u64::from(is_judged && (lost.has_labels || !line.labels.is_empty()));
+                self.tally.tag_errors += lost.tag_errors;
+                (0..lost.unreadable_rates).for_each(|_| self.tally.refuse(Reason::InvalidSampleFactor, text));
+                return Err(reason);
+            }
+        };
         self.tally.tag_errors += fields.labels.refused;
         if fields.unreadable_rate {
             self.tally.refuse(Reason::InvalidSampleFactor, text);
+        }
+        if fields.kind.is_observer() && fields.repeats() == 0 {
+            // A rate above one observes nothing, so it makes no series either.
+            return Ok(());
         }
         let mut effect = Effect {
             kind: fields.kind,
@@ -131,7 +147,10 @@ impl Intake {
             has_labels: !fields.labels.is_empty(),
             is_mapped: false,
             conflict: None,
+            tag_errors: u16::try_from(line.labels.refused + fields.labels.refused).unwrap_or(u16::MAX),
         };
+        // A key that repeats would not be told again that its rate cannot be read.
+        let is_worth_remembering = !fields.has_timestamp && !fields.unreadable_rate;
         let rules = self.rules.clone();
         let target = match rules.judge(&line.name, fields.kind) {
             Verdict::Family(target) => target,
@@ -142,7 +161,7 @@ impl Intake {
             Verdict::Drop => {
                 effect.is_dropped = true;
                 effect.is_mapped = true;
-                self.tally.dropped_by_rule += 1;
+                self.tally.dropped_by_rule += effect.events();
                 self.tally.judged(effect);
                 self.keys.insert(line.raw_name.as_bytes(), raw.suffix.as_bytes(), effect, None);
                 return Ok(());
@@ -153,6 +172,7 @@ impl Intake {
         if !target.is_mapped {
             self.tally.unmapped(&line.name);
         }
+        self.tally.judged(effect);
         let change = if is_set {
             Change::Member(self.members.hash_one(raw.value.as_bytes()))
         } else {
@@ -164,12 +184,11 @@ impl Intake {
                 }
             }
         };
-        self.tally.judged(effect);
         match self.place(&target, fields.labels.pairs(), table, now) {
             Ok(Placed::Series(id)) => {
                 table.apply(id, change, now);
                 self.tally.changed(effect);
-                if !fields.has_timestamp {
+                if is_worth_remembering {
                     self.keys.insert(line.raw_name.as_bytes(), raw.suffix.as_bytes(), effect, Some(id));
                 }
             }
@@ -180,8 +199,8 @@ impl Intake {
             }
             Err(Refusal::Full) => self.tally.over_limit(&target.name),
             Err(_) => {
-                self.tally.conflict(fields.kind, &target.name);
-                if let Some(conflict) = self.conflict(fields.kind, &target.name).filter(|_| !fields.has_timestamp) {
+                self.tally.conflict(fields.kind, &target.name, effect.events());
+                if let Some(conflict) = self.conflict(fields.kind, &target.name).filter(|_| is_worth_remembering) {
                     effect.conflict = Some(conflict);
                     self.keys.insert(line.raw_name.as_bytes(), raw.suffix.as_bytes(), effect, None);
                 }
@@ -217,8 +236,6 @@ impl Intake {
                 Err(at) => labels.insert(at, (name, value)),
             }
         }
-        // To Prometheus, a label without a value is no label.
-        labels.retain(|(_, value)| !value.is_empty());
         let reserved = target.shape.reserved_label();
         labels.retain(|(name, _)| Some(*name) != reserved);
         let spec = Spec {

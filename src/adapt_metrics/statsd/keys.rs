@@ -30,6 +30,15 @@ pub struct Effect {
     pub is_mapped: bool,
     /// The number of the conflict that it always ends in.
     pub conflict: Option<u16>,
+    /// Tags of it that are malformed and left out.
+    pub tag_errors: u16,
+}
+
+impl Effect {
+    /// How many events a sample is: an observation counts as often as its rate says.
+    pub fn events(self) -> u64 {
+        if self.kind.is_observer() { u64::from(self.times) } else { 1 }
+    }
 }
 
 /// How much is remembered.
@@ -170,6 +179,7 @@ mod tests {
         has_labels: false,
         is_mapped: false,
         conflict: None,
+        tag_errors: 0,
     };
 
     #[test]

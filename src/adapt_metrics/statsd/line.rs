@@ -40,7 +40,7 @@ pub enum Reason {
     InvalidSampleFactor,
     /// A `c` field that is not `c:ID`.
     MalformedContainerId,
-    /// A `T` field that is not a whole number.
+    /// A time that is not a number.
     MalformedTimestamp,
     /// A type that does not exist, or that is not taken.
     IllegalEvent,
@@ -286,6 +286,33 @@ pub fn fields<'a>(raw: Raw<'a>, labels: &Labels<'a>, grammar: Grammar) -> Result
     Ok(read)
 }
 
+/// What the fields of a refused sample count for all that: those before the one that it is refused for have been read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Whether there were labels.
+    pub has_labels: bool,
+    /// Tags left out.
+    pub tag_errors: u64,
+    /// Rates that are no number.
+    pub unreadable_rates: u64,
+}
+
+/// Counts what a refused sample had.
+pub fn lost(raw: Raw<'_>, grammar: Grammar) -> Lost {
+    let mut labels = Labels::default();
+    let mut unreadable_rates = 0;
+    for component in raw.suffix.split('|').skip(2) {
+        match component.as_bytes().first() {
+            Some(b'@') => unreadable_rates += u64::from(number::parse(&component.as_bytes()[1..]).is_none()),
+            Some(b'#') if grammar.tags.dogstatsd => labels.dogstatsd(&component[1..]),
+            Some(b'#' | b'T') => {}
+            _ if ["c:", "e:", "card:"].iter().any(|field| component.starts_with(field)) => {}
+            _ => break,
+        }
+    }
+    Lost { has_labels: !labels.is_empty(), tag_errors: labels.refused, unreadable_rates }
+}
+
 impl<'a> Fields<'a> {
     fn field(&mut self, component: &'a str, grammar: Grammar) -> Result<(), Reason> {
         let (first, rest) = component.split_at_checked(1).ok_or(Reason::InvalidSampleFactor)?;
@@ -303,7 +330,7 @@ impl<'a> Fields<'a> {
                 None => return Err(Reason::MalformedContainerId),
             },
             "T" => {
-                rest.parse::<i64>().map_err(|_| Reason::MalformedTimestamp)?;
+                // Whatever stands there, the sample counts now: a page has no place for other times.
                 self.has_timestamp = true;
             }
             // Who sent it, encrypted for the Datadog agent's eyes: nothing that a metric could say.

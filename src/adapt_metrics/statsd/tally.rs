@@ -81,6 +81,7 @@ impl Tally {
     pub fn count(&mut self, effect: Effect, samples: u64) {
         self.samples += samples;
         if samples > 0 {
+            self.tag_errors += u64::from(effect.tag_errors);
             self.judged(effect);
             if !effect.is_dropped {
                 self.changed(effect);
@@ -93,9 +94,9 @@ impl Tally {
     pub fn judged(&mut self, effect: Effect) {
         self.tagged += u64::from(effect.has_labels);
         if effect.is_mapped {
-            self.mapped += u64::from(!effect.is_dropped);
+            self.mapped += if effect.is_dropped { 0 } else { effect.events() };
         } else {
-            self.unmapped += 1;
+            self.unmapped += effect.events();
         }
     }
 
@@ -124,7 +125,7 @@ impl Tally {
     }
 
     /// A sample's family is of another type.
-    pub fn conflict(&mut self, kind: Type, name: &str) {
+    pub fn conflict(&mut self, kind: Type, name: &str, events: u64) {
         let kind = match kind {
             Type::Counter => "counter",
             Type::Gauge => "gauge",
@@ -132,7 +133,7 @@ impl Tally {
             _ => "observer",
         };
         let known = self.conflicts.len() < NAMES || self.conflicts.contains_key(&(kind, name.to_owned()));
-        *self.conflicts.entry((kind, if known { name } else { "other" }.to_owned())).or_default() += 1;
+        *self.conflicts.entry((kind, if known { name } else { "other" }.to_owned())).or_default() += events;
     }
 
     /// A sample is over a limit.

@@ -93,7 +93,6 @@ fn sample(out: &mut String, name: &str, fields: &Fields<'_>, rules: &Rules) {
                     None => labels.push((label, value)),
                 }
             }
-            labels.retain(|(_, value)| !value.is_empty());
             labels.sort_unstable();
             let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}={value:?}")).collect();
             let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
