@@ -11,6 +11,8 @@ mod world;
 
 #[path = "sync_git/auth.rs"]
 mod auth;
+#[path = "sync_git/beyond.rs"]
+mod beyond;
 #[path = "sync_git/follow.rs"]
 mod follow;
 #[path = "sync_git/garbage.rs"]

@@ -10,17 +10,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use git2::{Odb, OdbLookupFlags, Oid};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::budget::{Budget, Interrupted};
+use super::early::Written;
 use super::files::{At, FileError};
 use super::manifest::{Entry, Manifest, Stat};
+use super::reuse::Previous;
+use super::settings::limits::TreeLimits;
 use super::sparse::{Patterns, Verdict, What};
 use super::tree::{self, Kind, TreeError};
 
-/// Deeper than any tree that people made; it bounds descriptors and recursion.
-pub(crate) const DEEPEST: usize = 128;
 /// Linux' PATH_MAX: a consumer could not open a longer path anyway.
 pub(crate) const LONGEST_PATH: usize = 4096;
 
@@ -30,6 +31,7 @@ pub(crate) struct Export<'a> {
     pub budget: &'a Budget,
     /// Which files belong in the tree; all, where there are no patterns.
     pub sparse: Option<&'a Patterns>,
+    pub limits: TreeLimits,
 }
 
 /// One entry that a visit sees.
@@ -62,15 +64,27 @@ pub(crate) enum CheckoutError {
 }
 
 impl Export<'_> {
-    /// Writes `tree` into `into`, which must be empty and ours.
+    /// Writes `tree` into `into`, which is ours and holds nothing but what was written early. Unchanged files come from the
+    /// previous tree, where there is one.
     ///
     /// # Errors
     /// See [`CheckoutError`]; the directory is then left as it is, for the caller to remove.
-    pub(crate) fn write(&self, tree: Oid, into: &Path) -> Result<Manifest, CheckoutError> {
+    pub(crate) fn write(
+        &self,
+        tree: Oid,
+        into: &Path,
+        early: Written,
+        previous: Option<Previous>,
+    ) -> Result<Manifest, CheckoutError> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let top = rustix::fs::open(into, flags, Mode::empty()).at("open", into)?;
-        let mut walk = Walk { export: self, path: Vec::with_capacity(256), manifest: Manifest::default() };
+        let path = Vec::with_capacity(256);
+        let mut walk = Walk { export: self, path, manifest: Manifest::default(), early, previous, bytes: 0 };
         walk.directory(tree, top.as_fd(), 0, self.top())?;
+        if !walk.early.is_empty() {
+            let why = "files were written early that the commit does not have";
+            return Err(CheckoutError::Path { path: into.display().to_string(), why });
+        }
         Ok(walk.manifest)
     }
 
@@ -105,7 +119,7 @@ impl Export<'_> {
         parent: Verdict,
         missing: &mut BTreeSet<Oid>,
     ) -> Result<(), CheckoutError> {
-        bounded(path, depth)?;
+        self.bounded(path, depth)?;
         self.budget.check()?;
         let is_here = |oid| self.odb.exists_ext(oid, OdbLookupFlags::NO_REFRESH);
         if !is_here(tree) {
@@ -136,7 +150,7 @@ impl Export<'_> {
         parent: Verdict,
         see: &mut impl FnMut(&Seen<'_>) -> Result<(), CheckoutError>,
     ) -> Result<(), CheckoutError> {
-        bounded(path, depth)?;
+        self.bounded(path, depth)?;
         let object = self.object(tree, git2::ObjectType::Tree, path)?;
         for entry in tree::entries(object.data()) {
             let entry = entry.map_err(|source| CheckoutError::Tree { path: tree::printable(path), source })?;
@@ -161,6 +175,16 @@ impl Export<'_> {
         self.sparse.map_or(Verdict::Included, |patterns| patterns.verdict(path, what, parent))
     }
 
+    /// Depth bounds descriptors and recursion, too.
+    fn bounded(&self, path: &[u8], depth: usize) -> Result<(), CheckoutError> {
+        let why = match (depth > self.limits.depth, path.len() > LONGEST_PATH) {
+            (true, _) => "it is more directories deep than --max-path-depth",
+            (_, true) => "it is longer than 4096 bytes",
+            _ => return Ok(()),
+        };
+        Err(CheckoutError::Path { path: tree::printable(&path[..path.len().min(120)]), why })
+    }
+
     fn object(&self, oid: Oid, kind: git2::ObjectType, path: &[u8]) -> Result<git2::OdbObject<'_>, CheckoutError> {
         let refused = |reason: String| CheckoutError::Object { oid, path: tree::printable(path), reason };
         let object = self.odb.read(oid).map_err(|error| refused(error.message().to_owned()))?;
@@ -181,6 +205,9 @@ struct Walk<'a, 'e> {
     export: &'a Export<'e>,
     path: Vec<u8>,
     manifest: Manifest,
+    early: Written,
+    previous: Option<Previous>,
+    bytes: u64,
 }
 
 impl Walk<'_, '_> {
@@ -191,7 +218,7 @@ impl Walk<'_, '_> {
         depth: usize,
         parent: Verdict,
     ) -> Result<(), CheckoutError> {
-        bounded(&self.path, depth)?;
+        self.export.bounded(&self.path, depth)?;
         let object = self.export.object(tree, git2::ObjectType::Tree, &self.path)?;
         for entry in tree::entries(object.data()) {
             let entry = entry.map_err(|source| CheckoutError::Tree { path: tree::printable(&self.path), source })?;
@@ -220,9 +247,11 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    fn make_directory(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, CheckoutError> {
+    fn make_directory(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, CheckoutError> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)).map_err(|error| self.refused(error))?;
+        if !self.early.take_directory(&self.path) {
+            rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)).map_err(|error| self.refused(error))?;
+        }
         rustix::fs::openat(dir, name, flags, Mode::empty()).map_err(|error| self.refused(error))
     }
 
@@ -231,6 +260,9 @@ impl Walk<'_, '_> {
         let target = object.data();
         if target.is_empty() || target.len() >= LONGEST_PATH || target.contains(&0) {
             let why = "its link target is empty, longer than 4095 bytes or contains NUL";
+            return Err(CheckoutError::Path { path: tree::printable(&self.path), why });
+        }
+        if let Some(why) = self.export.limits.symlinks.objection(&self.path, target) {
             return Err(CheckoutError::Path { path: tree::printable(&self.path), why });
         }
         rustix::fs::symlinkat(target, dir, entry.name).map_err(|error| self.refused(error))?;
@@ -242,21 +274,26 @@ impl Walk<'_, '_> {
 
     fn file(&mut self, dir: BorrowedFd<'_>, entry: &tree::Entry<'_>) -> Result<(), CheckoutError> {
         self.export.budget.check()?;
-        let object = self.export.object(entry.oid, git2::ObjectType::Blob, &self.path)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = if entry.kind == Kind::Executable { 0o777 } else { 0o666 };
-        let file = rustix::fs::openat(dir, entry.name, flags, Mode::from_raw_mode(mode))
-            .map_err(|error| self.refused(error))?;
-        let mut rest = object.data();
-        while !rest.is_empty() {
-            match rustix::io::write(&file, rest) {
-                Ok(written) => rest = &rest[written..],
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(self.refused(error)),
-            }
+        if let Some(stat) = self.early.take_file(&self.path, entry.oid, entry.kind) {
+            return self.add(entry, stat);
         }
-        let stat = rustix::fs::fstat(&file).map_err(|error| self.refused(error))?;
-        self.record(entry, Stat::of(&stat), Presence::Written);
+        if let Some(stat) = self.previous.as_mut().and_then(|previous| previous.take(&self.path, entry, dir)) {
+            return self.add(entry, stat);
+        }
+        let object = self.export.object(entry.oid, git2::ObjectType::Blob, &self.path)?;
+        let written = write_file(dir, entry.name, entry.kind, object.data(), ResolveFlags::empty());
+        let stat = written.map_err(|error| self.refused(error))?;
+        self.add(entry, stat)
+    }
+
+    /// Records a file and counts it against the limit.
+    fn add(&mut self, entry: &tree::Entry<'_>, stat: Stat) -> Result<(), CheckoutError> {
+        self.bytes += u64::from(stat.size);
+        if self.bytes > self.export.limits.bytes {
+            let why = "with it the tree is larger than --max-tree-bytes";
+            return Err(CheckoutError::Path { path: tree::printable(&self.path), why });
+        }
+        self.record(entry, stat, Presence::Written);
         Ok(())
     }
 
@@ -282,6 +319,32 @@ impl Walk<'_, '_> {
     }
 }
 
+/// Creates the file `path` under `dir` with this content. With `resolve` the whole path is held to those rules; without, it
+/// must be a single name.
+pub(crate) fn write_file(
+    dir: BorrowedFd<'_>,
+    path: &[u8],
+    kind: Kind,
+    content: &[u8],
+    resolve: ResolveFlags,
+) -> Result<Stat, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(if kind == Kind::Executable { 0o777 } else { 0o666 });
+    let file = match resolve.is_empty() {
+        true => rustix::fs::openat(dir, path, flags, mode)?,
+        false => rustix::fs::openat2(dir, path, flags, mode, resolve)?,
+    };
+    let mut rest = content;
+    while !rest.is_empty() {
+        match rustix::io::write(&file, rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    rustix::fs::fstat(&file).map(|stat| Stat::of(&stat))
+}
+
 fn descend(path: &mut Vec<u8>, name: &[u8]) -> usize {
     let parent = path.len();
     if parent > 0 {
@@ -289,13 +352,4 @@ fn descend(path: &mut Vec<u8>, name: &[u8]) -> usize {
     }
     path.extend_from_slice(name);
     parent
-}
-
-fn bounded(path: &[u8], depth: usize) -> Result<(), CheckoutError> {
-    let why = match (depth > DEEPEST, path.len() > LONGEST_PATH) {
-        (true, _) => "it is more than 128 directories deep",
-        (_, true) => "it is longer than 4096 bytes",
-        _ => return Ok(()),
-    };
-    Err(CheckoutError::Path { path: tree::printable(&path[..path.len().min(120)]), why })
 }

@@ -16,6 +16,7 @@ use super::metrics::{Metrics, Status as Ended};
 use super::settings::Pace;
 use super::status::Status;
 use super::sync::{Outcome, SyncError, Syncer};
+use super::trigger::Trigger;
 use crate::core::fault::Fault;
 use crate::core::health::{Condition, Heartbeat};
 use crate::core::lifecycle::Process;
@@ -49,6 +50,7 @@ pub(crate) struct Cycle {
     pub pace: Pace,
     pub marks: Marks,
     pub hooks: Hooks,
+    pub trigger: Trigger,
     pub metrics: Metrics,
     pub status: Status,
     /// Whether something is published that may be served.
@@ -57,6 +59,8 @@ pub(crate) struct Cycle {
     pub wake: Option<Signal>,
     failures: u64,
     has_succeeded: bool,
+    /// When the last success was, or the start.
+    fresh: Instant,
 }
 
 /// A wait is this long at most between two heartbeats.
@@ -68,6 +72,7 @@ impl Cycle {
     pub(crate) fn new(
         syncer: Syncer,
         hooks: Hooks,
+        trigger: Trigger,
         pace: Pace,
         marks: Marks,
         status: Status,
@@ -83,6 +88,7 @@ impl Cycle {
             syncer,
             marks,
             hooks,
+            trigger,
             metrics: Metrics::new(&process.metrics),
             status,
             published: process.health.condition("published"),
@@ -91,6 +97,7 @@ impl Cycle {
             pace,
             failures: 0,
             has_succeeded: false,
+            fresh: Instant::now(),
         })
     }
 
@@ -102,6 +109,7 @@ impl Cycle {
         self.serve_what_is_there(&process).await;
         while !process.drain.is_cancelled() {
             self.heartbeat.beat();
+            self.trigger.begin();
             let started = Instant::now();
             let budget = Budget::new(self.pace.sync_timeout, process.drain.clone());
             match self.syncer.sync(&budget).await {
@@ -174,6 +182,8 @@ impl Cycle {
             self.marks.changed();
         }
         self.marks.succeeded();
+        self.fresh = Instant::now();
+        self.trigger.tell(Ok(commit.to_string()));
     }
 
     async fn retire(&mut self, budget: &Budget) {
@@ -202,6 +212,7 @@ impl Cycle {
         self.metrics.synced(Ended::Error, started.elapsed());
         self.metrics.failures_in_a_row.set(self.failures as f64);
         let text = error.to_string();
+        self.trigger.tell(Err(text.clone()));
         let message = if is_last { "too many failures, aborting" } else { "error syncing repo, will retry" };
         self.marks.failed(message, &text, self.failures);
         let failures = self.failures;
@@ -220,6 +231,14 @@ impl Cycle {
         Ok(())
     }
 
+    /// Not ready any more when what is served is older than `--max-staleness` allows.
+    fn judge_freshness(&self) {
+        let (limit, age) = (self.pace.max_staleness, self.fresh.elapsed());
+        if !limit.is_zero() && age > limit && !self.status.nothing_published() {
+            self.published.failing(format!("the last success was {age:.0?} ago, more than --max-staleness={limit:?}"));
+        }
+    }
+
     /// Waits for the next sync: the period, the signal, or the drain, whichever is first.
     async fn wait(&mut self, process: &Process) {
         let pause = match (self.has_succeeded, self.pace.init_period) {
@@ -227,9 +246,11 @@ impl Cycle {
             _ => self.pace.period,
         };
         let next = tokio::time::Instant::now() + pause;
+        let beat = if self.pace.max_staleness.is_zero() { BEAT } else { BEAT.min(self.pace.max_staleness) };
         self.status.tell(|news| news.next = Some(next.into_std()));
         loop {
             self.heartbeat.beat();
+            self.judge_freshness();
             let woken = async {
                 match &mut self.wake {
                     Some(signal) => signal.recv().await,
@@ -243,8 +264,12 @@ impl Cycle {
                     tracing::debug!("woken by a signal");
                     break;
                 }
+                () = self.trigger.asked() => {
+                    tracing::debug!("woken by a request");
+                    break;
+                }
                 () = tokio::time::sleep_until(next) => break,
-                () = tokio::time::sleep(BEAT) => {}
+                () = tokio::time::sleep(beat) => {}
             }
         }
         self.status.tell(|news| news.next = None);

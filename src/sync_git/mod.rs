@@ -19,6 +19,7 @@ mod budget;
 mod checkout;
 mod credentials;
 mod cycle;
+mod early;
 mod files;
 mod gc;
 mod github;
@@ -34,6 +35,7 @@ mod publish;
 mod reach;
 pub mod remote;
 mod retire;
+mod reuse;
 mod root;
 mod settings;
 mod sparse;
@@ -42,6 +44,7 @@ mod store;
 mod submodules;
 mod sync;
 mod tree;
+mod trigger;
 mod volume;
 mod worktree;
 
@@ -57,10 +60,13 @@ use self::origin::Origin;
 use self::publish::Link;
 use self::reach::Reach;
 use self::remote::{Selector, Url};
+use self::retire::Stay;
+use self::reuse::Reuse;
 use self::root::Root;
 use self::settings::{HookSettings, Pace, Settings, legacy};
 use self::status::Status;
 use self::sync::{BeforePublish, Options, Syncer};
+use self::trigger::Trigger;
 use self::volume::Volume;
 use crate::core::fault::Fault;
 use crate::core::http::client::Client;
@@ -98,7 +104,7 @@ fn run(invocation: &Invocation) -> Result<(), Fault> {
 
 fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let link = settings.link();
-    let Settings { source, target, pace, hooks, auth, legacy } = settings;
+    let Settings { source, target, pace, hooks, auth, limits, legacy } = settings;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(if target.group_write { 0o002 } else { 0o022 }));
 
     let url = Url::parse(&source.repo).map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
@@ -120,10 +126,19 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
+    // Trees that share files with one that stays, or that the group may write, would share its changes too.
+    let is_shared_long = !target.stale_worktree_timeout.is_zero() || target.keep_worktrees > 0 || target.group_write;
+    let reuse = match target.reuse {
+        Reuse::Auto if is_shared_long => Reuse::Off,
+        Reuse::Auto => Reuse::Hardlink,
+        other => other,
+    };
     let origin = Origin::new(url, selector, source.filter, &reach);
     let shown = origin.shown();
-    let volume =
-        Volume::open(root, link, &shown).map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
+    let mut volume = Volume::open(root, link, &shown, reuse)
+        .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
+
+    volume.limits = limits.of_trees();
 
     let status = Status::default();
     status.tell(|news| {
@@ -141,13 +156,20 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
         reference: source.reference,
         depth: source.depth,
         submodules: source.submodules,
+        recipe: format!(
+            "submodules={:?} symlinks={:?} group-write={}",
+            source.submodules, limits.symlinks, target.group_write
+        ),
         gc: target.git_gc,
         sparse_file: source.sparse_checkout_file,
-        grace: target.stale_worktree_timeout,
+        pack_limits: limits.of_packs(),
+        stay: Stay { grace: target.stale_worktree_timeout, least: target.keep_worktrees as usize },
         verify: pace.verify_interval,
     };
     let syncer = Syncer::new(origin, reach, volume, before_publish, metrics, options);
-    let cycle = Cycle::new(syncer, hooks, pace, marks, status, process)?;
+    let trigger = Trigger::new();
+    trigger.serve(&process.http, pace.sync_token_file.clone());
+    let cycle = Cycle::new(syncer, hooks, trigger, pace, marks, status, process)?;
     process.tasks.spawn("sync", cycle.run(process.clone()));
     Ok(())
 }

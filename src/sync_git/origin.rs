@@ -9,7 +9,8 @@ use std::sync::Arc;
 use git2::Oid;
 
 use super::credentials::Vault;
-use super::pack::{Durability, PackReceiver, PackStore, Promise};
+use super::early::{Early, Written};
+use super::pack::{Durability, Limits, PackReceiver, PackStore, Promise, Visitor};
 use super::reach::Reach;
 pub(crate) use super::remote::Tip;
 use super::remote::{Depth, FetchOutcome, FetchRequest, FilterUse, Remote, RemoteError, Selector, Url};
@@ -54,25 +55,40 @@ impl Origin {
         tip
     }
 
-    /// Brings everything that `tip` needs and the store lacks; answers with the bytes received.
+    /// Brings everything that `tip` needs and the store lacks, while `early` sees each object; answers with the bytes
+    /// received.
     ///
     /// # Errors
     /// See [`RemoteError::blame`]; a retry is safe, and nothing of a broken pack stays.
-    pub(crate) async fn fetch(&mut self, tip: &Tip, store: &Store, depth: u32) -> Result<u64, RemoteError> {
-        fetch(&mut self.remote, tip.oid, store, depth, self.filter.as_deref()).await
+    pub(crate) async fn fetch(
+        &mut self,
+        tip: &Tip,
+        store: &Store,
+        depth: u32,
+        limits: &Limits,
+        early: Early,
+    ) -> Result<(u64, Written), RemoteError> {
+        let (bytes, early) =
+            fetch(&mut self.remote, tip.oid, store, depth, self.filter.as_deref(), limits, early).await?;
+        Ok((bytes, early.finish()))
     }
 
     /// Brings objects that a partial fetch has left out, all in one request.
     ///
     /// # Errors
     /// As [`Origin::fetch`].
-    pub(crate) async fn fetch_objects(&mut self, wants: Vec<Oid>, store: &Store) -> Result<u64, RemoteError> {
+    pub(crate) async fn fetch_objects(
+        &mut self,
+        wants: Vec<Oid>,
+        store: &Store,
+        limits: &Limits,
+    ) -> Result<u64, RemoteError> {
         let shallow = store.shallow().map_err(|error| local("reading the store", &error))?;
         let shallow = shallow.into_iter().collect();
         // What is wanted by name comes in any case; of a tree that is wanted, only the trees below come along.
         let filter = Some("blob:none".to_owned());
         let request = FetchRequest { wants, shallow, filter, ..FetchRequest::default() };
-        let (_, bytes) = receive(&mut self.remote, &request, store, Promise::Partial).await?;
+        let (_, bytes, ()) = receive(&mut self.remote, &request, store, Promise::Partial, limits, ()).await?;
         Ok(bytes)
     }
 }
@@ -81,13 +97,15 @@ impl Origin {
 ///
 /// # Errors
 /// As [`Origin::fetch`].
-pub(crate) async fn fetch(
+pub(crate) async fn fetch<V: Visitor>(
     remote: &mut Remote,
     want: Oid,
     store: &Store,
     depth: u32,
     filter: Option<&str>,
-) -> Result<u64, RemoteError> {
+    limits: &Limits,
+    visitor: V,
+) -> Result<(u64, V), RemoteError> {
     let mut shallow = store.shallow().map_err(|error| local("reading the store", &error))?;
     let haves = store.tip().map_err(|error| local("reading the store", &error))?;
     let depth = match NonZeroU32::new(depth) {
@@ -103,7 +121,7 @@ pub(crate) async fn fetch(
         filter: filter.map(str::to_owned),
     };
     let promise = if filter.is_some() { Promise::Partial } else { Promise::Complete };
-    let (outcome, bytes) = receive(remote, &request, store, promise).await?;
+    let (outcome, bytes, visitor) = receive(remote, &request, store, promise, limits, visitor).await?;
     if outcome.filter == FilterUse::Ignored {
         tracing::warn!("the server does not filter and has sent everything");
     }
@@ -112,24 +130,26 @@ pub(crate) async fn fetch(
         shallow.remove(&commit);
     }
     store.set_shallow(&shallow).map_err(|error| local("writing the shallow boundary", &error))?;
-    Ok(bytes)
+    Ok((bytes, visitor))
 }
 
-async fn receive(
+async fn receive<V: Visitor>(
     remote: &mut Remote,
     request: &FetchRequest,
     store: &Store,
     promise: Promise,
-) -> Result<(FetchOutcome, u64), RemoteError> {
+    limits: &Limits,
+    visitor: V,
+) -> Result<(FetchOutcome, u64, V), RemoteError> {
     let objects = store.dir().join("objects");
-    let packs = PackStore { durability: Durability::Cached, promise, ..PackStore::new(objects) };
-    let mut receiver = PackReceiver::start(packs, ());
+    let packs = PackStore { objects, limits: limits.clone(), durability: Durability::Cached, promise };
+    let mut receiver = PackReceiver::start(packs, visitor);
     let outcome = remote.fetch(request, &mut receiver).await?;
-    receiver.finish().await.map_err(|error| local("storing the pack", &error))?;
+    let (_, visitor) = receiver.finish().await.map_err(|error| local("storing the pack", &error))?;
     store.refresh().map_err(|error| local("opening the pack", &error))?;
     remote.rest();
     let bytes = outcome.pack_bytes;
-    Ok((outcome, bytes))
+    Ok((outcome, bytes, visitor))
 }
 
 fn local(doing: &str, error: &dyn std::fmt::Display) -> RemoteError {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::files::{At, FileError, names_in, remove, unique_name};
+use super::publish::commit_of;
 use super::root::Root;
 use super::submodules::DEEPEST as DEEPEST_SUBMODULE;
 
@@ -18,6 +19,15 @@ pub(crate) struct Retired {
     pub removed: usize,
     /// What would not go.
     pub refused: Vec<FileError>,
+}
+
+/// Which replaced trees stay.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stay {
+    /// Those that were replaced less long ago than this.
+    pub grace: Duration,
+    /// At least so many, the newest.
+    pub least: usize,
 }
 
 /// Starts the grace of a tree that has just been replaced. Its age is kept in its own time stamp, so that it outlives us.
@@ -31,20 +41,29 @@ pub(crate) fn begin_grace(tree: &Path) -> Result<(), FileError> {
         .at("mark as replaced", tree)
 }
 
-/// Removes everything among the trees that is not `current` and is older than `grace`, and metadata without a tree.
+/// Removes everything among the trees that is not `current` and need not stay, and metadata without a tree.
 ///
 /// # Errors
 /// When the directory of trees cannot be listed.
-pub(crate) fn retire(root: &Root, current: &Path, grace: Duration) -> Result<Retired, FileError> {
+pub(crate) fn retire(root: &Root, current: &Path, stay: Stay) -> Result<Retired, FileError> {
     let mut retired = Retired::default();
     let now = SystemTime::now();
-    for name in names_in(&root.trees())? {
-        let path = root.trees().join(&name);
-        if path != current && is_older_than(&path, grace, now) {
-            match discard(&path) {
-                Ok(()) => retired.removed += 1,
-                Err(error) => retired.refused.push(error),
-            }
+    let paths = names_in(&root.trees())?.into_iter().map(|name| root.trees().join(name));
+    let mut replaced: Vec<PathBuf> = paths.filter(|path| path != current).collect();
+    if stay.least > 0 {
+        let age = |path: &PathBuf| std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok();
+        replaced.sort_by_key(|path| std::cmp::Reverse(age(path)));
+        let mut kept = 0;
+        replaced.retain(|path| {
+            let is_kept = kept < stay.least && commit_of(path).is_some() && path.is_dir();
+            kept += usize::from(is_kept);
+            !is_kept
+        });
+    }
+    for path in replaced.iter().filter(|path| is_older_than(path, stay.grace, now)) {
+        match discard(path) {
+            Ok(()) => retired.removed += 1,
+            Err(error) => retired.refused.push(error),
         }
     }
     forget(root, &root.store(), 0, &mut retired)?;
@@ -87,6 +106,27 @@ fn is_older_than(path: &Path, grace: Duration, now: SystemTime) -> bool {
 mod tests {
     use super::*;
 
+    const MINUTE: Stay = Stay { grace: Duration::from_secs(60), least: 0 };
+
+    #[test]
+    fn the_newest_replaced_trees_stay_whatever_their_age() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::prepare(dir.path()).unwrap();
+        for (age, digit) in ["a", "b", "c"].iter().enumerate() {
+            let tree = root.trees().join(digit.repeat(40));
+            std::fs::create_dir_all(&tree).unwrap();
+            let when = SystemTime::now() - Duration::from_secs(1000 * (age as u64 + 1));
+            std::fs::File::open(&tree).unwrap().set_modified(when).unwrap();
+        }
+        std::fs::create_dir(root.trees().join("strange")).unwrap();
+        let current = root.trees().join("c".repeat(40));
+        let retired = retire(&root, &current, Stay { grace: Duration::ZERO, least: 1 }).unwrap();
+        assert_eq!(retired.removed, 2);
+        let mut left = names_in(&root.trees()).unwrap();
+        left.sort();
+        assert_eq!(left, ["a".repeat(40), "c".repeat(40)].map(std::ffi::OsString::from));
+    }
+
     #[test]
     fn all_but_the_current_tree_goes_when_the_grace_is_over() {
         let dir = tempfile::tempdir().unwrap();
@@ -97,8 +137,8 @@ mod tests {
         std::fs::write(root.trees().join("file"), "x").unwrap();
         std::fs::create_dir_all(root.store().join("worktrees/old")).unwrap();
         let current = root.trees().join("current");
-        assert_eq!(retire(&root, &current, Duration::from_secs(60)).unwrap().removed, 0);
-        let retired = retire(&root, &current, Duration::ZERO).unwrap();
+        assert_eq!(retire(&root, &current, MINUTE).unwrap().removed, 0);
+        let retired = retire(&root, &current, Stay::default()).unwrap();
         assert_eq!((retired.removed, retired.refused.len()), (3, 0));
         assert_eq!(names_in(&root.trees()).unwrap(), ["current"]);
         assert!(names_in(&root.store().join("worktrees")).unwrap().is_empty());
@@ -112,8 +152,8 @@ mod tests {
         std::fs::create_dir_all(&old).unwrap();
         std::fs::File::open(&old).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
         begin_grace(&old).unwrap();
-        assert_eq!(retire(&root, Path::new("/none"), Duration::from_secs(60)).unwrap().removed, 0);
+        assert_eq!(retire(&root, Path::new("/none"), MINUTE).unwrap().removed, 0);
         std::fs::File::open(&old).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        assert_eq!(retire(&root, Path::new("/none"), Duration::from_secs(60)).unwrap().removed, 1);
+        assert_eq!(retire(&root, Path::new("/none"), MINUTE).unwrap().removed, 1);
     }
 }

@@ -13,11 +13,14 @@ use git2::Oid;
 
 use super::budget::Budget;
 use super::checkout::Export;
+use super::early::Written;
 use super::gitmodules::{self, Submodule};
 use super::manifest::Manifest;
 use super::origin;
+use super::pack::Limits;
 use super::reach::Reach;
 use super::remote::{Remote, RemoteError, Scheme, Url, UrlError};
+use super::settings::limits::TreeLimits;
 use super::store::Store;
 use super::tree::{Kind, printable};
 use super::volume::{Draft, VolumeError};
@@ -82,6 +85,8 @@ pub(crate) struct Filler<'a> {
     /// Where the draft will stand.
     pub tree: PathBuf,
     pub recipe: String,
+    pub limits: TreeLimits,
+    pub pack_limits: &'a Limits,
 }
 
 /// A repository in the draft whose submodules are still to be written.
@@ -149,22 +154,27 @@ impl Filler<'_> {
         let dir = holder.store.join("modules").join(gitmodules::store_name(&submodule.name));
         let work = Work {
             budget: self.budget.clone(),
+            limits: self.limits,
             commit,
-            into: draft.unfinished.join(&path),
+            into: draft.path().join(&path),
             worktree: Worktree::new(self.tree.join(&path), &dir, draft.commit.to_string(), self.recipe.clone()),
         };
         let mut store = Store::open(&dir, &url.to_config_text()).map_err(VolumeError::from)?;
         let mut remote = Remote::new(url.clone(), self.reach.options.clone());
         let is_here = store.tip().map_err(VolumeError::from)? == Some(commit) && store.commit(commit).is_ok();
         if !is_here {
-            self.budget.spend(origin::fetch(&mut remote, commit, &store, self.depth, None)).await??;
+            self.budget
+                .spend(origin::fetch(&mut remote, commit, &store, self.depth, None, self.pack_limits, ()))
+                .await??;
         }
         let (back, written) = work.clone().run(store).await;
         store = back;
         let manifest = match written {
             Err(error) if error.is_object_loss() => {
                 store.drop_objects().map_err(VolumeError::from)?;
-                self.budget.spend(origin::fetch(&mut remote, commit, &store, self.depth, None)).await??;
+                self.budget
+                    .spend(origin::fetch(&mut remote, commit, &store, self.depth, None, self.pack_limits, ()))
+                    .await??;
                 let (back, written) = work.run(store).await;
                 store = back;
                 written?
@@ -187,6 +197,7 @@ impl Filler<'_> {
 #[derive(Clone)]
 struct Work {
     budget: Budget,
+    limits: TreeLimits,
     commit: Oid,
     into: PathBuf,
     worktree: Worktree,
@@ -204,8 +215,8 @@ impl Work {
 
     fn write(&self, store: &Store) -> Result<Manifest, VolumeError> {
         let tree = store.commit(self.commit)?.tree;
-        let export = Export { odb: store.odb(), budget: &self.budget, sparse: None };
-        let manifest = export.write(tree, &self.into)?;
+        let export = Export { odb: store.odb(), budget: &self.budget, sparse: None, limits: self.limits };
+        let manifest = export.write(tree, &self.into, Written::default(), None)?;
         self.worktree.describe(&self.into, self.commit, &manifest)?;
         store.set_tip(self.commit)?;
         Ok(manifest)

@@ -11,20 +11,22 @@ use std::time::{Duration, Instant};
 use git2::Oid;
 
 use super::budget::{Budget, Interrupted};
+use super::early::Early;
 use super::files::read_small;
 use super::gc;
 use super::history::{self, Fit};
 use super::hooks::{Action, Event, Hook, HookError, Runs};
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
+use super::pack;
 use super::publish::PublishError;
 use super::reach::Reach;
 use super::remote::{Depth, RemoteError};
-use super::retire::Retired;
+use super::retire::{Retired, Stay};
 use super::sparse::Patterns;
 use super::store::StoreError;
 use super::submodules::{Filler, Follow, SubmoduleError};
-use super::volume::{Published, Recipe, Volume, VolumeError};
+use super::volume::{Blank, Published, Recipe, Volume, VolumeError};
 use super::worktree::Damage;
 
 /// A file of sparse patterns of this size has tens of thousands.
@@ -63,11 +65,15 @@ pub(crate) struct Options {
     pub reference: String,
     /// Commits of history; 0 for all.
     pub depth: u32,
+    /// What one pack may cost.
+    pub pack_limits: pack::Limits,
     pub submodules: Follow,
+    /// The settings that decide what is in a tree, beside the commit and the sparse patterns.
+    pub recipe: String,
     pub gc: gc::Mode,
     pub sparse_file: Option<PathBuf>,
-    /// The grace of replaced trees.
-    pub grace: Duration,
+    /// Which replaced trees stay.
+    pub stay: Stay,
     /// The pause between two full comparisons of the published tree; zero: only the first sync compares.
     pub verify: Duration,
 }
@@ -230,13 +236,13 @@ impl Syncer {
     /// Brings the objects of `tip` where they are not here, and writes its tree where `is_whole` does not hold.
     async fn bring(&mut self, tip: &Tip, is_whole: impl Fn(Oid) -> bool, budget: &Budget) -> Result<Oid, SyncError> {
         let here = self.volume_here().store.tip().ok().flatten();
-        let commit = match self.known_commit(tip).filter(|known| here == Some(*known)) {
-            Some(commit) if self.has_right_history(commit)? => commit,
+        let (commit, blank) = match self.known_commit(tip).filter(|known| here == Some(*known)) {
+            Some(commit) if self.has_right_history(commit)? => (commit, None),
             _ => self.fetch(tip, budget).await?,
         };
         if !is_whole(commit) {
             self.complete(commit, budget).await?;
-            self.build(commit, budget).await?;
+            self.build(commit, blank, budget).await?;
             self.inspected = Some(Instant::now());
         }
         Ok(commit)
@@ -244,7 +250,7 @@ impl Syncer {
 
     /// Reads the sparse patterns again: they count from the next tree on, and another text makes the present one anew.
     fn read_recipe(&mut self) -> Result<(), SyncError> {
-        let mut recipe = Recipe { words: format!("submodules={:?}", self.options.submodules), sparse: None };
+        let mut recipe = Recipe { words: self.options.recipe.clone(), sparse: None };
         if let Some(path) = &self.options.sparse_file {
             let text = read_small(path, LARGEST_PATTERNS).map_err(VolumeError::from)?;
             let text = text.ok_or_else(|| SyncError::NoPatterns(path.clone()))?;
@@ -264,8 +270,8 @@ impl Syncer {
     /// When the volume cannot be read.
     pub(crate) async fn retire(&mut self) -> Result<Retired, VolumeError> {
         let started = Instant::now();
-        let grace = self.options.grace;
-        let retired = self.on_volume(move |volume| volume.retire(grace)).await?;
+        let stay = self.options.stay;
+        let retired = self.on_volume(move |volume| volume.retire(stay)).await?;
         self.metrics.spent(Phase::Retire, started.elapsed());
         self.metrics.retired.add(retired.removed as u64);
         Ok(retired)
@@ -330,17 +336,23 @@ impl Syncer {
         Ok(self.is_depth_known)
     }
 
-    async fn fetch(&mut self, tip: &Tip, budget: &Budget) -> Result<Oid, SyncError> {
+    /// Brings the objects of `tip`, and writes the files whose path is known in time.
+    async fn fetch(&mut self, tip: &Tip, budget: &Budget) -> Result<(Oid, Option<Blank>), SyncError> {
         let started = Instant::now();
         let Self { origin, volume, options, .. } = self;
-        let store = &volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way")).store;
-        let bytes = budget.spend(origin.fetch(tip, store, options.depth)).await??;
+        let volume = volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way"));
+        let mut blank = volume.blank()?;
+        let patterns = volume.recipe.patterns().cloned();
+        let early = Early::new(blank.open().map_err(VolumeError::from)?, tip.oid, patterns, volume.limits);
+        let (bytes, written) =
+            budget.spend(origin.fetch(tip, &volume.store, options.depth, &options.pack_limits, early)).await??;
+        blank.holds(written);
         self.metrics.fetched_bytes.add(bytes);
         self.metrics.spent(Phase::Fetch, started.elapsed());
         let commit = self.volume_here().store.peel(tip.oid)?;
         self.is_depth_known = true;
         tracing::debug!(%commit, bytes, elapsed_seconds = started.elapsed().as_secs_f64(), "fetched");
-        Ok(commit)
+        Ok((commit, Some(blank)))
     }
 
     /// Brings what a partial fetch has left out and the tree needs.
@@ -349,25 +361,29 @@ impl Syncer {
             return Ok(());
         }
         // Each round brings the trees or the files of at least one more level.
-        for _ in 0..=2 * super::checkout::DEEPEST {
+        for _ in 0..=2 * self.volume_here().limits.depth {
             let its = budget.clone();
             let missing = self.on_volume(move |volume| volume.missing(commit, &its)).await?;
             if missing.is_empty() {
                 break;
             }
-            let Self { origin, volume, .. } = self;
+            let Self { origin, volume, options, .. } = self;
             let store = &volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way")).store;
-            let bytes = budget.spend(origin.fetch_objects(missing, store)).await??;
+            let bytes = budget.spend(origin.fetch_objects(missing, store, &options.pack_limits)).await??;
             self.metrics.fetched_bytes.add(bytes);
         }
         Ok(())
     }
 
     /// Writes the tree of `commit`, submodules included, and moves it to its place.
-    async fn build(&mut self, commit: Oid, budget: &Budget) -> Result<(), SyncError> {
+    async fn build(&mut self, commit: Oid, blank: Option<Blank>, budget: &Budget) -> Result<(), SyncError> {
         let started = Instant::now();
         let its = budget.clone();
-        let draft = self.on_volume(move |volume| volume.draft(commit, &its)).await?;
+        let draft = self.on_volume(move |volume| {
+            let blank = blank.map_or_else(|| volume.blank(), Ok)?;
+            volume.draft(blank, commit, &its)
+        });
+        let draft = draft.await?;
         let volume = self.volume_here();
         let filler = Filler {
             reach: &self.reach,
@@ -376,6 +392,8 @@ impl Syncer {
             budget,
             tree: volume.root.tree(commit),
             recipe: volume.recipe.text(),
+            limits: volume.limits,
+            pack_limits: &self.options.pack_limits,
         };
         let filled = filler.fill(&draft, self.origin.url(), &volume.store).await?;
         self.on_volume(move |volume| volume.finish(draft, &filled)).await?;
@@ -385,7 +403,7 @@ impl Syncer {
 
     /// Writes the published tree again from what is in the store.
     async fn rebuild(&mut self, commit: Oid, budget: &Budget) -> Result<(), SyncError> {
-        self.build(commit, budget).await?;
+        self.build(commit, None, budget).await?;
         Ok(self.on_volume(move |volume| volume.publish(commit)).await?)
     }
 

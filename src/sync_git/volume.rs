@@ -4,19 +4,22 @@
 //! place, and published by the link. At each step a killed process leaves the old tree published and whole; what it left
 //! unfinished is recognised by its name and swept at the next start. This half blocks; it runs on a blocking thread.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use git2::Oid;
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 
 use super::budget::Budget;
 use super::checkout::{CheckoutError, Export};
+use super::early::Written;
 use super::files::{At, FileError, make_dirs, names_in, remove, sweep_unfinished, unique_name};
 use super::manifest::Manifest;
 use super::publish::{Link, PublishError, commit_of};
-use super::retire::{self, Retired};
+use super::retire::{self, Retired, Stay};
+use super::reuse::{Previous, Reuse};
 use super::root::Root;
+use super::settings::limits::TreeLimits;
 use super::sparse::Patterns;
 use super::store::{Store, StoreError};
 use super::worktree::{Damage, Filled, Worktree};
@@ -27,6 +30,8 @@ pub(crate) struct Volume {
     pub link: Link,
     pub store: Store,
     pub recipe: Recipe,
+    pub reuse: Reuse,
+    pub limits: TreeLimits,
 }
 
 /// The settings that decide what a tree holds, beside the commit. A tree that was made with others is made again.
@@ -50,19 +55,48 @@ impl Recipe {
     }
 }
 
-/// A tree that is being made, under a name that nobody reads; it goes away unless it is finished.
-pub(crate) struct Draft {
-    pub commit: Oid,
-    pub unfinished: PathBuf,
-    pub manifest: Manifest,
+/// A directory for a tree, under a name that nobody reads; it goes away unless the tree is finished.
+pub(crate) struct Blank {
+    unfinished: PathBuf,
+    early: Written,
     is_finished: bool,
 }
 
-impl Drop for Draft {
+impl Blank {
+    /// Where files may be written while they still arrive.
+    ///
+    /// # Errors
+    /// When the directory is gone.
+    pub(crate) fn open(&self) -> Result<OwnedFd, FileError> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::open(&self.unfinished, flags, Mode::empty()).at("open", &self.unfinished)
+    }
+
+    /// The files that stand there now.
+    pub(crate) fn holds(&mut self, early: Written) {
+        self.early = early;
+    }
+}
+
+impl Drop for Blank {
     fn drop(&mut self) {
         if !self.is_finished {
             let _ = remove(&self.unfinished); // what stopped the work says more; the sweep takes the rest
         }
+    }
+}
+
+/// A tree whose files are written, but which nobody reads yet.
+pub(crate) struct Draft {
+    pub commit: Oid,
+    pub manifest: Manifest,
+    blank: Blank,
+}
+
+impl Draft {
+    /// Where its files are now.
+    pub(crate) fn path(&self) -> &Path {
+        &self.blank.unfinished
     }
 }
 
@@ -103,7 +137,7 @@ impl Volume {
     ///
     /// # Errors
     /// When the volume refuses to be read or written.
-    pub(crate) fn open(root: Root, link: Link, origin: &str) -> Result<Self, VolumeError> {
+    pub(crate) fn open(root: Root, link: Link, origin: &str, reuse: Reuse) -> Result<Self, VolumeError> {
         let trees = root.trees();
         if std::fs::symlink_metadata(&trees).is_ok_and(|meta| !meta.is_dir()) {
             remove(&trees)?;
@@ -113,7 +147,7 @@ impl Volume {
         sweep_unfinished(&trees)?;
         link.sweep()?;
         let store = Store::open(&root.store(), origin)?;
-        Ok(Self { root, link, store, recipe: Recipe::default() })
+        Ok(Self { root, link, store, recipe: Recipe::default(), reuse, limits: TreeLimits::default() })
     }
 
     /// What is published now; `None` when there is no link, or one that leads to no commit's tree.
@@ -151,18 +185,28 @@ impl Volume {
         Ok(worktree.inspect(published.commit, commit.tree, &export)?)
     }
 
-    /// Writes the files of `commit` under a name that nobody reads.
+    /// An empty directory for a tree.
+    ///
+    /// # Errors
+    /// The volume's.
+    pub(crate) fn blank(&self) -> Result<Blank, VolumeError> {
+        make_dirs(&self.root.trees())?;
+        let unfinished = self.root.trees().join(unique_name());
+        std::fs::create_dir(&unfinished).at("make the directory", &unfinished)?;
+        Ok(Blank { unfinished, early: Written::default(), is_finished: false })
+    }
+
+    /// Writes the files of `commit`, those that are not there already, taking unchanged ones over from the published tree.
     ///
     /// # Errors
     /// When the tree is refused, objects are lost, the budget is spent or the volume is full; nothing is left then.
-    pub(crate) fn draft(&self, commit: Oid, budget: &Budget) -> Result<Draft, VolumeError> {
-        make_dirs(&self.root.trees())?;
-        let unfinished = self.root.trees().join(unique_name());
+    pub(crate) fn draft(&self, mut blank: Blank, commit: Oid, budget: &Budget) -> Result<Draft, VolumeError> {
         let tree = self.store.commit(commit)?.tree;
-        std::fs::create_dir(&unfinished).at("make the directory", &unfinished)?;
-        let mut draft = Draft { commit, unfinished, manifest: Manifest::default(), is_finished: false };
-        draft.manifest = self.export(budget).write(tree, &draft.unfinished)?;
-        Ok(draft)
+        let published = self.published()?.filter(|published| published.commit != commit);
+        let previous = published.and_then(|published| Previous::open(&self.worktree(published.commit), self.reuse));
+        let early = std::mem::take(&mut blank.early);
+        let manifest = self.export(budget).write(tree, &blank.unfinished, early, previous)?;
+        Ok(Draft { commit, manifest, blank })
     }
 
     /// Makes a draft a worktree and moves it to its place. If a tree of that name stands there (damaged, or published),
@@ -172,10 +216,10 @@ impl Volume {
     /// The volume's; the draft is gone then.
     pub(crate) fn finish(&self, mut draft: Draft, filled: &[Filled]) -> Result<(), VolumeError> {
         let worktree = self.worktree(draft.commit);
-        worktree.describe(&draft.unfinished, draft.commit, &draft.manifest)?;
+        worktree.describe(draft.path(), draft.commit, &draft.manifest)?;
         worktree.list_submodules(filled)?;
-        place(&draft.unfinished, worktree.tree())?;
-        draft.is_finished = true;
+        place(draft.path(), worktree.tree())?;
+        draft.blank.is_finished = true;
         Ok(())
     }
 
@@ -189,7 +233,7 @@ impl Volume {
     }
 
     fn export<'a>(&'a self, budget: &'a Budget) -> Export<'a> {
-        Export { odb: self.store.odb(), budget, sparse: self.recipe.patterns() }
+        Export { odb: self.store.odb(), budget, sparse: self.recipe.patterns(), limits: self.limits }
     }
 
     /// Publishes the tree of `commit`, which stands in its place, and starts the grace of the one before.
@@ -224,9 +268,9 @@ impl Volume {
     ///
     /// # Errors
     /// When the volume cannot be listed.
-    pub(crate) fn retire(&self, grace: Duration) -> Result<Retired, VolumeError> {
+    pub(crate) fn retire(&self, stay: Stay) -> Result<Retired, VolumeError> {
         let current = self.link.target()?.unwrap_or_default();
-        Ok(retire::retire(&self.root, &current, grace)?)
+        Ok(retire::retire(&self.root, &current, stay)?)
     }
 
     fn replaced(&self, before: &Published) -> Result<(), VolumeError> {
@@ -264,6 +308,8 @@ fn place(unfinished: &Path, at: &Path) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -277,7 +323,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::prepare(&dir.path().join("root")).unwrap();
         let link = Link::new(root.resolve(Path::new("link")));
-        let volume = Volume::open(root, link, "x").unwrap();
+        let volume = Volume::open(root, link, "x", Reuse::Hardlink).unwrap();
         let commit = commit(&volume, files);
         (Place { dir, volume }, commit)
     }
@@ -308,7 +354,7 @@ mod tests {
     }
 
     fn build(volume: &Volume, commit: Oid) -> Result<PathBuf, VolumeError> {
-        let draft = volume.draft(commit, &budget())?;
+        let draft = volume.draft(volume.blank()?, commit, &budget())?;
         volume.finish(draft, &[])?;
         Ok(volume.root.tree(commit))
     }
@@ -358,8 +404,8 @@ mod tests {
         let second = commit(&place.volume, &[("a", "2")]);
         build(&place.volume, second).unwrap();
         place.volume.publish(second).unwrap();
-        assert_eq!(place.volume.retire(Duration::from_secs(60)).unwrap().removed, 0);
-        assert_eq!(place.volume.retire(Duration::ZERO).unwrap().removed, 1);
+        assert_eq!(place.volume.retire(Stay { grace: Duration::from_secs(60), least: 0 }).unwrap().removed, 0);
+        assert_eq!(place.volume.retire(Stay::default()).unwrap().removed, 1);
         assert_eq!(place.volume.published().unwrap().unwrap().commit, second);
         assert!(!place.volume.root.tree(first).exists());
         assert_eq!(place.volume.store.tip().unwrap(), Some(second));
@@ -370,7 +416,8 @@ mod tests {
         let (place, first) = place_with(&[("a", "1")]);
         let stop = CancellationToken::new();
         stop.cancel();
-        let cut = place.volume.draft(first, &Budget::new(Duration::from_secs(60), stop)).map(drop);
+        let blank = place.volume.blank().unwrap();
+        let cut = place.volume.draft(blank, first, &Budget::new(Duration::from_secs(60), stop)).map(drop);
         assert!(matches!(cut, Err(VolumeError::Checkout(CheckoutError::Interrupted(_)))));
         assert_eq!(super::super::files::names_in(&place.volume.root.trees()).unwrap().len(), 0);
     }

@@ -79,6 +79,49 @@ fn sigterm_ends_with_zero_and_the_tree_stays() {
     assert_eq!(world.content().unwrap(), "init");
 }
 
+fn behind(
+    world: &World,
+    mode: crate::remote::backend::Mode,
+) -> (crate::remote::backend::Backend, std::process::Command) {
+    let backend = crate::remote::backend::Backend::start(&world.path(""), mode);
+    let mut command = world.bare_command();
+    command.args(["--http-bind=off", "--link=link", "--repo", &format!("{}/repo", backend.origin()), "--root"]);
+    command.arg(world.root());
+    (backend, command)
+}
+
+fn stalling() -> crate::remote::backend::Mode {
+    crate::remote::backend::Mode { stalls: true, ..Default::default() }
+}
+
+fn dripping() -> crate::remote::backend::Mode {
+    crate::remote::backend::Mode { drips: true, ..Default::default() }
+}
+
+#[test]
+fn error_slow_git_short_timeout() {
+    for mode in [stalling(), dripping()] {
+        let world = World::new();
+        let (_backend, mut command) = behind(&world, mode);
+        let output = command.args(["--one-time", "--sync-timeout=500ms"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("longer than its timeout of 500ms"), "{}", stderr(&output));
+        assert!(world.published().is_none() && world.trees().is_empty());
+    }
+}
+
+#[test]
+fn sigterm_during_a_sync_ends_with_zero_and_leaves_nothing() {
+    for mode in [stalling(), dripping()] {
+        let world = World::new();
+        let (backend, mut command) = behind(&world, mode);
+        let mut process = Process::start(&mut command);
+        wait_for("the request", || (!backend.seen().is_empty()).then_some(()));
+        assert_eq!(process.terminate().code(), Some(0), "{}", process.log());
+        assert!(world.published().is_none() && world.trees().is_empty());
+    }
+}
+
 #[test]
 fn init_max_failures_exceeded() {
     let world = World::new();

@@ -11,7 +11,7 @@ use super::capabilities::{Capabilities, agent};
 use super::error::RemoteError;
 use super::packets::PacketReader;
 use super::pktline::{Packet, printable, write_flush, write_line};
-use super::protocol_v2::{MAX_REFS, read_shallow};
+use super::protocol_v2::{Room, read_shallow};
 use super::refs::{Ref, Refs, parse_oid};
 use super::request::{FetchOutcome, FetchRequest, FilterUse, MAX_HAVES, PackSink};
 
@@ -33,7 +33,7 @@ pub(super) async fn read_advertisement(
     };
     // Version 1 is version 0 behind a line that says so.
     let mut line = if first == "version 1" { reader.line().await? } else { Ok(first) };
-    let mut is_first = true;
+    let (mut is_first, mut room) = (true, Room::default());
     loop {
         let mut text = match line {
             Ok(text) => text,
@@ -49,10 +49,8 @@ pub(super) async fn read_advertisement(
             text.truncate(end);
         }
         is_first = false;
+        room.take(&text)?;
         read_ref(&text, &mut advertisement.refs)?;
-        if advertisement.refs.refs.len() > MAX_REFS {
-            return Err(RemoteError::protocol("more references than the limit of 2,000,000"));
-        }
         line = reader.line().await?;
     }
     advertisement.capabilities.check_object_format()?;

@@ -13,8 +13,8 @@ use super::pktline::{Packet, printable, write_delimiter, write_flush, write_line
 use super::refs::{Ref, Refs, parse_oid};
 use super::request::{FetchOutcome, FetchRequest, FilterUse, MAX_HAVES, MAX_SHALLOW, PackSink};
 
-/// References that one listing may hold.
-pub(super) const MAX_REFS: usize = 2_000_000;
+/// What one listing of references may hold, in bytes of its lines: half a million references of the usual length.
+const MAX_LISTING: usize = 32 << 20;
 
 /// Reads the capabilities that follow the `version 2` line, up to the flush.
 pub(super) async fn read_capabilities(reader: &mut PacketReader) -> Result<Capabilities, RemoteError> {
@@ -65,20 +65,38 @@ pub(super) fn ls_refs_request(capabilities: &Capabilities, prefixes: &[String]) 
 }
 
 pub(super) async fn read_refs(reader: &mut PacketReader) -> Result<Refs, RemoteError> {
-    let mut refs = Refs::default();
+    let (mut refs, mut room) = (Refs::default(), Room::default());
     loop {
         match reader.line().await? {
-            Ok(line) => read_ref(&line, &mut refs)?,
-            Err(Packet::Flush) => return Ok(refs),
-            Err(other) => {
-                return Err(RemoteError::protocol(format!("{other:?} inside the references")));
+            Ok(line) => {
+                room.take(&line)?;
+                read_ref(&line, &mut refs)?;
             }
-        }
-        if refs.refs.len() > MAX_REFS {
-            return Err(RemoteError::protocol("more references than the limit of 2,000,000"));
+            Err(Packet::Flush) => return Ok(refs),
+            Err(other) => return Err(RemoteError::protocol(format!("{other:?} inside the references"))),
         }
     }
 }
+
+/// What is left of the bound of a listing.
+pub(super) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(MAX_LISTING)
+    }
+}
+
+impl Room {
+    pub(super) fn take(&mut self, line: &[u8]) -> Result<(), RemoteError> {
+        let left = self.0.checked_sub(line.len() + LINE_COST);
+        self.0 = left.ok_or_else(|| RemoteError::protocol("it lists more references than fit 32 MiB"))?;
+        Ok(())
+    }
+}
+
+/// What a reference takes beside its text.
+const LINE_COST: usize = 64;
 
 /// `<oid> <name>[ symref-target:<name>][ peeled:<oid>]`, or `unborn <name> symref-target:<name>`.
 fn read_ref(line: &[u8], refs: &mut Refs) -> Result<(), RemoteError> {

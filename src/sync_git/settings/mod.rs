@@ -8,6 +8,7 @@ pub(super) mod auth;
 mod git_config;
 mod hooks;
 pub(super) mod legacy;
+pub(super) mod limits;
 mod numbers;
 mod signals;
 
@@ -18,8 +19,10 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::gc;
+use super::reuse::Reuse;
 use super::submodules::Follow;
 use crate::core::fault::Fault;
+use crate::core::secret::SecretFile;
 use crate::core::values;
 
 pub(crate) use self::hooks::HookSettings;
@@ -37,6 +40,8 @@ pub(crate) struct Settings {
     pub hooks: hooks::HookSettings,
     #[command(flatten)]
     pub auth: auth::AuthSettings,
+    #[command(flatten)]
+    pub limits: limits::LimitSettings,
     #[command(flatten)]
     pub legacy: legacy::Legacy,
 }
@@ -86,9 +91,17 @@ pub(crate) struct Target {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
     pub stale_worktree_timeout: Duration,
 
+    /// How many replaced trees stay at least, the newest first, whatever their age
+    #[arg(long, value_name = "COUNT", default_value = "0", value_parser = numbers::unsigned)]
+    pub keep_worktrees: u32,
+
     /// When to drop objects that no kept tree needs
     #[arg(long, value_name = "WHEN", default_value = "always")]
     pub git_gc: gc::Mode,
+
+    /// How unchanged files come into the next tree
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub reuse: Reuse,
 
     /// Make everything that is written writable for the group
     #[arg(long)]
@@ -134,6 +147,14 @@ pub(crate) struct Pace {
     /// A signal (SIGHUP, HUP or its number) that starts a sync at once
     #[arg(long, value_name = "SIGNAL", value_parser = signals::number)]
     pub sync_on_signal: Option<std::ffi::c_int>,
+
+    /// A file with the token or webhook secret for POST /sync, which starts a sync at once; without it only this machine may ask
+    #[arg(long, value_name = "FILE")]
+    pub sync_token_file: Option<SecretFile>,
+
+    /// Not ready any more when the last success is older than this; 0: never
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
+    pub max_staleness: Duration,
 
     /// How often to compare every published file with the commit; 0 only at start
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = values::duration)]

@@ -1,5 +1,8 @@
 //! What must hold over every transport: references, depths, haves, object names, filters.
 
+use std::time::{Duration, Instant};
+
+use patterns::sync_git::pack::PackReceiver;
 use patterns::sync_git::remote::{
     Depth, FetchRequest, FilterUse, Options, Protocol, Remote, RemoteError, Selector, Url,
 };
@@ -281,4 +284,28 @@ async fn paths_of_every_shape_are_opened() {
 
 fn source_count(source: &Source, revision: &str) -> usize {
     git(&source.path(), &["rev-list", "--count", revision]).parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_fetch_may_be_dropped_at_any_moment_and_leaves_nothing() {
+    over_every_transport(async |transport, source, url, options| {
+        let store = Store::new();
+        let wants = vec![source.oid("main")];
+        let request = FetchRequest { wants, depth: depth(1), ..FetchRequest::default() };
+        let mut remote = Remote::new(url, options);
+        for step in 0..30 {
+            let patience = Duration::from_micros(400 * step);
+            let mut receiver = PackReceiver::start(store.pack_store(), ());
+            drop(tokio::time::timeout(patience, remote.fetch(&request, &mut receiver)).await);
+        }
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while store.has_temporary_files() {
+            assert!(Instant::now() < deadline, "{transport}");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(tip(&mut remote, "main").await, request.wants[0], "{transport}");
+        store.fetch(&mut remote, &request).await.unwrap();
+        store.check();
+    })
+    .await;
 }
