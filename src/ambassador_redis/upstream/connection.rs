@@ -294,6 +294,13 @@ impl Connection {
         state.wake();
     }
 
+    /// Takes nothing more, and ends when what was asked is answered.
+    pub fn leave(&self) {
+        let mut state = self.state.borrow_mut();
+        state.replaced = true;
+        state.wake();
+    }
+
     /// Ends this stream; a shared connection connects anew.
     pub fn reset(&self, why: &'static str) {
         let mut state = self.state.borrow_mut();
@@ -385,6 +392,7 @@ impl Connection {
         state.in_flight = 0;
         state.db = Some(0);
         state.requeue(waiting, bytes.unanswered(), self.worker.generation());
+        drop(state);
         self.worker.became_ready();
         Ok(())
     }
@@ -620,10 +628,12 @@ impl Connection {
     /// Whether this error means that another server may well answer.
     fn is_refusal(&self, error: &[u8], ticket: &Ticket) -> bool {
         if self.purpose != Purpose::Replica {
-            if error.starts_with(b"-READONLY") {
-                self.worker.suspect(&self.node);
+            if !error.starts_with(b"-READONLY") {
+                return false;
             }
-            return false;
+            self.worker.suspect(&self.node);
+            // It did not execute it: a single write waits for the next primary. Of several the later ones may have been executed.
+            return matches!(self.purpose, Purpose::Primary(_)) && ticket.requests == 1 && self.worker.may_hold(0);
         }
         let retry = error.starts_with(b"-LOADING ")
             || error.starts_with(b"-MASTERDOWN ")
@@ -639,6 +649,10 @@ impl Connection {
         let Some(run) = state.runs.front_mut() else { return };
         let Owner::Session(ticket) = std::mem::replace(&mut run.owner, Owner::Nobody) else { return };
         let requests = &state.out.unanswered()[..run.bytes];
+        if matches!(self.purpose, Purpose::Primary(_)) {
+            self.worker.hold(requests, ticket, "it is read-only now");
+            return;
+        }
         self.worker.redo(remaining(requests, ticket.requests - run.left), ticket, run.left, why);
     }
 
@@ -717,6 +731,8 @@ impl Connection {
         state.in_flight = 0;
         let why = state.failure.clone().unwrap_or_else(|| "the connection is closed".to_owned());
         let session = state.session.take();
+        // What waited for a primary that is none any more waits for the next one.
+        let moved = matches!(self.purpose, Purpose::Primary(_)) && state.retired.is_some();
         drop(state);
         let mut at = 0;
         for run in runs {
@@ -726,6 +742,12 @@ impl Connection {
                 Owner::Session(ticket) if self.purpose == Purpose::Replica => {
                     self.worker.redo(requests, ticket, run.left, "the replica cannot be reached");
                 }
+                Owner::Session(ticket) if moved => self.worker.redo(
+                    remaining(requests, ticket.requests - run.left),
+                    ticket,
+                    run.left,
+                    "the primary is another server now",
+                ),
                 Owner::Session(ticket) => ticket.session.fail(ticket.slot, run.left, &unreachable(&why)),
                 Owner::Stream(session) => session.abort(),
                 _ => {}
@@ -750,6 +772,7 @@ impl Drop for Abandon {
         state.retired = Some("a defect of the ambassador ended the connection");
         let runs = std::mem::take(&mut state.runs);
         drop(state);
+        self.0.worker.replace(&self.0);
         for run in runs {
             match run.owner {
                 Owner::Session(Ticket { session, .. }) | Owner::Stream(session) => session.abort(),
