@@ -26,30 +26,99 @@ end
 
 complete -c patterns -n "__fish_patterns_needs_command" -s h -l help -d 'Print help'
 complete -c patterns -n "__fish_patterns_needs_command" -s V -l version -d 'Print version'
-complete -c patterns -n "__fish_patterns_needs_command" -f -a "adapt-metrics" -d 'Turns StatsD, JMX and application statistics into one page of Prometheus metrics'
+complete -c patterns -n "__fish_patterns_needs_command" -f -a "sync-git" -d 'Sidecar: keeps a shared volume in step with a git repository, atomically'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "ambassador-redis" -d 'Makes a Redis primary with replicas look like one Redis on localhost, reads and writes split'
+complete -c patterns -n "__fish_patterns_needs_command" -f -a "adapt-metrics" -d 'Turns StatsD, JMX and application statistics into one page of Prometheus metrics'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "probe" -d 'Ask a running mode for its health: the probe of a container without curl or a shell'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "config" -d 'Look at settings: print those in force, check a file, print the schema'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "man" -d 'Write the man pages into a directory'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "install-links" -d 'Make links to this binary, named by the modes'
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-listen -d 'UDP address for StatsD; `off` for none. Without any listener and any source it is :9125' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-receive-buffer -d 'Receive buffer that is asked of the kernel for StatsD datagrams; 0 leaves its default' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-naming -d 'How StatsD names are formed: exact as statsd_exporter does, uniform with base units and _total' -r -f -a "exact\t'As statsd_exporter names them, letter for letter'
-uniform\t'In snake case, with base units and `_total` added where they are missing'"
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l statsd-ttl -d 'How long a StatsD series without samples stays on the page; 0 is for ever' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l series-limit -d 'The most series in all; further ones go to the overflow series of their family, or are dropped and counted' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l series-limit-per-family -d 'The most series of one family' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l series-limit-per-source -d 'The most series of one source' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l config -d 'Settings file (YAML) with a section per mode; its keys are the long names of the options' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l log -d 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l log-format -d 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere' -r -f -a "auto\t'Text on a terminal, JSON elsewhere'
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l repo -d 'The repository: https, http, ssh, git or file URL, `user@host:path`, or a path' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ref -d 'What to follow: a branch, a tag, a full hash, or HEAD for the remote\'s default branch' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l depth -d 'How many commits of history to keep; 0 keeps all' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l filter -d 'Fetch with this partial-clone filter (blob:none, tree:0, …); what the tree needs comes in one further request' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sparse-checkout-file -d 'A file with git\'s sparse-checkout patterns: only what they let through is written' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l submodules -d 'Which submodules to write' -r -f -a "recursive\t'All, to any depth'
+shallow\t'Those of the repository, but not theirs'
+off\t'None; their directories stay empty'"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l root -d 'The directory that holds the store, the trees and, unless --link is absolute, the link' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l link -d 'The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l stale-worktree-timeout -d 'How long a replaced tree stays; 0 removes it at once' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-gc -d 'When to drop objects that no kept tree needs' -r -f -a "auto\t'When most of what is stored is garbage, or there are very many packs'
+always\t'When a fifth of what is stored is garbage, or there are many packs'
+aggressive\t'Whenever there is any'
+off\t'Never'"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l group-write -d 'Make everything that is written writable for the group' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l touch-file -d 'A file to touch after each sync that changed something, absolute or relative to --root' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l error-file -d 'A file that holds the last error as JSON and is removed after a success, absolute or relative to --root' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l period -d 'The pause after a sync' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l init-period -d 'The pause until the first success [default: --period]' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l one-time -d 'Sync once, then exit' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-timeout -d 'The time for all of one sync' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-failures -d 'How many syncs may fail in a row before the process exits with 1: 0 and 1 exit at the first failure, negative never' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l init-max-failures -d 'The same before the first success [default: --max-failures]' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-on-signal -d 'A signal (SIGHUP, HUP or its number) that starts a sync at once' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l verify-interval -d 'How often to compare every published file with the commit; 0 only at start' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-command -d 'A program to run after each sync that changed something, in the new tree, without a shell; it must be idempotent' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-timeout -d 'How long that program may take' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-backoff -d 'How long to wait before it is tried again after a failure' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l pre-publish-exechook-command -d 'A program to run in a new tree before the link turns to it' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l pre-publish-exechook-timeout -d 'How long that program may take' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l pre-publish-exechook-backoff -d 'How long to wait before it is tried again after a failure' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l pre-publish-exechook-gate -d 'Publish only what the pre-publish program accepts: wait for it, and keep the old tree when it fails' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-url -d 'A URL to call after each sync that changed something; it must be idempotent' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-method -d 'The method of that call' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-success-status -d 'The status that means success; 0 or -1: any answer will do' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-timeout -d 'How long that call may take' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-backoff -d 'How long to wait before it is tried again after a failure' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l username -d 'The user name for --repo; the password comes from --password-file or $GITSYNC_PASSWORD' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l password-file -d 'A file with the password or token; it is read again before each sync' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l credential -d 'Credentials for further URLs (submodules), as JSON: one object or a list of objects with the keys url, username, and password or password-file' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l askpass-url -d 'A URL that answers with lines username=… and password=…, asked before each sync' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l cookie-file -d 'Send the cookies of /etc/git-secret/cookie_file' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ssh-key-file -d 'A private key for ssh; several are tried in order' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ssh-known-hosts -d 'Talk only to hosts that the known_hosts file vouches for' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ssh-known-hosts-file -d 'The known_hosts file' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-app-application-id -d 'The id of a GitHub App to authenticate as' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-app-client-id -d 'The client id of a GitHub App to authenticate as, instead of its application id' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-app-installation-id -d 'The id of that App\'s installation' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-app-private-key-file -d 'A file with that App\'s private key (PEM)' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-base-url -d 'Where GitHub\'s API is' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-config -d 'Further settings in git\'s own names: `key:value,"quoted key":"value"`; see the manual for those that have a meaning' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-config-add -d 'One such pair; may be repeated' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l branch -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l rev -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l dest -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l wait -d 'Seconds, with a fraction' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l timeout -d 'Whole seconds' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-sync-failures -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l change-permissions -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-hook-command -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ssh -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git -d 'There is no git here to run' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l add-user -d 'Nothing here looks at /etc/passwd' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l http-metrics -d 'The metrics are always there' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l http-pprof -d 'Serves a page of the process\' own figures under git-sync\'s path; there is no profiler' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -s v -l verbose -d 'git-sync\'s level: 0 is our info, 1 to 6 debug, more is trace' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l config -d 'Settings file (YAML) with a section per mode; its keys are the long names of the options' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l log -d 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l log-format -d 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere' -r -f -a "auto\t'Text on a terminal, JSON elsewhere'
 text\t'For people'
 json\t'One JSON object a line'"
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l drain-timeout -d 'How long to finish what is in flight after SIGTERM before it is cut' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l drain-timeout -d 'How long to finish what is in flight after SIGTERM before it is cut' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l listen -d 'Where the application finds its Redis' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l primary -d 'The primary; whether it is one is verified, and a demotion is noticed' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l replica -d 'A replica of that primary; may be given several times' -r
@@ -88,6 +157,74 @@ complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l d
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-listen -d 'UDP address for StatsD; `off` for none. Without any listener and any source it is :9125' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-listen-tcp -d 'TCP address for StatsD lines; `off` for none' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-listen-unixgram -d 'Unix datagram socket to make for StatsD' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-listen-unix -d 'Unix stream socket to make for StatsD: lines, or DogStatsD packets with their length in front' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-unix-mode -d 'Permissions of the unix sockets, in octal' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-receive-buffer -d 'Receive buffer that is asked of the kernel for StatsD datagrams; 0 leaves its default' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-mapping -d 'Mapping file in the dialect of statsd_exporter; reloaded when it changes, and at SIGHUP' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-naming -d 'How StatsD names are formed: exact as statsd_exporter does, uniform with base units and _total. Without it: exact with a mapping file, else uniform' -r -f -a "exact\t'As statsd_exporter names them, letter for letter'
+uniform\t'In snake case, with base units and `_total` added where they are missing'"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-ttl -d 'How long a StatsD series without samples stays on the page; 0 is for ever' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-relay -d 'Where to send all StatsD lines on, as they came' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-relay-packet-length -d 'The longest datagram that is sent on' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-parse-dogstatsd-tags -d 'Whether to read DogStatsD tags (`|#k:v`)' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-parse-influxdb-tags -d 'Whether to read InfluxDB tags (`name,k=v`)' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-parse-librato-tags -d 'Whether to read Librato tags (`name#k=v`)' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-parse-signalfx-tags -d 'Whether to read SignalFx tags (`name[k=v]`)' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l graphite-listen -d 'UDP and TCP address for Graphite\'s plaintext, tagged or not; `off` for none' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l graphite-listen-pickle -d 'TCP address for Graphite\'s pickles; `off` for none' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l graphite-mapping -d 'Mapping file for Graphite names, in the dialect of graphite_exporter; reloaded when it changes, and at SIGHUP' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l graphite-strict -d 'Whether Graphite names that no mapping matches are dropped' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l influx-listen -d 'UDP address for InfluxDB\'s line protocol; `off` for none' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l influx-http -d 'Whether to take InfluxDB\'s lines over HTTP, at /write and /api/v2/write' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l sample-expiry -d 'How long a Graphite or InfluxDB series without readings stays on the page' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-exporter-metrics -d 'Whether to tell our own counts under the names of statsd_exporter as well' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l metrics-path -d 'Where to serve the page, beside /metrics' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l lifecycle-for-all -d 'Whether peers from elsewhere may POST to /-/reload and /-/quit; peers on this machine always may' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l series-limit -d 'The most series in all; further ones go to the overflow series of their family, or are dropped and counted' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l series-limit-per-family -d 'The most series of one family' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l series-limit-per-source -d 'The most series of one source' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l config -d 'Settings file (YAML) with a section per mode; its keys are the long names of the options' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l log -d 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l log-format -d 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere' -r -f -a "auto\t'Text on a terminal, JSON elsewhere'
+text\t'For people'
+json\t'One JSON object a line'"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l drain-timeout -d 'How long to finish what is in flight after SIGTERM before it is cut' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "check" -d 'Checks mapping files: mistakes, rules that nothing reaches, quirks'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "explain" -d 'Says what becomes of a StatsD line: samples, every rule tried, the final series'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "replay" -d 'Reads captured StatsD lines and prints the page that they give'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "diff" -d 'Says which series change between two mapping files, over captured StatsD lines'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "dump" -d 'Shows the next StatsD lines that a running adapter receives, as its rules see them'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from check" -l format -d 'How to tell it' -r -f -a "text\t'A line each, for people'
+json\t'A list, for machines'"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from explain" -l line -d 'The line, such as \'web.hits:1|c|#path:/a\'' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from explain" -l statsd-mapping -d 'Mapping file in the dialect of statsd_exporter' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from explain" -l statsd-naming -d 'How names are formed; without it: exact with a mapping file, else uniform' -r -f -a "exact\t'As statsd_exporter names them, letter for letter'
+uniform\t'In snake case, with base units and `_total` added where they are missing'"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from replay" -l statsd-mapping -d 'Mapping file in the dialect of statsd_exporter' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from replay" -l statsd-naming -d 'How names are formed; without it: exact with a mapping file, else uniform' -r -f -a "exact\t'As statsd_exporter names them, letter for letter'
+uniform\t'In snake case, with base units and `_total` added where they are missing'"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from diff" -l capture -d 'A file of StatsD lines, or - for standard input' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -l adapter -d 'The adapter\'s HTTP address on this machine' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -l count -d 'How many lines' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -l http-bind -d 'Where the mode serves HTTP, if it was set by a flag' -r
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -l timeout -d 'How long to wait for the answer' -r
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'

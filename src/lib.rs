@@ -18,6 +18,8 @@ pub mod adapt_metrics;
 pub mod ambassador_redis;
 pub mod core;
 pub mod modes;
+#[cfg(feature = "sync-git")]
+pub mod sync_git;
 pub mod tools;
 
 use std::ffi::OsString;

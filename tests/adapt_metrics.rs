@@ -6,9 +6,17 @@ mod support;
 
 #[path = "adapt_metrics/adapter.rs"]
 mod adapter;
+#[path = "adapt_metrics/exporter.rs"]
+mod exporter;
+#[path = "adapt_metrics/formats.rs"]
+mod formats;
+#[path = "adapt_metrics/graphite.rs"]
+mod graphite;
 #[path = "adapt_metrics/lifecycle.rs"]
 mod lifecycle;
 #[path = "adapt_metrics/sources.rs"]
 mod sources;
 #[path = "adapt_metrics/statsd.rs"]
 mod statsd;
+#[path = "adapt_metrics/verbs.rs"]
+mod verbs;

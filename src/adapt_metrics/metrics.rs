@@ -97,12 +97,37 @@ pub struct Receiver {
     pub inode: Option<u64>,
 }
 
+/// How reloads of the rules went.
+#[derive(Clone)]
+pub struct Reloads {
+    /// Good ones.
+    pub good: Counter,
+    /// Failed ones; the last good rules stayed.
+    pub failed: Counter,
+}
+
+impl Reloads {
+    /// The instruments.
+    pub fn new(registry: &Registry) -> Self {
+        let reloads = |outcome| {
+            registry.counter(
+                "patterns_adapt_metrics_rules_reloads_total",
+                "Reloads of the rules, by outcome.",
+                &[("outcome", outcome)],
+            )
+        };
+        Self { good: reloads("good"), failed: reloads("failed") }
+    }
+}
+
 /// The families about all StatsD receivers and the table.
 pub struct Telemetry {
     /// The table.
     pub hub: Arc<Hub>,
     /// The receivers.
     pub receivers: Vec<Receiver>,
+    /// How reloads of the rules went.
+    pub reloads: Reloads,
 }
 
 impl Collect for Telemetry {
@@ -119,7 +144,7 @@ impl Collect for Telemetry {
         let tallies: Vec<(&Receiver, Tally)> =
             self.receivers.iter().map(|receiver| (receiver, receiver.desk.tally())).collect();
         let mut counter = |noun: &str, help: &str, value: fn(&Tally) -> u64| {
-            head(out, &format!("patterns_adapt_metrics_statsd_{noun}_total"), Kind::Counter, help);
+            head(out, &format!("patterns_adapt_metrics_{noun}_total"), Kind::Counter, help);
             for (receiver, tally) in &tallies {
                 out.sample(&[("receiver", receiver.desk.name)], Point::Value(value(tally) as f64));
             }
@@ -175,7 +200,7 @@ impl Collect for Telemetry {
         );
         head(
             out,
-            "patterns_adapt_metrics_statsd_kernel_drops_total",
+            "patterns_adapt_metrics_kernel_drops_total",
             Kind::Counter,
             "Datagrams that the kernel dropped because the socket's buffer was full.",
         );
@@ -204,7 +229,7 @@ fn by_label(
     label: &str,
     values: impl Fn(&Tally) -> Vec<(String, u64)>,
 ) {
-    head(out, &format!("patterns_adapt_metrics_statsd_{noun}_total"), Kind::Counter, help);
+    head(out, &format!("patterns_adapt_metrics_{noun}_total"), Kind::Counter, help);
     for (receiver, tally) in tallies {
         for (value, count) in values(tally) {
             let labels: &Labels<'_> = &[("receiver", receiver.desk.name), (label, &value)];

@@ -9,6 +9,8 @@
 //! A stream's lines are changes to a series, a poll's samples are its state; both stand in one table, in which a name has
 //! one type and a series one owner. `/metrics` writes the table in chunks, so that no receiver waits for a scraper.
 
+pub mod exporter;
+pub mod graphite;
 pub mod hub;
 pub mod jmx;
 pub mod json;
@@ -16,11 +18,14 @@ pub mod metrics;
 pub mod model;
 pub mod naming;
 pub mod page;
+pub mod receivers;
 pub mod rules;
 pub mod run;
 pub mod settings;
 pub mod source;
 pub mod statsd;
+pub mod status;
+pub mod verbs;
 
 use clap::Args;
 
@@ -42,8 +47,8 @@ pub const MODE: Mode = Mode {
         help: "What is polled: a list of JSON endpoints and JVMs, each with a name, a schedule and the metrics to take",
         check: source::check,
     }],
-    verbs: &[],
-    foreign: Foreign::NONE,
+    verbs: verbs::ALL,
+    foreign: Foreign { environment: |_| Vec::new(), arguments: exporter::arguments },
     starts_processes: |_| false,
     run: run::run,
 };

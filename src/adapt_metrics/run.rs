@@ -1,91 +1,103 @@
-//! The adapter as a process: sockets and sources from the settings, tasks, and what people see of them.
+//! The adapter as a process: receivers and sources from the settings, rules that are reloaded, and the page.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
-use hashbrown::DefaultHashBuilder;
-use hyper::header::HeaderName;
 use hyper::{Method, StatusCode};
-use tracing::info;
+use tracing::{error, info};
 
+use super::exporter::ExporterNames;
 use super::hub::Hub;
-use super::metrics::{Receiver, SourceMetrics, Telemetry};
+use super::metrics::{Reloads, SourceMetrics, Telemetry};
 use super::model::{Source, Tick};
 use super::naming::Naming;
-use super::page::Page;
-use super::rules::{Observer, Rules};
+use super::page::{self, Page};
+use super::receivers::{self, FIRST_POLLED};
+use super::rules::{self, Rules};
 use super::settings::Settings;
 use super::source::{self, Runner};
-use super::statsd::datagrams::Datagrams;
-use super::statsd::desk::Desk;
-use super::statsd::intake::Intake;
-use super::statsd::keys::Room;
-use super::statsd::line::Grammar;
-use super::statsd::sockets;
-use super::statsd::tags::Dialects;
-use crate::core::document::Mistakes;
+use super::status;
+use super::verbs::explain_line;
+use crate::core::document::{self, Mistakes};
 use crate::core::fault::Fault;
-use crate::core::http::{Access, Reply, Request, Section};
+use crate::core::http::{Access, Reply, Request};
 use crate::core::lifecycle::{self, Process};
-use crate::core::metrics::Format;
 use crate::core::mode::Invocation;
-use crate::core::values::Bind;
+use crate::core::reload::FileWatch;
 
-/// All StatsD receivers are one source: a series may come over several of them.
-const STATSD: Source = Source(0);
 /// How often series that are too old are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How long a receiver may go without coming round; it does so five times a second.
-const STUCK: Duration = Duration::from_secs(10);
 /// How long a page waits for sources that are polled on scrape, when the scraper does not say how long it waits.
 const SCRAPE: Duration = Duration::from_secs(9);
+/// How long lines are waited for that shall be shown.
+const LINES: Duration = Duration::from_secs(5);
 /// What is left of a scraper's time for writing and carrying the page.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// Runs the adapter until it is told to end.
+///
+/// # Errors
+/// Wrong settings, a wrong rule file, a socket that cannot be opened, a receiver that fails.
 pub fn run(invocation: &Invocation) -> Result<(), Fault> {
     let settings: Settings = invocation.settings()?;
     let definitions = definitions(invocation)?;
-    let rules =
-        Rules { naming: settings.statsd_naming, observer: Observer::default(), ttl: Tick::span(settings.statsd_ttl) };
+    let rules = load(&settings)?;
+    let graphite = load_graphite(&settings)?;
     lifecycle::run(invocation, async |process: &Process| {
-        let hub = Hub::new(settings.limits(), rules);
+        let hub = Hub::new(settings.limits(), rules, graphite);
         process.metrics.register(Arc::new(Page(hub.clone())));
-
-        let mut receivers = Vec::new();
-        let fallback = definitions.is_empty() && settings.statsd_listen.is_none();
-        let bind = settings.statsd_listen.clone().unwrap_or(if fallback { Bind::Any(9125) } else { Bind::Off });
-        if let Some(opened) = sockets::udp(&bind, settings.statsd_receive_buffer, "statsd-listen")? {
-            info!(address = opened.address, receive_buffer_bytes = opened.buffer, "receiving StatsD over UDP");
-            let desk = Desk::new("udp", hub.clone(), process.health.heartbeat("statsd udp", STUCK));
-            receivers.push(Receiver { desk: desk.clone(), inode: Some(opened.inode) });
-            let intake = intake(&settings, &hub);
-            let datagrams = Datagrams::new(opened.socket, opened.buffer);
-            receive(process, "statsd udp", desk.clone(), move || datagrams.read(intake, &desk))?;
-        }
-
-        let runners: Vec<Arc<Runner>> = definitions
-            .into_iter()
-            .zip(1..)
-            .map(|(definition, number)| {
-                let metrics = SourceMetrics::new(&process.metrics, &definition.name);
-                Runner::new(definition, Source(number), hub.clone(), metrics)
-            })
-            .collect();
-        for runner in &runners {
-            let name = &runner.definition().name;
-            let first = process.health.condition(format!("first poll of {name}"));
-            let heartbeat = process.health.heartbeat(format!("source {name}"), runner.round());
-            process.tasks.spawn("source", runner.clone().run(process.drain.clone(), first, heartbeat));
-        }
+        let receivers = receivers::start(&settings, !definitions.is_empty(), &hub, process)?;
+        let runners = runners(definitions, &hub, process);
+        let reloads = Reloads::new(&process.metrics);
         process.tasks.spawn("sweep", sweep(hub.clone(), process.clone()));
-        status(process, &receivers, &runners);
-        scrape(process, runners);
-        process.metrics.register(Arc::new(Telemetry { hub, receivers }));
+        let reloading = Reloading { settings: settings.clone(), hub: hub.clone(), reloads: reloads.clone() };
+        process.tasks.spawn("rules", reloading.clone().follow(process.clone()));
+        let telemetry = Arc::new(Telemetry { hub, receivers, reloads });
+        process.metrics.register(telemetry.clone());
+        if settings.statsd_exporter_metrics {
+            process.metrics.register(Arc::new(ExporterNames { telemetry: telemetry.clone() }));
+        }
+        status::describe(process, &telemetry, &runners);
+        serve(process, &settings.metrics_path, runners, telemetry.hub.clone());
+        lines(process, &settings, telemetry.hub.clone());
+        lifecycle_routes(process, &settings, reloading);
         process.health.condition("listeners").ok();
         Ok(())
     })
+}
+
+/// Reads the mapping file of the settings; without one there are no rules.
+///
+/// # Errors
+/// A configuration fault that lists every mistake of the file.
+pub fn load(settings: &Settings) -> Result<Rules, Fault> {
+    let (naming, ttl) = (settings.naming(), Tick::span(settings.statsd_ttl));
+    let Some(path) = &settings.statsd_mapping else { return Ok(Rules::none(naming, ttl)) };
+    read_rules(path, naming, ttl)
+}
+
+/// Reads the mapping file for Graphite; without one there are no rules.
+///
+/// # Errors
+/// A configuration fault that lists every mistake of the file.
+fn load_graphite(settings: &Settings) -> Result<Rules, Fault> {
+    match &settings.graphite_mapping {
+        Some(path) => read_rules(path, Naming::Exact, 0),
+        None => Ok(Rules::none(Naming::Exact, 0)),
+    }
+}
+
+/// Reads a mapping file.
+///
+/// # Errors
+/// A configuration fault that lists every mistake of the file.
+pub fn read_rules(path: &Path, naming: Naming, ttl: u32) -> Result<Rules, Fault> {
+    let root = document::read(path)?;
+    let mut mistakes = Mistakes::new(path.display());
+    let rules = rules::read(&root, naming, ttl, &mut mistakes);
+    mistakes.into_result()?;
+    Ok(rules)
 }
 
 fn definitions(invocation: &Invocation) -> Result<Vec<source::Definition>, Fault> {
@@ -97,43 +109,17 @@ fn definitions(invocation: &Invocation) -> Result<Vec<source::Definition>, Fault
     Ok(read)
 }
 
-fn intake(settings: &Settings, hub: &Arc<Hub>) -> Intake {
-    let grammar = Grammar { tags: Dialects::ALL, sets_and_packed_numbers: settings.statsd_naming == Naming::Uniform };
-    // Each series is mostly reached by one key. Twice as many leave room for other spellings.
-    let room = Room {
-        keys: settings.series_limit.saturating_mul(2),
-        bytes: settings.series_limit.saturating_mul(256).min(1 << 30),
-    };
-    Intake::new(grammar, hub.rules(), STATSD, room, DefaultHashBuilder::default())
-}
-
-/// Runs a receiver on a thread of its own, as a critical task.
-fn receive(
-    process: &Process,
-    name: &'static str,
-    desk: Arc<Desk>,
-    read: impl FnOnce() -> Result<(), Fault> + Send + 'static,
-) -> Result<(), Fault> {
-    let (ended, end) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new()
-        .name(name.replace(' ', "-"))
-        // The task below may be gone when the thread ends, and then nobody asks.
-        .spawn(move || drop(ended.send(read())))
-        .map_err(|error| Fault::failed(error).context(format!("cannot start the thread {name}")))?;
-    let drain = process.drain.clone();
-    process.tasks.spawn(name, async move {
-        tokio::pin!(end);
-        let ended = tokio::select! {
-            ended = &mut end => ended,
-            () = drain.cancelled() => {
-                desk.drain();
-                end.await
-            }
-        };
-        desk.report();
-        ended.unwrap_or_else(|_| Err(Fault::bug(anyhow!("the receiver panicked"))))
-    });
-    Ok(())
+fn runners(definitions: Vec<source::Definition>, hub: &Arc<Hub>, process: &Process) -> Vec<Arc<Runner>> {
+    let mut runners = Vec::with_capacity(definitions.len());
+    for (definition, number) in definitions.into_iter().zip(FIRST_POLLED..) {
+        let name = definition.name.clone();
+        let runner = Runner::new(definition, Source(number), hub.clone(), SourceMetrics::new(&process.metrics, &name));
+        let first = process.health.condition(format!("first poll of {name}"));
+        let heartbeat = process.health.heartbeat(format!("source {name}"), runner.round());
+        process.tasks.spawn("source", runner.clone().run(process.drain.clone(), first, heartbeat));
+        runners.push(runner);
+    }
+    runners
 }
 
 /// Takes away what is too old.
@@ -153,14 +139,70 @@ async fn sweep(hub: Arc<Hub>, process: Process) -> Result<(), Fault> {
     }
 }
 
+/// Reads the rules again; the last good ones stay when the file is wrong.
+#[derive(Clone)]
+struct Reloading {
+    settings: Settings,
+    hub: Arc<Hub>,
+    reloads: Reloads,
+}
+
+impl Reloading {
+    /// Reads the rules at SIGHUP and when a file changes.
+    async fn follow(self, process: Process) -> Result<(), Fault> {
+        let watch = |path: &Option<PathBuf>| path.clone().map(FileWatch::new);
+        let mut statsd = watch(&self.settings.statsd_mapping);
+        let mut graphite = watch(&self.settings.graphite_mapping);
+        let mut signal = process.reload.clone();
+        loop {
+            tokio::select! {
+                () = process.drain.cancelled() => return Ok(()),
+                () = changed(statsd.as_mut()) => {}
+                () = changed(graphite.as_mut()) => {}
+                told = signal.changed() => if told.is_err() { return Ok(()) },
+            }
+            // What went wrong is logged and counted; the page goes on by the last good rules.
+            let _ = self.reload();
+        }
+    }
+
+    fn reload(&self) -> Result<(), Fault> {
+        let read = load(&self.settings).and_then(|rules| Ok((rules, load_graphite(&self.settings)?)));
+        match read {
+            Ok((rules, graphite)) => {
+                info!(
+                    statsd_rules = rules.list().len(),
+                    graphite_rules = graphite.list().len(),
+                    "the rules are in force"
+                );
+                self.hub.adopt(rules, graphite);
+                self.reloads.good.increment();
+                Ok(())
+            }
+            Err(fault) => {
+                error!(error = fault.one_line(), "the rules are wrong; the last good ones stay");
+                self.reloads.failed.increment();
+                Err(fault)
+            }
+        }
+    }
+}
+
+async fn changed(file: Option<&mut FileWatch>) {
+    match file {
+        Some(file) => file.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Serves the page, after sources that are polled on scrape have been.
-fn scrape(process: &Process, runners: Vec<Arc<Runner>>) {
+fn serve(process: &Process, path: &str, runners: Vec<Arc<Runner>>, hub: Arc<Hub>) {
     let metrics = process.metrics.clone();
     let runners: Arc<[Arc<Runner>]> = runners.into();
-    process.http.route(Method::GET, "/metrics", Access::Public, move |request: Request| {
-        let (metrics, runners) = (metrics.clone(), runners.clone());
+    let answer = move |request: Request| {
+        let (metrics, runners, hub) = (metrics.clone(), runners.clone(), hub.clone());
         async move {
-            let asked = request.header(HeaderName::from_static("x-prometheus-scrape-timeout-seconds").as_str());
+            let asked = request.header("x-prometheus-scrape-timeout-seconds");
             let within =
                 asked.and_then(|seconds| Duration::try_from_secs_f64(seconds.parse().ok()?).ok()).unwrap_or(SCRAPE);
             let within = within.saturating_sub(MARGIN);
@@ -170,47 +212,58 @@ fn scrape(process: &Process, runners: Vec<Arc<Runner>>) {
                 refreshing.spawn(async move { runner.refresh(within).await });
             }
             refreshing.join_all().await;
-            let format = Format::negotiate(request.header("accept"));
-            Reply::new(StatusCode::OK, format.content_type(), metrics.render(format))
+            page::answer(&request, metrics, &hub).await
+        }
+    };
+    process.http.route(Method::GET, "/metrics", Access::Public, answer.clone());
+    if path != "/metrics" {
+        process.http.route(Method::GET, path, Access::Public, answer);
+    }
+}
+
+/// Shows the next lines that come in, each with what becomes of it.
+fn lines(process: &Process, settings: &Settings, hub: Arc<Hub>) {
+    let grammar = settings.grammar();
+    process.http.route(Method::GET, "/lines", Access::Loopback, move |request: Request| {
+        let hub = hub.clone();
+        async move {
+            let asked = request.query.split('&').find_map(|pair| pair.strip_prefix("count=")?.parse().ok());
+            hub.tap().open(asked.unwrap_or(20).clamp(1, 1000));
+            let end = tokio::time::Instant::now() + LINES;
+            while !hub.tap().is_full() && tokio::time::Instant::now() < end {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            let rules = hub.rules();
+            let told: Vec<String> = hub.tap().close().iter().map(|line| explain_line(line, &rules, grammar)).collect();
+            let told = if told.is_empty() { "no line has come in\n".to_owned() } else { told.join("\n") };
+            Reply::text(StatusCode::OK, told)
         }
     });
 }
 
-/// What a person on call wants to see first.
-fn status(process: &Process, receivers: &[Receiver], runners: &[Arc<Runner>]) {
-    let desks: Vec<Arc<Desk>> = receivers.iter().map(|receiver| receiver.desk.clone()).collect();
-    process.http.status(move || {
-        let rows = desks.iter().map(|desk| {
-            let tally = desk.tally();
-            let refused: u64 = tally.refused.values().map(|(count, _)| count).sum();
-            vec![
-                desk.name.to_owned(),
-                tally.packets.to_string(),
-                tally.lines.to_string(),
-                tally.samples.to_string(),
-                refused.to_string(),
-            ]
+/// The routes that users of statsd_exporter know.
+fn lifecycle_routes(process: &Process, settings: &Settings, reloading: Reloading) {
+    for (path, text) in [("/-/healthy", "alive"), ("/-/ready", "ready")] {
+        let health = process.health.clone();
+        process.http.route(Method::GET, path, Access::Public, move |_| {
+            let answer = if text == "alive" { health.live() } else { health.ready() };
+            let status = if answer.passes { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            std::future::ready(Reply::text(status, answer.text))
         });
-        Section::table("StatsD", &["receiver", "packets", "lines", "samples", "refused"], rows.collect())
-    });
-    let desks: Vec<Arc<Desk>> = receivers.iter().map(|receiver| receiver.desk.clone()).collect();
-    process.http.status(move || {
-        let mut rows = Vec::new();
-        for desk in &desks {
-            for (reason, (count, example)) in desk.tally().refused {
-                rows.push(vec![reason.name().to_owned(), count.to_string(), example]);
-            }
-        }
-        Section::table("Refused StatsD lines", &["reason", "count", "last example"], rows)
-    });
-    let runners = runners.to_vec();
-    process.http.status(move || {
-        let rows = runners.iter().map(|runner| {
-            let state = runner.state();
-            let good = state.good.map_or_else(|| "never".to_owned(), |good| format!("{:.0?} ago", good.elapsed()));
-            let told = state.error.or(state.example).unwrap_or_default();
-            vec![runner.definition().name.clone(), good, state.series.to_string(), format!("{:.1?}", state.took), told]
+    }
+    let access = if settings.lifecycle_for_all { Access::Public } else { Access::Loopback };
+    for method in [Method::POST, Method::PUT] {
+        let reloading = reloading.clone();
+        process.http.route(method.clone(), "/-/reload", access, move |_| {
+            std::future::ready(match reloading.reload() {
+                Ok(()) => Reply::text(StatusCode::OK, "reloaded\n"),
+                Err(fault) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, fault.to_string()),
+            })
         });
-        Section::table("Sources", &["source", "last good poll", "series", "took", "trouble"], rows.collect())
-    });
+        let ending = process.clone();
+        process.http.route(method, "/-/quit", access, move |_| {
+            ending.finish();
+            std::future::ready(Reply::text(StatusCode::OK, "ending\n"))
+        });
+    }
 }

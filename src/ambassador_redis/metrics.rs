@@ -261,7 +261,7 @@ impl Page {
                 let sum = self.sum(|stats| &stats.latency[target][class].sum_nanos) / 1e9;
                 out.sample(
                     &[("target", target_label), ("class", class_label)],
-                    Point::Histogram { buckets: &buckets, sum, count, created: None },
+                    Point::Histogram { buckets: &buckets, native: None, sum, count, created: None },
                 );
             }
         }

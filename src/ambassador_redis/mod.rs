@@ -54,7 +54,7 @@ pub const MODE: Mode = Mode {
                   only read go to its replicas, and no read is answered with less than the application was told before.",
     examples: "  patterns ambassador-redis --primary redis-0:6379 --replica redis-1:6379 --replica redis-2:6379\n  \
                patterns ambassador-redis --listen 127.0.0.1:6380 --primary redis:6379 --read-from primary\n",
-    http_bind: ":9102",
+    http_bind: ":9103",
     starts_processes: |_| false,
     arguments: <Settings as Args>::augment_args,
     documents: &[],

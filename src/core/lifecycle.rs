@@ -13,6 +13,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -28,6 +29,7 @@ use super::metrics::{Counter, Format, Registry};
 use super::mode::Invocation;
 use super::net::{self, Sharing};
 use super::reload::FileWatch;
+use super::settings;
 
 /// What a running mode works with. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -44,7 +46,7 @@ pub struct Process {
     pub metrics: Registry,
     /// The HTTP listener's routes and the status page's sections.
     pub http: Routes,
-    /// Counts up at SIGHUP and when the settings file has a new content.
+    /// Counts up when the settings were read again without a mistake: at SIGHUP, and when their file has a new content.
     pub reload: watch::Receiver<u64>,
     ends: mpsc::UnboundedSender<End>,
 }
@@ -131,7 +133,9 @@ async fn live(
     log: log::Handle,
     set_up: impl AsyncFnOnce(&Process) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut stops = Stops::new().map_err(|error| Fault::failed(error).context("cannot watch for signals"))?;
+    let unwatched = |error| Fault::failed(error).context("cannot watch for signals");
+    let mut stops = Stops::new().map_err(unwatched)?;
+    let hangup = signal(SignalKind::hangup()).map_err(unwatched)?;
     let (ends, mut ended) = mpsc::unbounded_channel();
     let (reload, reloads) = watch::channel(0);
     let metrics = Registry::with_process();
@@ -149,17 +153,24 @@ async fn live(
     let mode = invocation.mode.name;
     let common = &invocation.resolved.common;
     let listener = net::listen(&common.http_bind, Sharing::Exclusive, "http-bind")?;
-    routes(mode, &process, log);
+    // With port 0 the kernel chooses: the log is where the choice can be read.
+    let http = match listener.as_ref().map(std::net::TcpListener::local_addr) {
+        Some(Ok(address)) => address.to_string(),
+        Some(Err(_)) | None => common.http_bind.to_string(),
+    };
+    routes(mode, &process, log.clone());
     let server = match listener {
         Some(listener) => Some(http::serve(listener, process.http.clone()).map_err(Fault::failed)?),
         None => None,
     };
+    let file = common.config.clone().map(FileWatch::new);
+    let reloading = Reloading::new(invocation.clone(), log, &process.metrics);
     for warning in &invocation.resolved.warnings {
         warn!("{warning}");
     }
-    info!(mode, version = env!("CARGO_PKG_VERSION"), http_bind = %common.http_bind, "starting");
+    info!(mode, version = env!("CARGO_PKG_VERSION"), http, "starting");
 
-    let watching = tokio::spawn(watch_settings(common.config.clone(), reload));
+    let watching = tokio::spawn(watch_settings(hangup, file, reloading, reload));
     let result = tokio::select! {
         set = set_up(&process) => match set {
             Err(fault) => Err(fault),
@@ -238,8 +249,11 @@ fn routes(mode: &'static str, process: &Process, log: log::Handle) {
     process.http.route(Method::GET, "/startupz", Access::Public, move |_| std::future::ready(probe(health.started())));
     let metrics = process.metrics.clone();
     process.http.route(Method::GET, "/metrics", Access::Public, move |request: Request| {
-        let format = Format::negotiate(request.header("accept"));
-        std::future::ready(Reply::new(StatusCode::OK, format.content_type(), metrics.render(format)))
+        let negotiated = Format::negotiate(request.header("accept"));
+        // What is echoed are tokens that are known here, so it is always a header's value.
+        let content_type =
+            HeaderValue::try_from(negotiated.content_type).unwrap_or(HeaderValue::from_static("text/plain"));
+        std::future::ready(Reply::typed(StatusCode::OK, content_type, metrics.render(negotiated.format)))
     });
     let (health, http) = (process.health.clone(), process.http.clone());
     process.http.route(Method::GET, "/", Access::Public, move |_| {
@@ -261,10 +275,13 @@ fn routes(mode: &'static str, process: &Process, log: log::Handle) {
     });
 }
 
-/// Tells a reload at SIGHUP and when the settings file has a new content.
-async fn watch_settings(config: Option<std::path::PathBuf>, reload: watch::Sender<u64>) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    let mut file = config.map(FileWatch::new);
+/// Reads the settings again, at SIGHUP and when the settings file has a new content, and tells it when they are sound.
+async fn watch_settings(
+    mut hangup: Signal,
+    mut file: Option<FileWatch>,
+    mut reloading: Reloading,
+    reload: watch::Sender<u64>,
+) {
     loop {
         let changed = async {
             match &mut file {
@@ -276,7 +293,50 @@ async fn watch_settings(config: Option<std::path::PathBuf>, reload: watch::Sende
             _ = hangup.recv() => info!("reloading: SIGHUP"),
             () = changed => info!("reloading: the settings file has changed"),
         }
-        reload.send_modify(|generation| *generation += 1);
+        if reloading.read_again() {
+            reload.send_modify(|generation| *generation += 1);
+        }
+    }
+}
+
+/// The last good settings, and what has become of the attempts to replace them.
+struct Reloading {
+    invocation: Invocation,
+    log: log::Handle,
+    done: Counter,
+    refused: Counter,
+}
+
+impl Reloading {
+    fn new(invocation: Invocation, log: log::Handle, metrics: &Registry) -> Self {
+        let counter = |result| {
+            let help = "Reloads of the settings, by SIGHUP or by a change of the settings file.";
+            metrics.counter("patterns_settings_reloads_total", help, &[("result", result)])
+        };
+        Self { invocation, log, done: counter("done"), refused: counter("refused") }
+    }
+
+    /// Whether the settings could be read. A mistake leaves the last good ones in force; it never ends the process.
+    fn read_again(&mut self) -> bool {
+        let now = match self.invocation.again() {
+            Ok(now) => now,
+            Err(fault) => {
+                self.refused.increment();
+                error!(error = fault.one_line(), "not reloaded: the last good settings stay in force");
+                return false;
+            }
+        };
+        let changed = settings::differing(now.mode, &now.resolved, &self.invocation.resolved);
+        let filter = &now.resolved.common.log;
+        if *filter != self.invocation.resolved.common.log
+            && let Err(error) = self.log.apply(filter)
+        {
+            error!(%error, "the log filter stays as it was");
+        }
+        self.invocation = now;
+        self.done.increment();
+        info!(changed = changed.join(", "), "reloaded");
+        true
     }
 }
 

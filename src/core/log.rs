@@ -65,8 +65,15 @@ impl Handle {
     /// # Errors
     /// The text is no filter.
     pub fn set(&self, filter: &str) -> Result<(), ValueError> {
-        let filter = parse(filter)?;
-        self.0.reload(filter).map_err(|error| ValueError::new(error.to_string()))
+        self.apply(&filter.parse()?)
+    }
+
+    /// Replaces the filter by one that was parsed before.
+    ///
+    /// # Errors
+    /// Logging has ended.
+    pub fn apply(&self, filter: &Filter) -> Result<(), ValueError> {
+        self.0.reload(parse(&filter.0)?).map_err(|error| ValueError::new(error.to_string()))
     }
 }
 

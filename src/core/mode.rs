@@ -64,7 +64,7 @@ pub struct Verb {
 /// How the users of a tool that a mode stands in for spell their settings.
 pub struct Foreign {
     /// Environment variables that also set the option of this long name, the strongest first. They are weaker than
-    /// `PATTERNS_…`, stronger than the file.
+    /// `PATTERNS_…`, stronger than the file. The last is the present name; one of the others is met with a warning.
     pub environment: fn(long: &str) -> Vec<String>,
     /// Rewrites the mode's own arguments (without the program's and the mode's name) before they are parsed.
     pub arguments: fn(Vec<OsString>) -> Vec<OsString>,

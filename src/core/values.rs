@@ -46,6 +46,9 @@ pub fn duration(text: &str) -> Result<Duration, ValueError> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, tail) = rest.split_at(digits);
+        if number.is_empty() {
+            return Err(bad(&format!("{rest:?} does not begin with a number")));
+        }
         let tail = tail.trim_start();
         let unit_end = tail.find(|c: char| !c.is_alphabetic()).unwrap_or(tail.len());
         let (unit, after) = tail.split_at(unit_end);

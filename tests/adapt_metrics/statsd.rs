@@ -36,14 +36,12 @@ fn garbage_is_counted_and_shown_and_the_rest_goes_on() {
     let page = adapter.wait_for_line("after_total 1");
     assert!(page.contains("\ngood_total 1\n"));
     for (reason, count) in [("malformed_line", 4), ("malformed_value", 2)] {
-        let line = format!(
-            "patterns_adapt_metrics_statsd_sample_errors_total{{receiver=\"udp\",reason=\"{reason}\"}} {count}\n"
-        );
+        let line =
+            format!("patterns_adapt_metrics_sample_errors_total{{receiver=\"udp\",reason=\"{reason}\"}} {count}\n");
         assert!(page.contains(&line), "{line} is not on the page:\n{page}");
     }
     for reason in ["illegal_negative_counter", "not_finite"] {
-        let line =
-            format!("patterns_adapt_metrics_statsd_event_errors_total{{receiver=\"udp\",reason=\"{reason}\"}} 1\n");
+        let line = format!("patterns_adapt_metrics_event_errors_total{{receiver=\"udp\",reason=\"{reason}\"}} 1\n");
         assert!(page.contains(&line), "{line} is not on the page:\n{page}");
     }
     let (_, status) = crate::support::get(adapter.http, "/").unwrap();
@@ -58,9 +56,7 @@ fn over_the_limit_sums_stay_right() {
         adapter.send(&format!("hits:1|c|#user:u{i}"));
     }
     let page = adapter.wait_for_line("hits_total{overflow=\"true\"} 40");
-    assert!(
-        page.contains("patterns_adapt_metrics_statsd_limit_hits_total{receiver=\"udp\",family=\"hits_total\"} 40\n")
-    );
+    assert!(page.contains("patterns_adapt_metrics_limit_hits_total{receiver=\"udp\",family=\"hits_total\"} 40\n"));
     assert_eq!(promtool(&page), "");
 }
 

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long any condition is waited for. Generous: it is only reached when a test fails.
@@ -52,6 +53,7 @@ pub fn free_port() -> u16 {
 pub struct Process {
     child: Child,
     log: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
 }
 
 impl Process {
@@ -65,14 +67,14 @@ impl Process {
             .expect("the command starts");
         let log = Arc::new(Mutex::new(String::new()));
         let (stderr, kept) = (child.stderr.take().expect("stderr is piped"), log.clone());
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                 let mut kept = kept.lock().unwrap();
                 kept.push_str(&String::from_utf8_lossy(&line));
                 kept.push('\n');
             }
         });
-        Self { child, log }
+        Self { child, log, reader }
     }
 
     pub fn pid(&self) -> u32 {
@@ -106,12 +108,15 @@ impl Process {
         self.child.try_wait().expect("the process can be waited for").is_none()
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and for the end of the log.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
+                while !self.reader.is_finished() && start.elapsed() < PATIENCE {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 return status;
             }
             assert!(start.elapsed() < PATIENCE, "the process did not end; its log:\n{}", self.log());

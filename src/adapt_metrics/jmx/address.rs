@@ -1,15 +1,30 @@
-//! Where a JVM answers: `host:port`, or a JMX service URL. Refused by name: the protocols that only Java can speak
+//! Where a JVM answers: `host:port`, a JMX service URL, or `local:` and which one of this machine's. Refused by name: the protocols that only Java can speak
 //! (IIOP, JMXMP, t3, remoting-jmx).
+
+use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine as _;
 
 use super::error::JmxError;
+use super::local::Choice;
 use super::rmi::Stub;
 use super::serial::{Limits, Progress, Reader};
 
-/// Where a JVM answers, and how its JMX server is found there. Read it from text.
+/// Where a JVM answers. Read it from text.
+#[derive(Debug, Clone)]
+pub struct Address(pub(crate) Place);
+
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    Server(Server),
+    /// To be found among this machine's processes.
+    Local(Choice),
+}
+
+/// A JMX server that can be dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Server {
     /// What is dialled, always: the host inside a stub is a guess of the server's.
     pub(crate) host: String,
     pub(crate) entry: Entry,
@@ -24,14 +39,38 @@ pub(crate) enum Entry {
     Stub(Stub),
 }
 
-impl std::str::FromStr for Address {
+impl FromStr for Address {
+    type Err = JmxError;
+
+    fn from_str(text: &str) -> Result<Self, JmxError> {
+        let Some(choice) = text.strip_prefix("local:") else {
+            return text.parse().map(|server| Address(Place::Server(server)));
+        };
+        let problem = "it is none of local:auto, local:PID and local:CLASS";
+        let choice = Choice::parse(choice).ok_or_else(|| JmxError::Address { text: text.to_owned(), problem })?;
+        Ok(Address(Place::Local(choice)))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Server(Server { host, entry: Entry::Registry { port, .. } }) => write!(out, "{host}:{port}"),
+            Place::Server(Server { host, entry: Entry::Stub(stub) }) => write!(out, "{host}:{}", stub.port),
+            Place::Local(choice) => write!(out, "local:{choice}"),
+        }
+    }
+}
+
+impl FromStr for Server {
     type Err = JmxError;
 
     fn from_str(text: &str) -> Result<Self, JmxError> {
         let wrong = |problem| JmxError::Address { text: text.to_owned(), problem };
         let Some(rest) = text.strip_prefix("service:jmx:") else {
-            let (host, port) = host_port(text).ok_or_else(|| wrong("it is neither host:port nor service:jmx:rmi:…"))?;
-            return Ok(Address { host, entry: Entry::Registry { port, name: "jmxrmi".to_owned() } });
+            let problem = "it is none of host:port, service:jmx:rmi:… and local:…";
+            let (host, port) = host_port(text).ok_or_else(|| wrong(problem))?;
+            return Ok(Server { host, entry: Entry::Registry { port, name: "jmxrmi".to_owned() } });
         };
         let Some(rest) = rest.strip_prefix("rmi://") else {
             return Err(wrong("of the JMX protocols only rmi can be read without Java"));
@@ -41,7 +80,7 @@ impl std::str::FromStr for Address {
             let stub = decode_stub(encoded).ok_or_else(|| wrong("the stub in it cannot be read"))?;
             let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
             let host = if host.is_empty() { stub.host.clone() } else { bare(host) };
-            return Ok(Address { host, entry: Entry::Stub(stub) });
+            return Ok(Server { host, entry: Entry::Stub(stub) });
         }
         let Some(registry) = path.strip_prefix("jndi/rmi://") else {
             return Err(wrong("its path is neither /jndi/rmi://host:port/name nor /stub/…"));
@@ -54,7 +93,7 @@ impl std::str::FromStr for Address {
         .ok_or_else(|| wrong("the registry is no host:port"))?;
         // An empty host means the local one, as in `service:jmx:rmi:///jndi/rmi://:9010/jmxrmi`.
         let host = if host.is_empty() { "localhost".to_owned() } else { host };
-        Ok(Address { host, entry: Entry::Registry { port, name: name.to_owned() } })
+        Ok(Server { host, entry: Entry::Registry { port, name: name.to_owned() } })
     }
 }
 
@@ -85,8 +124,8 @@ mod tests {
     use super::*;
 
     fn registry(text: &str) -> (String, u16, String) {
-        match text.parse::<Address>().unwrap() {
-            Address { host, entry: Entry::Registry { port, name } } => (host, port, name),
+        match text.parse::<Server>().unwrap() {
+            Server { host, entry: Entry::Registry { port, name } } => (host, port, name),
             other => panic!("{other:?}"),
         }
     }
@@ -104,7 +143,8 @@ mod tests {
 
     #[test]
     fn what_only_java_speaks_is_refused_by_name() {
-        for text in ["app", "app:0", "app:http", "service:jmx:jmxmp://app:1", "service:jmx:rmi://app/stub/!!"] {
+        for text in ["app", "app:0", "app:http", "service:jmx:jmxmp://app:1", "service:jmx:rmi://app/stub/!!", "local:"]
+        {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
         let error = "service:jmx:remoting-jmx://app:9990".parse::<Address>().unwrap_err();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::bean::{ObjectName, Pattern};
 use super::connection::{Connection, Failed, Wanted};
+use super::customize::{Customizer, Extra};
 use super::error::JmxError;
 use super::sample::Counts;
 use super::value::{AttributeInfo, BeanInfo, JmxValue};
@@ -33,6 +34,10 @@ pub struct Selection {
     pub exclude: Vec<Pattern>,
     /// Attributes that are not asked for, by their beans.
     pub exclude_attributes: Vec<(Pattern, Vec<String>)>,
+    /// Unless empty, only these attributes are asked for.
+    pub include_attributes: Vec<(Pattern, Vec<String>)>,
+    /// Beans whose attributes become labels, or get company.
+    pub customizers: Vec<Customizer>,
     /// Whether to ask for text too.
     pub text: Text,
 }
@@ -114,42 +119,41 @@ impl<P: Default> Beans<P> {
                 match answer {
                     Ok(values) => {
                         counts.threw += asked.names.len().saturating_sub(values.len());
-                        let mut names = asked.names.iter().zip(&asked.attributes);
-                        for (name, value) in values {
-                            // The answer keeps the order of the question, with gaps.
-                            let Some((_, attribute)) = names.find(|(asked, _)| **asked == name) else { break };
-                            let attribute = (asked.bean, *attribute);
-                            take(known, attribute, &value, selection.text, &mut learned, |reading| {
-                                each(&mut notes[asked.bean], reading);
-                            });
-                        }
+                        let values = asked.place(values);
+                        take(&known[asked.bean], &values, selection, &mut |reading| {
+                            each(&mut notes[asked.bean], reading);
+                        });
+                        learned.extend(barren(asked.bean, &values, selection));
                     }
                     Err(problem) => failed.push((call, problem)),
                 }
             })
             .await?;
         for (call, problem) in failed {
-            let Asked { bean, attributes, .. } = &asked[call];
+            let asked = &asked[call];
             if matches!(&problem, Failed::Threw(thrown) if thrown.is("javax.management.InstanceNotFoundException")) {
                 // It went between the query and now.
                 counts.beans -= 1;
                 continue;
             }
+            let mut values = Vec::new();
             connection
-                .one_by_one(&wanted[call], |attribute, answer| {
-                    let attribute = (*bean, attributes[attribute]);
+                .one_by_one(&wanted[call], |at, answer| {
+                    let attribute = asked.attributes[at];
                     match answer {
-                        Ok(value) => take(known, attribute, &value, selection.text, &mut learned, |reading| {
-                            each(&mut notes[*bean], reading);
-                        }),
-                        Err(Failed::NotSerializable(_)) => learned.push((attribute, State::NotSerializable)),
+                        Ok(value) => values.push((attribute, value)),
+                        Err(Failed::NotSerializable(_)) => {
+                            learned.push(((asked.bean, attribute), State::NotSerializable));
+                        }
                         Err(Failed::Threw(_) | Failed::Unintelligible) => {
                             counts.threw += 1;
-                            learned.push((attribute, State::Throws));
+                            learned.push(((asked.bean, attribute), State::Throws));
                         }
                     }
                 })
                 .await?;
+            take(&known[asked.bean], &values, selection, &mut |reading| each(&mut notes[asked.bean], reading));
+            learned.extend(barren(asked.bean, &values, selection));
         }
         for ((bean, attribute), state) in learned {
             self.known[bean].attributes[attribute].state = state;
@@ -251,23 +255,37 @@ impl<'a> Asked<'a> {
         let (attributes, names) = asked.map(|(at, attribute)| (at, attribute.name.as_str())).unzip();
         Asked { bean: at, attributes, names }
     }
+
+    /// The positions of the attributes whose values came. The answer keeps the order of the question, with gaps.
+    fn place(&self, values: Vec<(String, JmxValue)>) -> Values {
+        let mut asked = self.names.iter().zip(&self.attributes);
+        let place = |(name, value)| asked.find(|(asked, _)| **asked == name).map(|(_, attribute)| (*attribute, value));
+        values.into_iter().filter_map(place).collect()
+    }
 }
+
+/// Values by the positions of their attributes.
+type Values = Vec<(usize, JmxValue)>;
 
 impl Bean {
     fn learn(&mut self, info: BeanInfo, selection: &Selection) {
         self.keep = if info.immutable { IMMUTABLE } else { MUTABLE };
-        let excluded = |name: &String| {
-            selection
-                .exclude_attributes
-                .iter()
-                .any(|(pattern, attributes)| attributes.contains(name) && pattern.matches(&self.name))
+        let listed = |list: &[(Pattern, Vec<String>)], name: &String| {
+            list.iter().any(|(pattern, attributes)| attributes.contains(name) && pattern.matches(&self.name))
         };
+        let excluded = |name: &String| {
+            listed(&selection.exclude_attributes, name)
+                || !selection.include_attributes.is_empty() && !listed(&selection.include_attributes, name)
+        };
+        let labels = Customizer::of(&selection.customizers, &self.name);
+        let labels = labels.map_or(&[][..], |customizer| &customizer.attributes_as_labels);
         let attributes = info.attributes.into_iter().filter(|attribute| attribute.readable).map(|attribute| {
             let before = self.attributes.iter().find(|known| known.name == attribute.name).map(|known| known.state);
             let state = match before {
                 // Asking again breaks the connection again.
                 Some(State::NotSerializable) => State::NotSerializable,
                 _ if excluded(&attribute.name) => State::Excluded,
+                _ if labels.contains(&attribute.name) => State::Asked,
                 _ if may_be_number(&attribute) || selection.text == Text::Wanted && may_be_text(&attribute) => {
                     State::Asked
                 }
@@ -293,21 +311,30 @@ async fn query(connection: &mut Connection, selection: &Selection) -> Result<Vec
     Ok(names)
 }
 
-/// Walks one attribute's value, and learns from it whether the attribute is worth asking for.
-fn take(
-    known: &[Bean],
-    place: (usize, usize),
-    value: &JmxValue,
-    text: Text,
-    learned: &mut Vec<((usize, usize), State)>,
-    mut each: impl FnMut(&walk::Reading<'_>),
-) {
-    let bean = &known[place.0];
-    let attribute = &bean.attributes[place.1];
-    walk::walk(&bean.name, &attribute.name, &attribute.description, value, &mut each);
-    if text == Text::Ignored && !walk::may_hold_numbers(value) {
-        learned.push((place, State::NotNumber));
+/// Walks the values of one bean.
+fn take(bean: &Bean, values: &Values, selection: &Selection, each: &mut dyn FnMut(&walk::Reading<'_>)) {
+    let customizer = Customizer::of(&selection.customizers, &bean.name);
+    let named = values.iter().map(|(attribute, value)| (bean.attributes[*attribute].name.as_str(), value));
+    let labels = customizer.map(|customizer| customizer.labels(named)).unwrap_or_default();
+    let attribute = |name, description| walk::Attribute { bean: &bean.name, name, description, labels: &labels };
+    for Extra { name, value, description } in customizer.map_or(&[][..], |customizer| &customizer.extra) {
+        walk::walk(attribute(name, description), value, each);
     }
+    for (at, value) in values {
+        let Attribute { name, description, .. } = &bean.attributes[*at];
+        walk::walk(attribute(name, description), value, each);
+    }
+}
+
+/// The attributes that gave nothing which a number could ever come of, and need not be asked for again.
+fn barren<'a>(
+    bean: usize,
+    values: &'a Values,
+    selection: &'a Selection,
+) -> impl Iterator<Item = ((usize, usize), State)> + 'a {
+    let keep = selection.text == Text::Wanted || !selection.customizers.is_empty();
+    let barren = values.iter().filter(move |(_, value)| !keep && !walk::may_hold_numbers(value));
+    barren.map(move |(attribute, _)| ((bean, *attribute), State::NotNumber))
 }
 
 /// By the declared type. Whatever is not known may be a number: dynamic beans often say `java.lang.Object`.

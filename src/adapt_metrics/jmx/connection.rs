@@ -5,9 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::address::{Address, Entry};
+use super::address::{Address, Entry, Place};
 use super::channel::{Channel, Cover, Finished};
 use super::error::JmxError;
+use super::local;
 use super::login::Login;
 use super::rmi::{self, Method, ObjectId, Reply, Shape, Sockets, Stub};
 use super::serial::{Graph, Value, Writer};
@@ -82,8 +83,12 @@ impl Connection {
             TlsUse::Required(settings) => (Some(settings), true),
             TlsUse::Never => (None, false),
         };
-        let host = &target.address.host;
-        let (registry, stub) = match &target.address.entry {
+        let server = match &target.address.0 {
+            Place::Server(server) => server.clone(),
+            Place::Local(choice) => local::find(choice).await?,
+        };
+        let host = &server.host;
+        let (registry, stub) = match &server.entry {
             Entry::Stub(stub) => (None, stub.clone()),
             Entry::Registry { port, name } => {
                 let (mut registry, covered) = open_registry(host, *port, tls, required).await?;

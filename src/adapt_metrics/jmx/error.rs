@@ -37,6 +37,10 @@ pub enum JmxError {
     Lost { peer: String, source: std::io::Error },
     #[error("{peer} did not answer within {}s", deadline.as_secs_f64())]
     Deadline { peer: String, deadline: Duration },
+    #[error("there is no JVM to read: {problem}")]
+    NoJvm { problem: String },
+    #[error("cannot attach to JVM {process}: {problem}")]
+    Attach { process: u32, problem: String },
     #[error("{peer} has {count} beans, and the limit is {limit}: choose with include")]
     TooManyBeans { peer: String, count: usize, limit: usize },
 }

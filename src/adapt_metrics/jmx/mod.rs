@@ -13,14 +13,24 @@
 mod address;
 mod bean;
 mod beans;
+mod candidates;
 mod channel;
+mod collect;
 mod connection;
+mod customize;
 mod error;
+mod exporter_file;
 mod java_number;
+mod java_regex;
+mod jvm;
+mod local;
 mod login;
 mod naming;
 mod plan;
 mod rmi;
+mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod sample;
 mod serial;
 mod tls;
@@ -34,14 +44,19 @@ pub use address::Address;
 pub use bean::Pattern;
 pub use beans::{Selection, Text};
 pub use connection::{Target, TlsUse};
+pub use customize::Customizer;
 pub use error::JmxError;
+pub use exporter_file::ExporterFile;
 pub use login::{Login, PasswordSource};
+pub use rules::Rules;
 pub use sample::{Counts, Kind, Sample, Scrape, Series};
 pub use tls::{Identity, TlsSettings};
 
 use beans::Beans;
+use collect::Collection;
 use connection::Connection;
-use plan::{Plan, Plans};
+use jvm::JvmFamilies;
+use plan::{Planner, Plans};
 use walk::Reading;
 
 /// Which JVM to read, and what of it.
@@ -58,9 +73,12 @@ pub struct JmxSettings {
 /// One JVM. The connection is kept between scrapes.
 pub struct JmxSource {
     settings: JmxSettings,
+    rules: Arc<Rules>,
     connection: Option<Connection>,
     beans: Beans<Plans>,
-    key: String,
+    jvm: Option<JvmFamilies>,
+    planner: Planner,
+    collection: Collection,
 }
 
 /// The server is told good-bye for at most this long.
@@ -69,7 +87,33 @@ const GOOD_BYE: Duration = Duration::from_millis(500);
 impl JmxSource {
     /// Nothing is dialled before the first scrape.
     pub fn new(settings: JmxSettings) -> JmxSource {
-        JmxSource { settings, connection: None, beans: Beans::new(), key: String::new() }
+        JmxSource {
+            settings,
+            rules: Arc::default(),
+            connection: None,
+            beans: Beans::new(),
+            jvm: None,
+            planner: Planner::default(),
+            collection: Collection::default(),
+        }
+    }
+
+    /// Names samples by these rules; without them, after their beans.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Arc<Rules>) -> JmxSource {
+        if rules.want_text() {
+            self.settings.selection.text = Text::Wanted;
+        }
+        self.rules = rules;
+        self
+    }
+
+    /// Adds the JVM's own statistics under the names of Prometheus' Java library (`jvm_memory_used_bytes` …), whatever
+    /// the selection and the rules are.
+    #[must_use]
+    pub fn with_jvm_families(mut self) -> JmxSource {
+        self.jvm = Some(JvmFamilies::new());
+        self
     }
 
     /// Reads all beans once.
@@ -82,11 +126,34 @@ impl JmxSource {
     pub async fn scrape(&mut self) -> Result<Scrape, JmxError> {
         let started = Instant::now();
         let deadline = self.settings.deadline;
-        let peer = self.settings.target.address.host.clone();
+        let peer = self.settings.target.address.to_string();
         let read = tokio::time::timeout(deadline, self.read(started)).await;
         let mut scrape = read.map_err(|_| JmxError::Deadline { peer, deadline })??;
         scrape.took = started.elapsed();
         Ok(scrape)
+    }
+
+    /// Every single value that the JVM has, text included, as the patterns of rules see it:
+    /// `domain<key=value, …><outer, inner>attribute: value`. For people who write rules.
+    ///
+    /// # Errors
+    /// As for [`JmxSource::scrape`].
+    pub async fn dump(&mut self) -> Result<Vec<String>, JmxError> {
+        let JmxSettings { target, selection, deadline } = &self.settings;
+        let selection = Selection { text: Text::Wanted, ..selection.clone() };
+        let dump = async {
+            let mut connection = Connection::open(target).await?;
+            let mut lines = Vec::new();
+            let each = |(): &mut (), reading: &Reading<'_>| {
+                let value = reading.value.text().unwrap_or_default();
+                lines.push(format!("{}: {value}", naming::match_name(reading, reading.attribute)));
+            };
+            Beans::new().read(&mut connection, &selection, Instant::now(), each).await?;
+            connection.close().await;
+            Ok(lines)
+        };
+        let late = |_| JmxError::Deadline { peer: target.address.to_string(), deadline: *deadline };
+        tokio::time::timeout(*deadline, dump).await.map_err(late)?
     }
 
     /// Ends the connection, so that the JVM need not wait for it to time out.
@@ -118,30 +185,22 @@ impl JmxSource {
     }
 
     async fn read_on(&mut self, connection: &mut Connection, now: Instant) -> Result<Scrape, JmxError> {
-        let mut samples = Vec::new();
+        let (selection, rules) = (&self.settings.selection, &self.rules);
+        let planner = &mut self.planner;
+        let mut made = Vec::new();
         let mut unmatched = 0;
-        let key = &mut self.key;
-        let each = |plans: &mut Plans, reading: &Reading<'_>| {
-            let plan = plans.look_up(reading, key, || by_default(reading));
-            match plan.carry_out(reading) {
-                Some(sample) => samples.push(sample),
-                None => unmatched += 1,
-            }
+        let each = |plans: &mut Plans, reading: &Reading<'_>| match plans.sample(reading, rules, planner) {
+            Some(sample) => made.push(sample),
+            None => unmatched += 1,
         };
-        let mut counts = self.beans.read(connection, &self.settings.selection, now, each).await?;
-        self.beans.notes_mut().for_each(Plans::sweep);
+        let mut counts = self.beans.read(connection, selection, now, each).await?;
         counts.unmatched = unmatched;
+        self.beans.notes_mut().for_each(Plans::sweep);
+        self.planner.rest();
+        let mut samples = self.collection.settle(made);
+        if let Some(jvm) = &mut self.jvm {
+            samples.extend(jvm.read(connection, now).await?);
+        }
         Ok(Scrape { samples, counts, took: Duration::ZERO })
     }
-}
-
-fn by_default(reading: &Reading<'_>) -> Plan {
-    let name = naming::default_name(reading, reading.attribute);
-    let series = Series {
-        name: naming::without_reserved_suffix(&name).to_owned(),
-        kind: Kind::Unknown,
-        help: format!("{} {}", reading.description, naming::match_name(reading, reading.attribute)),
-        labels: naming::default_labels(reading),
-    };
-    Plan { series: Arc::new(series), factor: 1.0 }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::sample::{Sample, Series};
+use super::rules::{Decision, Made, Planned, Rules, RulesScratch};
 use super::walk::Reading;
 
 /// Plans that a bean may have beyond twice its readings, before those of vanished table rows are thrown away.
@@ -13,44 +13,81 @@ const SLACK: usize = 16;
 /// The plans for the readings of one bean.
 #[derive(Default)]
 pub(crate) struct Plans {
-    plans: HashMap<String, Remembered>,
+    plans: HashMap<String, Plan>,
     generation: u32,
     seen: usize,
 }
 
-struct Remembered {
-    plan: Plan,
+struct Plan {
+    made: Made,
+    /// Where the rules' decision hangs on the value: that value, and the first rule that it may hang on.
+    hangs_on: Option<(String, usize)>,
     used: u32,
 }
 
-/// The reading's number, times a factor, is a sample of this series.
-pub(crate) struct Plan {
-    pub(crate) series: Arc<Series>,
-    pub(crate) factor: f64,
+/// What making plans takes besides the rules.
+#[derive(Default)]
+pub(crate) struct Planner {
+    key: String,
+    scratch: RulesScratch,
+    /// Plans made since the scratch memory was last dropped.
+    planned: usize,
 }
 
-impl Plan {
-    pub(crate) fn carry_out(&self, reading: &Reading<'_>) -> Option<Sample> {
-        Some(Sample { series: Arc::clone(&self.series), value: reading.value.number()? * self.factor })
+impl Planner {
+    /// Ends a scrape: one that had nothing new needs no memory for deciding.
+    pub(crate) fn rest(&mut self) {
+        if self.planned == 0 {
+            self.scratch = RulesScratch::default();
+        }
+        self.planned = 0;
     }
 }
 
 impl Plans {
-    /// The plan for this reading, made by `plan` at first sight. `key` is scratch space.
-    pub(crate) fn look_up(&mut self, reading: &Reading<'_>, key: &mut String, plan: impl FnOnce() -> Plan) -> &Plan {
+    /// The sample that this reading is, if it is one, and its value.
+    pub(crate) fn sample(
+        &mut self,
+        reading: &Reading<'_>,
+        rules: &Rules,
+        planner: &mut Planner,
+    ) -> Option<(Arc<Planned>, f64)> {
+        let Planner { key, scratch, planned } = planner;
         spell(reading, key);
         self.seen += 1;
         let used = self.generation;
-        let remembered = self.plans.entry_ref(key.as_str()).or_insert_with(|| Remembered { plan: plan(), used });
-        remembered.used = used;
-        &remembered.plan
+        let plan = self.plans.entry_ref(key.as_str()).or_insert_with(|| {
+            *planned += 1;
+            match rules.decide(reading, scratch) {
+                Decision::Always(made) => Plan { made, hangs_on: None, used },
+                Decision::Now { first, made } => {
+                    Plan { made, hangs_on: Some((reading.value.text().unwrap_or_default(), first)), used }
+                }
+            }
+        });
+        plan.used = used;
+        if let Some((decided, first)) = &mut plan.hangs_on {
+            let value = reading.value.text().unwrap_or_default();
+            if *decided != value {
+                plan.made = rules.make_now(reading, *first);
+                *decided = value;
+            }
+        }
+        let Made::Sample(planned) = &plan.made else { return None };
+        let value = planned.constant.or_else(|| reading.value.number());
+        // A boolean of the bean's own is not scaled, as it never was.
+        let factor = match (planned.constant, reading.value) {
+            (None, super::value::JmxValue::Bool(_)) => 1.0,
+            _ => planned.factor,
+        };
+        value.map(|value| (Arc::clone(planned), value * factor))
     }
 
     /// Ends a scrape: plans for readings that no longer come must not pile up.
     pub(crate) fn sweep(&mut self) {
         if self.plans.len() > 2 * self.seen + SLACK {
             let current = self.generation;
-            self.plans.retain(|_, remembered| remembered.used == current);
+            self.plans.retain(|_, plan| plan.used == current);
         }
         self.seen = 0;
         self.generation = self.generation.wrapping_add(1);
@@ -62,51 +99,9 @@ fn spell(reading: &Reading<'_>, key: &mut String) {
     key.clear();
     key.push_str(reading.attribute);
     for outer in reading.keys {
-        key.push('\u{1f}');
-        key.push_str(outer);
+        key.extend(["\u{1f}", outer]);
     }
-    for (property, value) in reading.extra {
-        key.push('\u{1e}');
-        key.push_str(property);
-        key.push('\u{1f}');
-        key.push_str(value);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::bean::ObjectName;
-    use super::super::sample::Kind;
-    use super::super::value::JmxValue;
-    use super::*;
-
-    fn plan() -> Plan {
-        let series = Series { name: "x".into(), kind: Kind::Gauge, help: String::new(), labels: Vec::new() };
-        Plan { series: Arc::new(series), factor: 1.0 }
-    }
-
-    fn reading<'a>(bean: &'a ObjectName, extra: &'a [(String, String)]) -> Reading<'a> {
-        Reading { bean, extra, keys: &[], attribute: "A", description: "", value: &JmxValue::Null }
-    }
-
-    #[test]
-    fn a_plan_is_made_once() {
-        let bean = ObjectName::parse("d:type=T").unwrap();
-        let (mut plans, mut key) = (Plans::default(), String::new());
-        plans.look_up(&reading(&bean, &[]), &mut key, plan);
-        plans.sweep();
-        plans.look_up(&reading(&bean, &[]), &mut key, || panic!("planned twice"));
-    }
-
-    #[test]
-    fn plans_for_rows_that_went_are_forgotten() {
-        let bean = ObjectName::parse("d:type=T").unwrap();
-        let (mut plans, mut key) = (Plans::default(), String::new());
-        for row in 0..100 {
-            let extra = [("thread".to_owned(), row.to_string())];
-            plans.look_up(&reading(&bean, &extra), &mut key, plan);
-            plans.sweep();
-        }
-        assert!(plans.plans.len() <= 2 + SLACK);
+    for (name, value) in reading.extra.iter().chain(reading.labels) {
+        key.extend(["\u{1e}", name, "\u{1f}", value]);
     }
 }

@@ -26,18 +26,30 @@ pub(crate) enum JmxValue {
     /// Milliseconds since 1970.
     Date(i64),
     ObjectName(String),
-    /// Items by name, in the order of their names.
-    Composite(Vec<(String, JmxValue)>),
+    Composite(Composite),
     Table(Table),
     /// The class of something else: an array, a map, an application's own.
     Other(String),
 }
 
+/// A `CompositeData`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Composite {
+    /// Of its type; the items inherit it.
+    pub(crate) description: String,
+    pub(crate) items: Items,
+}
+
+/// Items by name, in the order of their names.
+pub(crate) type Items = Vec<(String, JmxValue)>;
+
 /// A `TabularData`: rows of equal shape, some of whose columns are their key.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Table {
+    /// Of its rows' type.
+    pub(crate) description: String,
     pub(crate) index: Vec<String>,
-    pub(crate) rows: Vec<Vec<(String, JmxValue)>>,
+    pub(crate) rows: Vec<Items>,
 }
 
 impl JmxValue {
@@ -135,7 +147,7 @@ impl Values<'_> {
             "javax.management.ObjectName" => object_name(graph, value).map(JmxValue::ObjectName),
             _ if graph.is_a(value, "java.util.Date") => date(graph, value).map(JmxValue::Date),
             _ if graph.is_a(value, "javax.management.openmbean.CompositeDataSupport") => {
-                self.items(value, depth).map(JmxValue::Composite)
+                self.composite(value, depth).map(JmxValue::Composite)
             }
             _ if graph.is_a(value, "javax.management.openmbean.TabularDataSupport") => {
                 self.table(value, depth).map(JmxValue::Table)
@@ -144,7 +156,12 @@ impl Values<'_> {
         }
     }
 
-    fn items(&mut self, composite: Value, depth: usize) -> Option<Vec<(String, JmxValue)>> {
+    fn composite(&mut self, composite: Value, depth: usize) -> Option<Composite> {
+        let description = self.description(self.graph.field(composite, "compositeType"))?;
+        Some(Composite { description, items: self.items(composite, depth)? })
+    }
+
+    fn items(&mut self, composite: Value, depth: usize) -> Option<Items> {
         let entries = entries(self.graph, self.graph.field(composite, "contents")?)?;
         let mut items = Vec::with_capacity(entries.len());
         for (key, item) in entries {
@@ -157,11 +174,20 @@ impl Values<'_> {
 
     fn table(&mut self, table: Value, depth: usize) -> Option<Table> {
         let graph = self.graph;
-        let index = elements(graph, graph.field(graph.field(table, "tabularType")?, "indexNames")?)?;
+        let kind = graph.field(table, "tabularType")?;
+        let description = self.description(graph.field(kind, "rowType"))?;
+        let index = elements(graph, graph.field(kind, "indexNames")?)?;
         let index = index.iter().map(|name| graph.text(*name).map(str::to_owned)).collect::<Option<_>>()?;
         let rows = entries(graph, graph.field(table, "dataMap")?)?;
         let rows = rows.iter().map(|(_, row)| self.items(*row, depth)).collect::<Option<_>>()?;
-        Some(Table { index, rows })
+        Some(Table { description, index, rows })
+    }
+
+    fn description(&mut self, kind: Option<Value>) -> Option<String> {
+        let text = kind.and_then(|kind| self.graph.field(kind, "description")).and_then(|text| self.graph.text(text));
+        let text = text.unwrap_or_default();
+        self.left = self.left.checked_sub(text.len())?;
+        Some(text.to_owned())
     }
 }
 

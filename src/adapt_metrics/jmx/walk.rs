@@ -2,7 +2,7 @@
 //! further properties of the bean, and its other columns are walked in turn.
 
 use super::bean::ObjectName;
-use super::value::{JmxValue, Table};
+use super::value::{Composite, JmxValue, Table};
 
 /// One single value, and the way to it.
 #[derive(Debug, Clone, Copy)]
@@ -14,8 +14,10 @@ pub(crate) struct Reading<'a> {
     pub(crate) keys: &'a [String],
     /// The attribute, or the innermost item.
     pub(crate) attribute: &'a str,
-    /// Of the attribute, in the bean's own words.
+    /// Of the attribute or of the item's type, in the bean's own words.
     pub(crate) description: &'a str,
+    /// Labels that the bean's other attributes give to all its values.
+    pub(crate) labels: &'a [(String, String)],
     pub(crate) value: &'a JmxValue,
 }
 
@@ -25,21 +27,27 @@ impl Reading<'_> {
     }
 }
 
+/// What is walked, and what holds for all of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attribute<'a> {
+    pub(crate) bean: &'a ObjectName,
+    pub(crate) name: &'a str,
+    pub(crate) description: &'a str,
+    pub(crate) labels: &'a [(String, String)],
+}
+
 /// Calls `each` for every number, text, boolean and date in the value.
-pub(crate) fn walk(
-    bean: &ObjectName,
-    attribute: &str,
-    description: &str,
-    value: &JmxValue,
-    each: &mut dyn FnMut(&Reading<'_>),
-) {
-    Walk { bean, description, each, extra: Vec::new(), keys: Vec::new() }.value(attribute, value);
+pub(crate) fn walk(attribute: Attribute<'_>, value: &JmxValue, each: &mut dyn FnMut(&Reading<'_>)) {
+    let mut walk = Walk { attribute, each, extra: Vec::new(), keys: Vec::new() };
+    walk.value(attribute.name, attribute.description, value);
 }
 
 /// Whether a number is anywhere in the value, or may be there another time.
 pub(crate) fn may_hold_numbers(value: &JmxValue) -> bool {
     match value {
-        JmxValue::Composite(items) => items.is_empty() || items.iter().any(|(_, item)| may_hold_numbers(item)),
+        JmxValue::Composite(Composite { items, .. }) => {
+            items.is_empty() || items.iter().any(|(_, item)| may_hold_numbers(item))
+        }
         JmxValue::Table(table) => {
             table.rows.is_empty()
                 || table
@@ -54,35 +62,35 @@ pub(crate) fn may_hold_numbers(value: &JmxValue) -> bool {
 }
 
 struct Walk<'a> {
-    bean: &'a ObjectName,
-    description: &'a str,
+    attribute: Attribute<'a>,
     each: &'a mut dyn FnMut(&Reading<'_>),
     extra: Vec<(String, String)>,
     keys: Vec<String>,
 }
 
 impl Walk<'_> {
-    fn value(&mut self, attribute: &str, value: &JmxValue) {
+    fn value(&mut self, name: &str, description: &str, value: &JmxValue) {
         match value {
             JmxValue::Null | JmxValue::Other(_) | JmxValue::ObjectName(_) => {}
-            JmxValue::Composite(items) => {
-                self.keys.push(attribute.to_owned());
-                items.iter().for_each(|(key, item)| self.value(key, item));
+            JmxValue::Composite(Composite { description, items }) => {
+                self.keys.push(name.to_owned());
+                items.iter().for_each(|(key, item)| self.value(key, description, item));
                 self.keys.pop();
             }
-            JmxValue::Table(table) => self.table(attribute, table),
+            JmxValue::Table(table) => self.table(name, table),
             single => (self.each)(&Reading {
-                bean: self.bean,
+                bean: self.attribute.bean,
                 extra: &self.extra,
                 keys: &self.keys,
-                attribute,
-                description: self.description,
+                attribute: name,
+                description,
+                labels: self.attribute.labels,
                 value: single,
             }),
         }
     }
 
-    fn table(&mut self, attribute: &str, table: &Table) {
+    fn table(&mut self, name: &str, table: &Table) {
         let outer = self.extra.len();
         for row in &table.rows {
             for index in &table.index {
@@ -90,7 +98,7 @@ impl Walk<'_> {
                 let property = self.free_property(index);
                 match key {
                     JmxValue::Composite(parts) => {
-                        for (part, value) in parts {
+                        for (part, value) in &parts.items {
                             self.extra.extend(value.text().map(|text| (format!("{property}_{part}"), text)));
                         }
                     }
@@ -103,10 +111,10 @@ impl Walk<'_> {
                 }
                 if column.eq_ignore_ascii_case("value") {
                     // The usual name of the only column. It says nothing.
-                    self.value(attribute, value);
+                    self.value(name, &table.description, value);
                 } else {
-                    self.keys.push(attribute.to_owned());
-                    self.value(column, value);
+                    self.keys.push(name.to_owned());
+                    self.value(column, &table.description, value);
                     self.keys.pop();
                 }
             }
@@ -117,7 +125,7 @@ impl Walk<'_> {
     /// Tables in tables often have the same key column.
     fn free_property(&self, name: &str) -> String {
         let mut property = name.to_owned();
-        while self.bean.property(&property).is_some() || self.extra.iter().any(|(key, _)| *key == property) {
+        while self.attribute.bean.property(&property).is_some() || self.extra.iter().any(|(key, _)| *key == property) {
             property.push('_');
         }
         property
@@ -127,24 +135,30 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::naming;
+    use super::super::value::Items;
     use super::*;
 
     fn seen(name: &str, attribute: &str, value: &JmxValue) -> Vec<String> {
         let bean = ObjectName::parse(name).unwrap();
         let mut seen = Vec::new();
-        walk(&bean, attribute, "", value, &mut |reading| {
+        let attribute = Attribute { bean: &bean, name: attribute, description: "", labels: &[] };
+        walk(attribute, value, &mut |reading| {
             seen.push(format!("{}: {}", naming::match_name(reading, reading.attribute), reading.value.text().unwrap()));
         });
         seen
     }
 
-    fn row(items: &[(&str, JmxValue)]) -> Vec<(String, JmxValue)> {
+    fn row(items: &[(&str, JmxValue)]) -> Items {
         items.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
+    }
+
+    fn composite(items: &[(&str, JmxValue)]) -> JmxValue {
+        JmxValue::Composite(Composite { description: String::new(), items: row(items) })
     }
 
     #[test]
     fn composites_lengthen_the_path() {
-        let usage = JmxValue::Composite(row(&[("max", JmxValue::Long(-1)), ("used", JmxValue::Long(7))]));
+        let usage = composite(&[("max", JmxValue::Long(-1)), ("used", JmxValue::Long(7))]);
         assert_eq!(
             seen("java.lang:type=Memory", "HeapMemoryUsage", &usage),
             ["java.lang<type=Memory><HeapMemoryUsage>max: -1", "java.lang<type=Memory><HeapMemoryUsage>used: 7"]
@@ -155,10 +169,12 @@ mod tests {
     fn key_columns_become_properties_and_a_column_called_value_is_not_named() {
         let text = |text: &str| JmxValue::Text(text.to_owned());
         let inner = JmxValue::Table(Table {
+            description: String::new(),
             index: vec!["key".to_owned()],
             rows: vec![row(&[("key", text("b")), ("Value", JmxValue::Long(2))])],
         });
         let outer = JmxValue::Table(Table {
+            description: String::new(),
             index: vec!["key".to_owned()],
             rows: vec![row(&[("key", text("a")), ("n", JmxValue::Bool(true)), ("value", inner)])],
         });
@@ -170,8 +186,9 @@ mod tests {
 
     #[test]
     fn a_composite_key_gives_a_property_for_each_part() {
-        let key = JmxValue::Composite(row(&[("host", JmxValue::Text("h".into())), ("port", JmxValue::Long(1))]));
+        let key = composite(&[("host", JmxValue::Text("h".into())), ("port", JmxValue::Long(1))]);
         let table = JmxValue::Table(Table {
+            description: String::new(),
             index: vec!["peer".to_owned()],
             rows: vec![row(&[("peer", key), ("up", JmxValue::Long(1))])],
         });
@@ -181,6 +198,7 @@ mod tests {
     #[test]
     fn a_table_of_text_holds_no_numbers_but_an_absent_value_may() {
         let table = Table {
+            description: String::new(),
             index: vec!["key".to_owned()],
             rows: vec![row(&[("key", JmxValue::Text("os".into())), ("value", JmxValue::Text("x".into()))])],
         };

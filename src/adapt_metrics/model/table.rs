@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::buckets::ZERO_THRESHOLD;
 use super::family::{Family, Refusal, Shape, suffixes, unit};
 use super::labels::Packed;
 use super::series::{Accumulator, Change, Part, Series, SeriesId};
 use super::tick::Tick;
 use crate::adapt_metrics::naming;
-use crate::core::metrics::{Encoder, FamilyHead, Kind, Point};
+use crate::core::metrics::{Encoder, FamilyHead, Kind, Native, Point};
 
 /// The label of the series that takes what is over a limit.
 const OVERFLOW: (&str, &str) = ("overflow", "true");
@@ -110,6 +111,7 @@ pub struct Table {
     live: usize,
     mortal: usize,
     rounds: u32,
+    freed: u64,
     /// Per source: how many series, and those of its last poll.
     sources: Vec<(usize, Vec<SeriesId>)>,
 }
@@ -131,6 +133,7 @@ impl Table {
             live: 0,
             mortal: 0,
             rounds: 0,
+            freed: 0,
             sources: Vec::new(),
         }
     }
@@ -143,6 +146,11 @@ impl Table {
     /// Whether there is no series.
     pub fn is_empty(&self) -> bool {
         self.live == 0
+    }
+
+    /// How many families have been let go, each of whose names is free again.
+    pub fn freed(&self) -> u64 {
+        self.freed
     }
 
     /// How many families there are.
@@ -314,7 +322,14 @@ impl Table {
                     buckets.clear();
                     buckets.extend(histogram.cumulative());
                     let (sum, count) = (histogram.sum(), histogram.count());
-                    out.sample(&labels, Point::Histogram { buckets: &buckets, sum, count, created });
+                    let native = histogram.native().map(|native| Native {
+                        schema: native.schema(),
+                        zero_threshold: ZERO_THRESHOLD,
+                        zero: native.zero(),
+                        positive: native.positive(),
+                        negative: native.negative(),
+                    });
+                    out.sample(&labels, Point::Histogram { buckets: &buckets, sum, count, created, native });
                 }
             }
         }
@@ -465,6 +480,7 @@ impl Table {
             self.names.remove(&family.name);
             self.families[series.family as usize] = None;
             self.free_families.push(series.family);
+            self.freed += 1;
         }
     }
 

@@ -3,12 +3,25 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use tracing::info;
 
-use super::intake::Intake;
+use super::relay::Relay;
 use super::tally::Tally;
 use crate::adapt_metrics::hub::Hub;
+use crate::adapt_metrics::model::{Table, Tick};
+use crate::adapt_metrics::rules::Rules;
 use crate::core::health::Heartbeat;
+
+/// The reading half of a receiver: packets in, changes to the table out.
+pub trait Reads: Send {
+    /// Judges by these rules from now on.
+    fn adopt(&mut self, rules: Arc<Rules>);
+    /// Reads a packet.
+    fn packet(&mut self, packet: &[u8], table: &mut Table, now: Tick);
+    /// What was counted since it was taken last.
+    fn tally(&mut self) -> &mut Tally;
+}
 
 /// One receiver's place.
 pub struct Desk {
@@ -16,6 +29,8 @@ pub struct Desk {
     pub name: &'static str,
     /// What all sources share.
     pub hub: Arc<Hub>,
+    rules: Arc<ArcSwap<Rules>>,
+    relay: Option<Arc<Relay>>,
     heartbeat: Heartbeat,
     draining: AtomicBool,
     tally: Mutex<Tally>,
@@ -23,8 +38,15 @@ pub struct Desk {
 
 impl Desk {
     /// A place for a receiver that promises to beat.
-    pub fn new(name: &'static str, hub: Arc<Hub>, heartbeat: Heartbeat) -> Arc<Self> {
-        Arc::new(Self { name, hub, heartbeat, draining: AtomicBool::new(false), tally: Mutex::default() })
+    pub fn new(
+        name: &'static str,
+        hub: Arc<Hub>,
+        rules: Arc<ArcSwap<Rules>>,
+        relay: Option<Arc<Relay>>,
+        heartbeat: Heartbeat,
+    ) -> Arc<Self> {
+        let (draining, tally) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(Self { name, hub, rules, relay, heartbeat, draining, tally })
     }
 
     /// Tells the receiver to read what is left, and to end.
@@ -43,26 +65,35 @@ impl Desk {
     }
 
     /// Reads packets into the table as one batch, with the rules of this moment.
-    pub fn batch<'p>(&self, intake: &mut Intake, packets: impl Iterator<Item = &'p [u8]>) {
-        intake.adopt(self.hub.rules());
+    pub fn batch<'p>(&self, intake: &mut dyn Reads, packets: impl Iterator<Item = &'p [u8]>) {
+        intake.adopt(self.rules.load_full());
         let now = self.hub.now();
         let mut table = self.hub.table();
-        packets.for_each(|packet| intake.packet(packet, &mut table, now));
+        for packet in packets {
+            self.hub.tap().see(packet);
+            intake.packet(packet, &mut table, now);
+            if let Some(relay) = &self.relay {
+                relay.packet(packet);
+            }
+        }
         drop(table);
         self.settle(intake);
     }
 
     /// Takes over what an intake has counted.
-    pub fn settle(&self, intake: &mut Intake) {
-        let tally = std::mem::take(&mut intake.tally);
+    pub fn settle(&self, intake: &mut dyn Reads) {
+        let tally = std::mem::take(intake.tally());
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).absorb(tally);
     }
 
-    /// Tells what all was received, once the receiver has ended.
-    pub fn report(&self) {
+    /// The receiver has ended: tells what all was received, and lets the relay send what it has.
+    pub async fn close(&self) {
         let tally = self.tally();
         let refused: u64 = tally.refused.values().map(|(count, _)| count).sum();
         info!(receiver = self.name, packets = tally.packets, lines = tally.lines, refused, "the receiver has ended");
+        if let Some(relay) = &self.relay {
+            relay.flush().await;
+        }
     }
 
     /// What was counted so far.

@@ -3,7 +3,6 @@
 use super::*;
 use crate::adapt_metrics::model::Limits;
 use crate::adapt_metrics::naming::Naming;
-use crate::adapt_metrics::rules::Observer;
 use crate::adapt_metrics::statsd::tags::Dialects;
 use crate::core::metrics::Text;
 use proptest::prelude::*;
@@ -15,7 +14,7 @@ struct Bench {
 
 fn bench(naming: Naming) -> Bench {
     let grammar = Grammar { tags: Dialects::ALL, sets_and_packed_numbers: naming == Naming::Uniform };
-    let rules = Rules { naming, observer: Observer::default(), ttl: 0 };
+    let rules = Rules::none(naming, 0);
     let room = Room { keys: 1000, bytes: 100_000 };
     Bench {
         intake: Intake::new(grammar, Arc::new(rules), Source(0), room, DefaultHashBuilder::default()),
@@ -90,6 +89,17 @@ fn samples_of_one_line_do_not_share_labels() {
     bench.feed("x:1|c|c:abc\nfoo:1|c:5|g");
     assert_eq!(bench.samples(), ["foo 1", "x{container_id=\"abc\"} 1"]);
     assert_eq!(bench.intake.tally.conflicts.get(&("gauge", "foo".to_owned())), Some(&1));
+}
+
+#[test]
+fn a_conflict_is_remembered_until_the_name_is_free() {
+    let mut bench = bench(Naming::Exact);
+    bench.intake.adopt(Arc::new(Rules::none(Naming::Exact, 10)));
+    bench.feed("x:1|c").feed("x:5|g").feed("x:6|g");
+    assert_eq!(bench.intake.tally.conflicts.get(&("gauge", "x".to_owned())), Some(&2));
+    assert_eq!(bench.intake.keys.count(), 2);
+    bench.table.sweep(Tick(10));
+    assert_eq!(bench.feed("x:7|g").samples(), ["x 7"]);
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub mod intake;
 pub mod keys;
 pub mod line;
 pub mod number;
+pub mod relay;
 pub mod sockets;
+pub mod streams;
 pub mod tags;
 pub mod tally;

@@ -3,6 +3,9 @@
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -12,6 +15,7 @@ use crate::core::net;
 use crate::core::values::{Bind, ByteSize};
 
 /// An open datagram socket.
+#[derive(Debug)]
 pub struct Opened {
     /// The socket, blocking, with a time limit on each call.
     pub socket: OwnedFd,
@@ -64,6 +68,71 @@ fn open_udp(address: SocketAddr, buffer: ByteSize) -> io::Result<Opened> {
     finish(socket, buffer, shown)
 }
 
+/// A unix socket's file, which goes when this is dropped.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl std::ops::Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody else may have taken it away; then there is nothing to do.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Makes a unix datagram socket with these permissions. A socket file that nobody listens on is replaced.
+///
+/// # Errors
+/// A failed fault: somebody listens there, the path is something else, or the directory cannot be written.
+pub fn unix_datagram(path: &Path, mode: u32, buffer: ByteSize, setting: &str) -> Result<(Opened, SocketFile), Fault> {
+    let is_alive = |path: &Path| UnixDatagram::unbound().and_then(|socket| socket.connect(path)).is_ok();
+    let open = || -> io::Result<Opened> {
+        let socket = Socket::from(OwnedFd::from(UnixDatagram::bind(path)?));
+        finish(socket, buffer, path.display().to_string())
+    };
+    let opened = make_room(path, is_alive).and_then(|()| open()).map_err(|error| unix_fault(error, path, setting))?;
+    Ok((opened, permit(path, mode, setting)?))
+}
+
+/// Makes a unix stream socket with these permissions. A socket file that nobody listens on is replaced.
+///
+/// # Errors
+/// As [`unix_datagram`].
+pub fn unix_stream(path: &Path, mode: u32, setting: &str) -> Result<(UnixListener, SocketFile), Fault> {
+    let is_alive = |path: &Path| UnixStream::connect(path).is_ok();
+    let open = || -> io::Result<UnixListener> {
+        let listener = UnixListener::bind(path)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    let listener = make_room(path, is_alive).and_then(|()| open()).map_err(|error| unix_fault(error, path, setting))?;
+    Ok((listener, permit(path, mode, setting)?))
+}
+
+/// Takes away a socket file that a process left behind.
+fn make_room(path: &Path, is_alive: impl Fn(&Path) -> bool) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(_) => Ok(()),
+        Ok(found) if !found.file_type().is_socket() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is there"))
+        }
+        Ok(_) if is_alive(path) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+        Ok(_) => std::fs::remove_file(path),
+    }
+}
+
+fn permit(path: &Path, mode: u32, setting: &str) -> Result<SocketFile, Fault> {
+    let file = SocketFile(path.to_owned());
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .map_err(|error| unix_fault(error, path, setting))?;
+    Ok(file)
+}
+
+fn unix_fault(error: io::Error, path: &Path, setting: &str) -> Fault {
+    Fault::failed(error)
+        .context(format!("cannot listen on {}", path.display()))
+        .hint(format!("set --{setting} to a path in a directory that can be written"))
+}
+
 fn finish(socket: Socket, buffer: ByteSize, address: String) -> io::Result<Opened> {
     let wanted = buffer.as_usize();
     if wanted > 0 {
@@ -101,6 +170,22 @@ mod tests {
         assert!(opened.buffer >= 100_000);
         assert_eq!(kernel_drops(opened.inode), Some(0));
         assert_eq!(kernel_drops(1), None);
+    }
+
+    #[test]
+    fn a_socket_left_behind_is_replaced_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        drop(UnixDatagram::bind(&path).unwrap());
+        let (_opened, file) = unix_datagram(&path, 0o622, ByteSize(0), "x").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o622);
+        assert!(
+            unix_datagram(&path, 0o622, ByteSize(0), "x").unwrap_err().to_string().contains("another process listens")
+        );
+        drop(file);
+        assert!(!path.exists());
+        std::fs::write(&path, "text").unwrap();
+        assert!(unix_stream(&path, 0o622, "x").unwrap_err().to_string().contains("no socket"));
     }
 
     #[test]

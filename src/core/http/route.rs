@@ -47,7 +47,7 @@ impl Request {
 #[derive(Debug)]
 pub struct Reply {
     status: StatusCode,
-    content_type: &'static str,
+    content_type: HeaderValue,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
 }
@@ -60,6 +60,11 @@ impl Reply {
 
     /// Any content.
     pub fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self::typed(status, HeaderValue::from_static(content_type), body)
+    }
+
+    /// Any content, of a type that is not known before.
+    pub fn typed(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
         Self { status, content_type, headers: Vec::new(), body: body.into() }
     }
 
@@ -73,7 +78,7 @@ impl Reply {
     pub(super) fn into_response(self) -> hyper::Response<Full<Bytes>> {
         let mut response = hyper::Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        response.headers_mut().insert(CONTENT_TYPE, self.content_type);
         response.headers_mut().extend(self.headers);
         response
     }

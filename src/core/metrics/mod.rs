@@ -5,16 +5,18 @@
 //! [`Registry`]. Names are given as they shall read (`…_total` included); an encoder adds or takes away only what its
 //! format demands.
 
+mod format;
 mod number;
 mod openmetrics;
 mod process;
+mod protobuf;
 mod registry;
 mod text;
 
-use std::sync::Arc;
-
+pub use format::{Format, Negotiated};
 pub use number::write_float;
 pub use openmetrics::OpenMetrics;
+pub use protobuf::Protobuf;
 pub use registry::{Counter, Gauge, Histogram, Registry};
 pub use text::Text;
 
@@ -74,6 +76,8 @@ pub enum Point<'a> {
         count: u64,
         /// Unix time in seconds.
         created: Option<f64>,
+        /// The same observations in native buckets; only protobuf carries them.
+        native: Option<Native<'a>>,
     },
     /// A summary's quantiles.
     Summary {
@@ -92,6 +96,21 @@ pub enum Point<'a> {
     StateSet(&'a [(&'a str, bool)]),
 }
 
+/// A native histogram's buckets: exponential, sparse.
+#[derive(Debug, Clone, Copy)]
+pub struct Native<'a> {
+    /// The resolution: bounds grow by 2^(2^-schema).
+    pub schema: i8,
+    /// Values up to this distance from zero are in the zero bucket.
+    pub zero_threshold: f64,
+    /// How many are in the zero bucket.
+    pub zero: u64,
+    /// Index and count of the buckets above zero, ascending.
+    pub positive: &'a [(i32, u64)],
+    /// Index and count of the buckets below zero, by ascending magnitude.
+    pub negative: &'a [(i32, u64)],
+}
+
 /// Label names and values, in the order in which they shall read.
 pub type Labels<'a> = [(&'a str, &'a str)];
 
@@ -107,60 +126,6 @@ pub trait Encoder {
 pub trait Collect: Send + Sync {
     /// Walks the families, each with all its series, into the encoder.
     fn collect(&self, out: &mut dyn Encoder);
-}
-
-/// An exposition format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Prometheus text 0.0.4.
-    Text,
-    /// OpenMetrics 1.0.0.
-    OpenMetrics,
-}
-
-impl Format {
-    /// What a scraper's `Accept` header asks for: the format of highest quality that we speak, else text 0.0.4.
-    pub fn negotiate(accept: Option<&str>) -> Self {
-        let mut best = (0.0, Self::Text);
-        for offer in accept.unwrap_or_default().split(',') {
-            let mut parts = offer.split(';').map(str::trim);
-            let format = match parts.next().unwrap_or_default() {
-                "application/openmetrics-text" => Self::OpenMetrics,
-                "text/plain" | "text/*" | "*/*" => Self::Text,
-                _ => continue,
-            };
-            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f64>().ok()).unwrap_or(1.0);
-            if quality > best.0 {
-                best = (quality, format);
-            }
-        }
-        best.1
-    }
-
-    /// The reply's `Content-Type`.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-
-    /// Renders a whole page.
-    pub fn render(self, sources: &[Arc<dyn Collect>]) -> Vec<u8> {
-        let mut page = Vec::with_capacity(16 << 10);
-        match self {
-            Self::Text => {
-                let mut encoder = Text::new(&mut page);
-                sources.iter().for_each(|source| source.collect(&mut encoder));
-            }
-            Self::OpenMetrics => {
-                let mut encoder = OpenMetrics::new(&mut page);
-                sources.iter().for_each(|source| source.collect(&mut encoder));
-                encoder.finish();
-            }
-        }
-        page
-    }
 }
 
 /// Writes `{a="b",c="d"}`, with further labels behind the given ones; nothing when there are none.
@@ -201,6 +166,8 @@ fn escape(out: &mut Vec<u8>, text: &[u8], quotes: bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     /// One family of every kind.
@@ -215,8 +182,13 @@ mod tests {
             out.sample(&[], Point::Value(1e6));
             out.family(&head("queue_bytes", Kind::Gauge, "bytes", "Bytes queued."));
             out.sample(&[], Point::Value(f64::NEG_INFINITY));
-            let histogram =
-                Point::Histogram { buckets: &[(0.5, 1), (1.0, 2)], sum: 3.25, count: 4, created: Some(2.0) };
+            let histogram = Point::Histogram {
+                buckets: &[(0.5, 1), (1.0, 2)],
+                sum: 3.25,
+                count: 4,
+                created: Some(2.0),
+                native: None,
+            };
             out.family(&head("wait_seconds", Kind::Histogram, "seconds", "Waits."));
             out.sample(&[("q", "x")], histogram);
             out.family(&head("sizes", Kind::GaugeHistogram, "", "Sizes now."));
@@ -240,14 +212,5 @@ mod tests {
     #[test]
     fn openmetrics_page_of_every_kind() {
         insta::assert_snapshot!(String::from_utf8(Format::OpenMetrics.render(&[Arc::new(Zoo)])).unwrap());
-    }
-
-    #[test]
-    fn the_scraper_gets_the_best_format_that_it_asks_for() {
-        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-        assert_eq!(Format::negotiate(Some(prometheus)), Format::OpenMetrics);
-        assert_eq!(Format::negotiate(Some("text/plain;q=0.9, application/openmetrics-text;q=0.1")), Format::Text);
-        assert_eq!(Format::negotiate(Some("application/json")), Format::Text);
-        assert_eq!(Format::negotiate(None), Format::Text);
     }
 }

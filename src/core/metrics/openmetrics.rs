@@ -76,7 +76,7 @@ impl Encoder for OpenMetrics<'_> {
                 self.created(labels, created);
             }
             Point::Info => self.line("_info", labels, None, 1.0),
-            Point::Histogram { buckets, sum, count, created } => {
+            Point::Histogram { buckets, sum, count, created, .. } => {
                 let gauge = self.kind == Kind::GaugeHistogram;
                 let mut bound = Vec::with_capacity(24);
                 for (upper, at_or_below) in buckets.iter().filter(|(upper, _)| upper.is_finite()) {

@@ -171,9 +171,14 @@ impl Registry {
 
     /// Renders the whole page.
     pub fn render(&self, format: Format) -> Vec<u8> {
+        self.render_only(format, &[])
+    }
+
+    /// Renders the families of these names; all of them when there are no names.
+    pub fn render_only(&self, format: Format, names: &[String]) -> Vec<u8> {
         let mut sources = self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
         sources.push(Arc::new(self.clone()));
-        format.render(&sources)
+        format.render_only(&sources, names)
     }
 
     fn instrument<T>(
@@ -217,7 +222,10 @@ fn sample_histogram(out: &mut dyn Encoder, labels: &[(&str, &str)], buckets: &Bu
         count += bucket.load(Relaxed);
         cumulative.extend(buckets.bounds.get(i).map(|bound| (*bound, count)));
     }
-    out.sample(labels, Point::Histogram { buckets: &cumulative, sum: buckets.sum.value(), count, created: None });
+    out.sample(
+        labels,
+        Point::Histogram { buckets: &cumulative, sum: buckets.sum.value(), count, created: None, native: None },
+    );
 }
 
 /// The unit that a well-made name ends in.

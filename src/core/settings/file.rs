@@ -34,8 +34,9 @@ pub(super) fn lower(
         } else if is_shared(&key.text) && key.text != "config" {
             take(schema, mode, "", key, node, path, lowered, mistakes);
         } else if !all.iter().any(|other| other.name == key.text) {
-            let reason = match nearest(&key.text, all.iter().map(|mode| mode.name)) {
-                Some(name) => format!("is not a known section; did you mean `{name}`?"),
+            let shared = schema.get_arguments().filter_map(Arg::get_long).filter(|long| is_shared(long));
+            let reason = match nearest(&key.text, all.iter().map(|mode| mode.name).chain(shared)) {
+                Some(name) => format!("is neither a section nor a shared option; did you mean `{name}`?"),
                 None if schema.get_arguments().any(|arg| arg.get_long() == Some(&key.text)) => {
                     format!("stands at the top; it belongs below `{}:`", mode.name)
                 }

@@ -8,6 +8,7 @@
 //! values of the environment with the variable's name.
 
 mod command;
+mod difference;
 mod file;
 mod print;
 mod schema;
@@ -30,6 +31,7 @@ use super::mode::Mode;
 use super::values::{self, Bind};
 
 pub use command::{command, is_shared};
+pub use difference::differing;
 pub use file::check;
 pub use print::print;
 pub use schema::json_schema;
@@ -186,7 +188,7 @@ fn lower_environment(
             let shown = if arg.is_hide_env_values_set() { "(hidden)".into() } else { value.to_string_lossy() };
             mistakes.add_unplaced(name, format!("{shown:?} is refused: {reason}"));
         } else if canonical.as_ref() != Some(name) {
-            if let Some(canonical) = canonical.as_ref().filter(|_| foreign.first() != Some(name)) {
+            if let Some(canonical) = canonical.as_ref().filter(|_| foreign.last() != Some(name)) {
                 warnings.push(format!("{name} is an old name; use {canonical}"));
             }
             lowered.0.insert(id.to_owned(), (vec![value], Origin::Variable(name.clone())));

@@ -1,0 +1,196 @@
+//! Globs over dotted names: a tree of segments, in which the earliest rule of all that match is found in one walk.
+//!
+//! A `*` stands for one whole segment. A name is walked along the literal edge and along the star edge of each node; every
+//! node is reached by one path only, so a walk costs at most as many steps as the tree has nodes, and mostly as many as
+//! the name has segments.
+
+use std::collections::HashMap;
+
+use super::Class;
+
+/// Which of several matching globs wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precedence {
+    /// The one that is written first.
+    #[default]
+    Earliest,
+    /// The one that has a literal segment where the others have a star, from left to right.
+    MostSpecific,
+}
+
+/// The globs of a rule file.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    nodes: Vec<Node>,
+    precedence: Precedence,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Node {
+    literals: HashMap<Box<str>, usize>,
+    star: Option<usize>,
+    /// The first rule that ends here, by class.
+    rules: [Option<usize>; Class::COUNT],
+}
+
+impl Tree {
+    /// No glob yet.
+    pub fn new(precedence: Precedence) -> Self {
+        Self { nodes: vec![Node::default()], precedence }
+    }
+
+    /// Which of several matching globs wins.
+    pub fn precedence(&self) -> Precedence {
+        self.precedence
+    }
+
+    /// Adds a glob for one class of samples, or for all; of two equal ones the first stands.
+    pub fn insert(&mut self, glob: &str, class: Option<Class>, rule: usize) {
+        let mut at = 0;
+        for segment in glob.split('.') {
+            let known =
+                if segment == "*" { self.nodes[at].star } else { self.nodes[at].literals.get(segment).copied() };
+            at = known.unwrap_or_else(|| {
+                self.nodes.push(Node::default());
+                let made = self.nodes.len() - 1;
+                if segment == "*" {
+                    self.nodes[at].star = Some(made);
+                } else {
+                    self.nodes[at].literals.insert(segment.into(), made);
+                }
+                made
+            });
+        }
+        for one in Class::ALL.into_iter().filter(|one| class.is_none_or(|class| class == *one)) {
+            self.nodes[at].rules[one as usize].get_or_insert(rule);
+        }
+    }
+
+    /// The rule that a name falls under, and the segments under its stars.
+    pub fn find<'n>(&self, name: &'n str, class: Class) -> Option<(usize, Vec<&'n str>)> {
+        let segments: Vec<&str> = name.split('.').collect();
+        let mut walk = Walk { tree: self, segments: &segments, class, stars: Vec::new(), best: None };
+        walk.from(0, 0);
+        walk.best
+    }
+}
+
+struct Walk<'t, 's, 'n> {
+    tree: &'t Tree,
+    segments: &'s [&'n str],
+    class: Class,
+    stars: Vec<&'n str>,
+    best: Option<(usize, Vec<&'n str>)>,
+}
+
+impl Walk<'_, '_, '_> {
+    /// Walks on from a node; its depth, and so that of the recursion, is bounded by the longest glob.
+    fn from(&mut self, node: usize, depth: usize) {
+        let node = &self.tree.nodes[node];
+        let Some(segment) = self.segments.get(depth) else {
+            if let Some(rule) = node.rules[self.class as usize]
+                && self.best.as_ref().is_none_or(|(best, _)| rule < *best)
+            {
+                self.best = Some((rule, self.stars.clone()));
+            }
+            return;
+        };
+        if let Some(next) = node.literals.get(*segment) {
+            self.from(*next, depth + 1);
+            if self.tree.precedence == Precedence::MostSpecific && self.best.is_some() {
+                return;
+            }
+        }
+        if let Some(next) = node.star {
+            self.stars.push(segment);
+            self.from(next, depth + 1);
+            self.stars.pop();
+        }
+    }
+}
+
+/// Whether the text is a glob of the strict kind: a star or a segment that is a name, then more of them after dots.
+pub fn is_strict(glob: &str) -> bool {
+    glob.split('.').enumerate().all(|(at, segment)| {
+        let mut bytes = segment.bytes();
+        let begins = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || (at > 0 && byte.is_ascii_digit());
+        segment == "*"
+            || (bytes.next().is_some_and(begins)
+                && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')))
+    })
+}
+
+/// A glob that may hold stars anywhere, as a regex: each star is a group that takes no dot.
+pub fn to_regex(glob: &str) -> String {
+    let parts: Vec<String> = glob.split('*').map(regex::escape).collect();
+    format!("^{}$", parts.join("([^.]*)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tree(globs: &[&str], precedence: Precedence) -> Tree {
+        let mut tree = Tree::new(precedence);
+        globs.iter().enumerate().for_each(|(rule, glob)| tree.insert(glob, None, rule));
+        tree
+    }
+
+    fn find<'n>(tree: &Tree, name: &'n str) -> Option<(usize, Vec<&'n str>)> {
+        tree.find(name, Class::Counter)
+    }
+
+    #[test]
+    fn the_earliest_rule_wins_whatever_its_shape() {
+        let globs = tree(&["*.dummy.*", "full.name.*", "a.*.*", "a.*.b", "*.*"], Precedence::Earliest);
+        assert_eq!(find(&globs, "x.dummy.y"), Some((0, vec!["x", "y"])));
+        assert_eq!(find(&globs, "full.name.test"), Some((1, vec!["test"])));
+        assert_eq!(find(&globs, "a.x.b"), Some((2, vec!["x", "b"])));
+        assert_eq!(find(&globs, "a.dummy.b"), Some((0, vec!["a", "b"])));
+        assert_eq!(find(&globs, "one"), None);
+        assert_eq!(find(&globs, "a."), Some((4, vec!["a", ""])));
+    }
+
+    #[test]
+    fn a_glob_that_is_the_beginning_of_an_earlier_one_is_found() {
+        let globs = tree(&["a.b.c", "a.b", "a"], Precedence::Earliest);
+        assert_eq!(find(&globs, "a.b"), Some((1, vec![])));
+        assert_eq!(find(&globs, "a"), Some((2, vec![])));
+    }
+
+    #[test]
+    fn the_most_specific_rule_wins_where_order_is_off() {
+        let globs = tree(&["no.*.*", "no.*.b", "no.c.b", "back.*.b", "back.just.a"], Precedence::MostSpecific);
+        assert_eq!(find(&globs, "no.good.b"), Some((1, vec!["good"])));
+        assert_eq!(find(&globs, "no.c.b"), Some((2, vec![])));
+        assert_eq!(find(&globs, "back.just.b"), Some((3, vec!["just"])));
+    }
+
+    #[test]
+    fn a_rule_for_one_class_leaves_the_others() {
+        let mut globs = Tree::new(Precedence::Earliest);
+        globs.insert("a.*", Some(Class::Gauge), 0);
+        globs.insert("a.*", None, 1);
+        assert_eq!(globs.find("a.x", Class::Gauge).unwrap().0, 0);
+        assert_eq!(globs.find("a.x", Class::Counter).unwrap().0, 1);
+    }
+
+    #[test]
+    fn only_whole_segments_are_stars_in_strict_globs() {
+        assert!(["*", "a.*", "a-b.9c", "_a", "*.*.b", "bad--but-legal.x"].into_iter().all(is_strict));
+        assert!(["", "a.", "9a.b", "a.b*", "a..b", "a/b", ".a", "-a", "a.-b"].into_iter().all(|glob| !is_strict(glob)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_tree_agrees_with_a_list_of_regexes(
+            globs in proptest::collection::vec("(\\*|[ab])(\\.(\\*|[ab])){0,3}", 1..12),
+            name in "[abc](\\.[abc]){0,3}",
+        ) {
+            let refs: Vec<&str> = globs.iter().map(String::as_str).collect();
+            let by_regex = globs.iter().position(|glob| regex::Regex::new(&to_regex(glob)).unwrap().is_match(&name));
+            prop_assert_eq!(find(&tree(&refs, Precedence::Earliest), &name).map(|(rule, _)| rule), by_regex);
+        }
+    }
+}

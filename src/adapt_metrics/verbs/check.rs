@@ -1,0 +1,112 @@
+//! `check FILE…`: everything that is wrong with rule files, and what works otherwise than it reads.
+//!
+//! Mistakes end with exit code 78. Rules that no name can reach, and quirks that a file leans on, are told and do not.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
+use serde_json::json;
+
+use super::say;
+use crate::adapt_metrics::naming::Naming;
+use crate::adapt_metrics::rules;
+use crate::core::document::{self, Mistakes};
+use crate::core::fault::Fault;
+use crate::core::mode::Verb;
+
+/// Judges rule files.
+pub(super) const VERB: Verb = Verb {
+    name: "check",
+    about: "Checks mapping files: mistakes, rules that nothing reaches, quirks",
+    arguments: Check::augment_args,
+    run,
+};
+
+#[derive(Debug, Args)]
+struct Check {
+    /// Mapping files in the dialect of statsd_exporter
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// How to tell it
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A line each, for people
+    Text,
+    /// A list, for machines
+    Json,
+}
+
+struct Finding {
+    line: Option<usize>,
+    kind: &'static str,
+    told: String,
+}
+
+fn run(matches: &ArgMatches) -> Result<(), Fault> {
+    let check = Check::from_arg_matches(matches).map_err(Fault::bug)?;
+    let mut wrong = 0;
+    let mut told = Vec::new();
+    for path in &check.files {
+        let (findings, rules) = judge(path);
+        let shown = path.display().to_string();
+        wrong += findings.iter().filter(|finding| finding.kind == "mistake").count();
+        match check.format {
+            Format::Json => told.extend(findings.iter().map(
+                |finding| json!({"file": shown, "line": finding.line, "kind": finding.kind, "reason": finding.told}),
+            )),
+            Format::Text => {
+                for finding in &findings {
+                    let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+                    say(format!("{shown}{line}: {}: {}\n", finding.kind, finding.told))?;
+                }
+                if let Some(rules) = rules {
+                    say(format!("{shown}: {rules} rules, {} remarks\n", findings.len()))?;
+                }
+            }
+        }
+    }
+    if check.format == Format::Json {
+        say(format!("{:#}\n", serde_json::Value::from(told)))?;
+    }
+    if wrong > 0 {
+        let noun = if wrong == 1 { "mistake" } else { "mistakes" };
+        let files = if check.files.len() == 1 { "file" } else { "files" };
+        return Err(Fault::config(anyhow!("{wrong} {noun} in {} {files}", check.files.len())));
+    }
+    Ok(())
+}
+
+/// What is to be said about a file, by its lines; and how many rules it has, when it is sound.
+fn judge(path: &std::path::Path) -> (Vec<Finding>, Option<usize>) {
+    let root = match document::read(path) {
+        Ok(root) => root,
+        Err(fault) => return (vec![Finding { line: None, kind: "mistake", told: fault.one_line() }], None),
+    };
+    let mut mistakes = Mistakes::new(path.display());
+    let rules = rules::read(&root, Naming::Exact, 0, &mut mistakes);
+    let is_sound = mistakes.is_empty();
+    let mut findings: Vec<Finding> = mistakes
+        .sorted()
+        .into_iter()
+        .map(|mistake| Finding {
+            line: mistake.at.map(|at| at.line),
+            kind: "mistake",
+            told: if mistake.key.is_empty() { mistake.reason } else { format!("{}: {}", mistake.key, mistake.reason) },
+        })
+        .collect();
+    findings.extend(rules.unreached().into_iter().map(|(line, told)| Finding {
+        line: Some(line),
+        kind: "unreached",
+        told,
+    }));
+    let quirks = rules.quirks.iter();
+    findings.extend(quirks.map(|quirk| Finding { line: Some(quirk.line), kind: "quirk", told: quirk.told.clone() }));
+    findings.sort_by_key(|finding| finding.line);
+    (findings, is_sound.then_some(rules.list().len()))
+}

@@ -1,0 +1,153 @@
+//! What sync-git tells about itself: its own families, and git-sync's beside them for the dashboards that exist.
+//!
+//! In: the result of each sync, and what its phases cost. Out: `patterns_sync_git_*`, and `git_sync_*`/`git_fetch_*` with
+//! git-sync's labels and types. Labels are fixed words; no hash, URL or error text becomes one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use crate::core::metrics::{Collect, Counter, Encoder, FamilyHead, Gauge, Histogram, Kind, Point, Registry};
+
+/// How a sync ended, in git-sync's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Success,
+    Error,
+    Noop,
+}
+
+impl Status {
+    const ALL: [Self; 3] = [Self::Success, Self::Error, Self::Noop];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Error => "error",
+            Self::Noop => "noop",
+        }
+    }
+}
+
+/// The parts of a sync that take time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Resolve,
+    Fetch,
+    Build,
+    Inspect,
+    Retire,
+    Gc,
+}
+
+impl Phase {
+    const ALL: [Self; 6] = [Self::Resolve, Self::Fetch, Self::Build, Self::Inspect, Self::Retire, Self::Gc];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Fetch => "fetch",
+            Self::Build => "build",
+            Self::Inspect => "inspect",
+            Self::Retire => "retire",
+            Self::Gc => "gc",
+        }
+    }
+}
+
+/// The instruments.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    phases: [Histogram; 6],
+    counts: [Counter; 3],
+    durations: Arc<Durations>,
+    updates: Counter,
+    pub fetched_bytes: Counter,
+    pub damages: Counter,
+    pub retired: Counter,
+    pub failures_in_a_row: Gauge,
+    last_success: Gauge,
+    published: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let seconds = "patterns_sync_git_phase_seconds";
+        let phases = Phase::ALL.map(|phase| {
+            registry.histogram(
+                seconds,
+                "Time spent in the phases of syncs.",
+                Histogram::SECONDS,
+                &[("phase", phase.label())],
+            )
+        });
+        let help = "Syncs by how they ended (success: something was published).";
+        let counts =
+            Status::ALL.map(|status| registry.counter("git_sync_count_total", help, &[("status", status.label())]));
+        let durations = Arc::new(Durations::default());
+        registry.register(durations.clone());
+        let counter = |name, help| registry.counter(name, help, &[]);
+        let gauge = |name, help| registry.gauge(name, help, &[]);
+        Self {
+            phases,
+            counts,
+            durations,
+            updates: counter("git_fetch_count_total", "Syncs that had something to bring or to repair."),
+            fetched_bytes: counter("patterns_sync_git_fetched_bytes_total", "Bytes of packs received."),
+            damages: counter("patterns_sync_git_damages_total", "Times the published tree was found damaged."),
+            retired: counter("patterns_sync_git_retired_trees_total", "Trees removed after they were replaced."),
+            failures_in_a_row: gauge(
+                "patterns_sync_git_failures_in_a_row",
+                "Syncs that failed since the last success.",
+            ),
+            last_success: gauge("patterns_sync_git_last_success_timestamp_seconds", "When a sync last succeeded."),
+            published: gauge("patterns_sync_git_published_timestamp_seconds", "When the link last turned."),
+        }
+    }
+
+    /// Counts a sync that has ended.
+    pub(crate) fn synced(&self, status: Status, took: Duration) {
+        self.counts[status as usize].increment();
+        self.durations.observe(status, took);
+        match status {
+            Status::Success => {
+                self.updates.increment();
+                self.last_success.set(now());
+                self.published.set(now());
+            }
+            Status::Noop => self.last_success.set(now()),
+            Status::Error => {}
+        }
+    }
+
+    /// Observes what a phase took.
+    pub(crate) fn spent(&self, phase: Phase, took: Duration) {
+        self.phases[phase as usize].observe(took.as_secs_f64());
+    }
+}
+
+/// git-sync's `git_sync_duration_seconds`: a summary without quantiles.
+#[derive(Default)]
+struct Durations(Mutex<[(f64, u64); 3]>);
+
+impl Durations {
+    fn observe(&self, status: Status, took: Duration) {
+        let (sum, count) = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner)[status as usize];
+        *sum += took.as_secs_f64();
+        *count += 1;
+    }
+}
+
+impl Collect for Durations {
+    fn collect(&self, out: &mut dyn Encoder) {
+        let help = "Time of syncs by how they ended.";
+        out.family(&FamilyHead { name: "git_sync_duration_seconds", kind: Kind::Summary, unit: "seconds", help });
+        let sums = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (status, (sum, count)) in Status::ALL.into_iter().zip(sums) {
+            out.sample(&[("status", status.label())], Point::Summary { quantiles: &[], sum, count, created: None });
+        }
+    }
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}

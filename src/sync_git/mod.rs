@@ -1,0 +1,218 @@
+//! `patterns sync-git`: keeps a shared volume in step with a git repository, atomically.
+//!
+//! ```text
+//!            every --period, at a signal                                     <root>/.git          the store
+//!                       │                                                    <root>/.worktrees/H  a tree, H the commit
+//!                       ▼                                                    <root>/<link>        → .worktrees/H
+//!  cycle ──▶ sync: origin ──▶ store ──▶ checkout ──▶ worktree ──▶ publish ──▶ marks ──▶ retire
+//!            │     (one ls-refs; (a pack) (new files,  (git        (the link  (touch    (trees whose
+//!            │      fetch)                 by name)     metadata)   turns)     file)     grace is over)
+//!            └─ budget: one deadline for all of it, and the process' wish to stop
+//! ```
+//!
+//! The walk goes one way: commit → fetch → materialise → publish → notify → retire. Whatever stands unfinished when the
+//! process is killed has a name that nobody reads, and is swept at the next start; there are no lock files. The layout, the
+//! flags and their meaning are git-sync's (version 4); where its behaviour is a defect, ours is the right one, and the manual
+//! says so. No git runs, nor does anything that a repository contains: no hook, no filter, no configuration of its.
+
+mod budget;
+mod checkout;
+mod credentials;
+mod cycle;
+mod early;
+mod files;
+mod gc;
+mod github;
+mod gitmodules;
+mod history;
+mod hooks;
+mod manifest;
+mod marks;
+mod metrics;
+mod origin;
+pub mod pack;
+mod publish;
+mod reach;
+pub mod remote;
+mod retire;
+mod reuse;
+mod root;
+mod settings;
+mod sparse;
+mod status;
+mod store;
+mod submodules;
+mod sync;
+mod tree;
+mod trigger;
+mod volume;
+mod worktree;
+
+use anyhow::anyhow;
+use clap::Args;
+use hyper::{Method, StatusCode};
+
+use self::cycle::{Cycle, Hooks};
+use self::hooks::{Action, Exec, Hook, Retry, Runs, Web};
+use self::marks::Marks;
+use self::metrics::Metrics;
+use self::origin::Origin;
+use self::publish::Link;
+use self::reach::Reach;
+use self::remote::{Selector, Url};
+use self::retire::Stay;
+use self::reuse::Reuse;
+use self::root::Root;
+use self::settings::{HookSettings, Pace, Settings, legacy};
+use self::status::Status;
+use self::sync::{BeforePublish, Options, Syncer};
+use self::trigger::Trigger;
+use self::volume::Volume;
+use crate::core::fault::Fault;
+use crate::core::http::client::Client;
+use crate::core::http::{Access, Reply};
+use crate::core::lifecycle::{self, Process};
+use crate::core::mode::{Invocation, Mode};
+
+/// The pattern.
+pub const MODE: Mode = Mode {
+    name: "sync-git",
+    links: &["git-sync"],
+    about: "Sidecar: keeps a shared volume in step with a git repository, atomically",
+    description: "Follows one ref of a repository. Each commit gets a directory of its own, named by its hash, and a \
+        symbolic link turns to it in one step when it is complete; readers see the old tree or the new one, never a \
+        mixture. Takes the flags, the variables and the volume of kubernetes/git-sync 4.",
+    examples: "  patterns sync-git --repo https://github.com/kubernetes/examples --root /srv/git --link current\n  \
+        patterns sync-git --repo file:///srv/site.git --root /srv/git --ref v1.2 --one-time",
+    http_bind: ":9101",
+    starts_processes: |matches| {
+        let programs = ["exechook_command", "pre_publish_exechook_command", "sync_hook_command"];
+        programs.iter().any(|id| matches.contains_id(id)) || std::env::var_os("GIT_SSH_COMMAND").is_some()
+    },
+    // As with git-sync, the last of a repeated flag counts.
+    arguments: |command| Settings::augment_args(command).args_override_self(true),
+    documents: &[],
+    verbs: &[],
+    foreign: legacy::FOREIGN,
+    run,
+};
+
+fn run(invocation: &Invocation) -> Result<(), Fault> {
+    let settings = invocation.settings::<Settings>()?.checked()?;
+    lifecycle::run(invocation, async |process: &Process| start(settings, process))
+}
+
+fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
+    let link = settings.link();
+    let Settings { source, target, pace, hooks, auth, limits, legacy } = settings;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(if target.group_write { 0o002 } else { 0o022 }));
+
+    let url = Url::parse(&source.repo).map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
+    let selector =
+        Selector::parse(&source.reference).map_err(|error| Fault::usage(error).context("--ref cannot be used"))?;
+    let root = Root::prepare(&target.root).map_err(|error| {
+        Fault::failed(error)
+            .context("--root cannot be used")
+            .hint("the volume must be mounted there, and writable for the user that this process runs as")
+    })?;
+    let marks = Marks {
+        touch: target.touch_file.as_deref().map(|path| root.resolve(path)),
+        error: target.error_file.as_deref().map(|path| root.resolve(path)),
+    };
+    let link = Link::new(root.resolve(&link));
+    if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
+        return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));
+    }
+    let reach = Reach::new(&url, auth, &process.metrics)?;
+    let url = Url::parse(&reach.rewritten(&source.repo))
+        .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
+    // Trees that share files with one that stays, or that the group may write, would share its changes too.
+    let is_shared_long = !target.stale_worktree_timeout.is_zero() || target.keep_worktrees > 0 || target.group_write;
+    let reuse = match target.reuse {
+        Reuse::Auto if is_shared_long => Reuse::Off,
+        Reuse::Auto => Reuse::Hardlink,
+        other => other,
+    };
+    let origin = Origin::new(url, selector, source.filter, &reach);
+    let shown = origin.shown();
+    let mut volume = Volume::open(root, link, &shown, reuse)
+        .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
+
+    volume.limits = limits.of_trees();
+
+    let status = Status::default();
+    status.tell(|news| {
+        news.repo = shown;
+        news.reference = source.reference.clone();
+    });
+    let page = status.clone();
+    process.http.status(move || page.section());
+    if legacy.http_pprof {
+        serve_process_figures(process);
+    }
+    let metrics = Metrics::new(&process.metrics);
+    let (before_publish, hooks) = start_hooks(&hooks, &pace, process);
+    let options = Options {
+        reference: source.reference,
+        depth: source.depth,
+        submodules: source.submodules,
+        recipe: format!(
+            "submodules={:?} symlinks={:?} group-write={}",
+            source.submodules, limits.symlinks, target.group_write
+        ),
+        gc: target.git_gc,
+        sparse_file: source.sparse_checkout_file,
+        pack_limits: limits.of_packs(),
+        stay: Stay { grace: target.stale_worktree_timeout, least: target.keep_worktrees as usize },
+        verify: pace.verify_interval,
+    };
+    let syncer = Syncer::new(origin, reach, volume, before_publish, metrics, options);
+    let trigger = Trigger::new();
+    trigger.serve(&process.http, pace.sync_token_file.clone());
+    let cycle = Cycle::new(syncer, hooks, trigger, pace, marks, status, process)?;
+    process.tasks.spawn("sync", cycle.run(process.clone()));
+    Ok(())
+}
+
+/// What stands where git-sync has Go's profiler: the kernel's figures of this process.
+fn serve_process_figures(process: &Process) {
+    process.http.route(Method::GET, "/debug/pprof/", Access::Public, |_| async {
+        let figures = tokio::fs::read("/proc/self/status").await.unwrap_or_default();
+        Reply::text(StatusCode::OK, figures)
+    });
+}
+
+/// Starts the hooks that the settings name, each in a task of its own.
+fn start_hooks(settings: &HookSettings, pace: &Pace, process: &Process) -> (BeforePublish, Hooks) {
+    let retry = |backoff| if pace.one_time { Retry::Never } else { Retry::After(backoff) };
+    let start =
+        |name, action, backoff| Hook::start(name, action, retry(backoff), &process.metrics, process.drain.clone());
+    let mut hooks = Hooks::default();
+    let mut before_publish = BeforePublish::Nothing;
+    if let Some(program) = settings.pre_publish_exechook_command.clone() {
+        let name = "pre-publish-exechook";
+        let action = Action::Exec(Exec::new(program, settings.pre_publish_exechook_timeout));
+        before_publish = if settings.pre_publish_exechook_gate {
+            BeforePublish::Ask(action, Runs::new(name, &process.metrics))
+        } else {
+            let hook = start(name, action, settings.pre_publish_exechook_backoff);
+            hooks.before = Some(hook.clone());
+            BeforePublish::Tell(hook)
+        };
+    }
+    if let Some(program) = settings.exechook_command.clone() {
+        let action = Action::Exec(Exec::new(program, settings.exechook_timeout));
+        hooks.after.push(start("exechook", action, settings.exechook_backoff));
+    }
+    if let Some(url) = settings.webhook_url.clone() {
+        let action = Action::Web(Web {
+            client: Client::default(),
+            url,
+            method: settings.webhook_method.clone(),
+            success: u16::try_from(settings.webhook_success_status).ok().filter(|status| *status > 0),
+            timeout: settings.webhook_timeout,
+        });
+        hooks.after.push(start("webhook", action, settings.webhook_backoff));
+    }
+    (before_publish, hooks)
+}

@@ -1,0 +1,141 @@
+//! Publish: the link turns from one tree to the next in a single step.
+//!
+//! In: the link's path and a finished tree. Out: a symbolic link whose target is relative (so that the volume may be mounted
+//! anywhere) and ends in the commit's full hash. Refused: a link path where something that is not a link stands; that is
+//! somebody's file. The temporary name is unique, so that a crash between the two calls cannot block the next sync.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use git2::Oid;
+
+use super::files::{At, FileError, UNFINISHED, is_absent, make_dirs, names_in, remove, unique_name};
+use super::root::relative;
+
+/// Why a tree was not published.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{} is there and is not a symbolic link: move it away, or choose another --link", .0.display())]
+    Occupied(PathBuf),
+}
+
+/// The published link.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    path: PathBuf,
+}
+
+impl Link {
+    /// A link at `path`, which is absolute.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the link leads now, as an absolute path; `None` when there is no link.
+    ///
+    /// # Errors
+    /// When something else stands at the path, or the directory cannot be read.
+    pub(crate) fn target(&self) -> Result<Option<PathBuf>, PublishError> {
+        match std::fs::read_link(&self.path) {
+            Ok(target) => Ok(Some(super::root::normal(&self.directory().join(target)))),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+                Err(PublishError::Occupied(self.path.clone()))
+            }
+            Err(error) => Ok(Err(error).at("read the link", &self.path)?),
+        }
+    }
+
+    /// Points the link at `tree`, in one step.
+    ///
+    /// # Errors
+    /// When the place is taken by something else, or the volume refuses.
+    pub(crate) fn flip(&self, tree: &Path) -> Result<(), PublishError> {
+        make_dirs(&self.directory())?;
+        // A link is rename's business; a directory or a file in its place is not ours to replace.
+        self.target()?;
+        let directory = self.directory();
+        let directory = std::fs::canonicalize(&directory).at("resolve", &directory)?;
+        let beside = directory.join(unique_name());
+        std::os::unix::fs::symlink(relative(&directory, tree), &beside).at("make a link in", &directory)?;
+        let flipped = std::fs::rename(&beside, &self.path).at("replace the link", &self.path);
+        if flipped.is_err() {
+            let _ = std::fs::remove_file(&beside); // best effort; the sweep takes it otherwise
+        }
+        Ok(flipped?)
+    }
+
+    /// Removes links that a killed run left beside ours. Young ones stay: the directory may be shared with another
+    /// process, which is between its two calls right now.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or written.
+    pub(crate) fn sweep(&self) -> Result<(), FileError> {
+        let directory = self.directory();
+        for name in names_in(&directory)? {
+            let path = directory.join(&name);
+            let is_ours = name.as_bytes().starts_with(UNFINISHED.as_bytes());
+            if is_ours && std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink() && is_abandoned(&meta)) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("/")).to_owned()
+    }
+}
+
+fn is_abandoned(meta: &std::fs::Metadata) -> bool {
+    let age = meta.modified().ok().and_then(|modified| modified.elapsed().ok());
+    age.is_some_and(|age| age > std::time::Duration::from_secs(60))
+}
+
+/// The commit that a tree's directory is named by.
+pub(crate) fn commit_of(tree: &Path) -> Option<Oid> {
+    let name = tree.file_name()?.to_str()?;
+    (name.len() == 40).then(|| Oid::from_str(name).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_is_relative_and_named_by_the_commit() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let commit = Oid::from_bytes(&[0xab; 20]).unwrap();
+        let tree = root.join(".worktrees").join(commit.to_string());
+        std::fs::create_dir_all(&tree).unwrap();
+        let link = Link::new(root.join("a/b/link"));
+        assert_eq!(link.target().unwrap(), None);
+        link.flip(&tree).unwrap();
+        link.flip(&tree).unwrap();
+        assert_eq!(std::fs::read_link(link.path()).unwrap(), Path::new("../../.worktrees").join(commit.to_string()));
+        assert_eq!(commit_of(&tree), Some(commit));
+        assert_eq!(link.target().unwrap().unwrap(), tree);
+        assert_eq!(std::fs::read_dir(root.join("a/b")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_or_directory_in_the_links_place_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["file", "directory"] {
+            let path = dir.path().join(name);
+            match name {
+                "file" => std::fs::write(&path, "theirs").unwrap(),
+                _ => std::fs::create_dir(&path).unwrap(),
+            }
+            assert!(matches!(Link::new(path.clone()).flip(dir.path()), Err(PublishError::Occupied(_))), "{name}");
+            assert!(path.exists());
+        }
+    }
+}

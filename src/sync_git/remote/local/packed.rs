@@ -1,0 +1,123 @@
+//! Where objects stand in another repository's packs.
+//!
+//! In: objects, a repository. Out: for those that are packed, the entry: its header, the extent of its compressed bytes, its base's place.
+//! Whatever cannot be made sense of counts as not packed; the object is then read through libgit2.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use git2::{Oid, Repository};
+
+use super::super::super::pack::{Encoding, EntryHeader, MAX_HEADER, PackIndex, parse_header};
+
+/// An offset in one of the packs.
+pub(super) type Place = (u16, u64);
+
+#[derive(Default)]
+pub(super) struct Packed {
+    packs: Vec<Pack>,
+    places: Vec<Option<Place>>,
+}
+
+struct Pack {
+    index: PackIndex,
+    file: File,
+    length: u64,
+}
+
+/// One packed object.
+pub(super) struct Entry {
+    pub(super) place: Place,
+    pub(super) header: EntryHeader,
+    /// Where the compressed bytes start and end.
+    pub(super) content: u64,
+    pub(super) end: u64,
+    /// Of a delta: where its base stands.
+    pub(super) base: Option<Place>,
+}
+
+/// Objects whose offsets are held while others are copied: 16 MiB.
+const MAX_OBJECTS: u32 = 1_000_000;
+/// Borrowing from a repository that borrows from another, and so on.
+const MAX_ALTERNATES: usize = 16;
+
+impl Packed {
+    pub(super) fn find(repository: &Repository, objects: &[Oid]) -> Self {
+        let mut wanted: Vec<(Oid, u32)> = objects.iter().copied().zip(0..).collect();
+        wanted.sort_unstable();
+        let mut packed = Self { packs: Vec::new(), places: vec![None; objects.len()] };
+        let mut room = MAX_OBJECTS;
+        for path in indexes(&repository.commondir().join("objects")) {
+            let number = packed.packs.len() as u16;
+            let Some(pack) = Pack::open(&path, room) else { continue };
+            room -= pack.index.count();
+            let places = &mut packed.places;
+            let located = pack.index.locate(&wanted, |tag, offset| {
+                places[tag as usize].get_or_insert((number, offset));
+            });
+            // Half of it is found all the same.
+            if let Err(error) = located {
+                tracing::debug!(path = %path.display(), %error, "an index cannot be read");
+            }
+            packed.packs.push(pack);
+            if packed.packs.len() == usize::from(u16::MAX) {
+                break;
+            }
+        }
+        packed
+    }
+
+    /// The objects that are packed, by their place in the list.
+    pub(super) fn places(&self) -> impl Iterator<Item = (u32, Place)> {
+        (0..).zip(&self.places).filter_map(|(at, place)| Some((at, (*place)?)))
+    }
+
+    pub(super) fn entry(&self, at: u32) -> Option<Entry> {
+        let place = (*self.places.get(at as usize)?)?;
+        let (pack, offset) = (&self.packs[usize::from(place.0)], place.1);
+        let end = pack.index.end(offset, pack.length);
+        let mut bytes = [0; MAX_HEADER];
+        let read = pack.file.read_at(&mut bytes, offset).ok()?;
+        let header = parse_header(&bytes[..read]).ok()??;
+        let base = match header.encoding {
+            Encoding::Whole(_) => None,
+            Encoding::OffsetDelta(distance) => Some((place.0, offset.checked_sub(distance).filter(|_| distance > 0)?)),
+            // Never written to disk by git, so not worth a way of its own.
+            Encoding::NameDelta(_) => return None,
+        };
+        let content = offset + header.length as u64;
+        (content < end).then_some(Entry { place, header, content, end, base })
+    }
+
+    pub(super) fn read(&self, place: Place, from: u64, into: &mut [u8]) -> io::Result<()> {
+        self.packs[usize::from(place.0)].file.read_exact_at(into, from)
+    }
+}
+
+impl Pack {
+    fn open(index: &Path, room: u32) -> Option<Self> {
+        let file = File::open(index.with_extension("pack")).ok()?;
+        let length = file.metadata().ok()?.len();
+        Some(Self { index: PackIndex::open(index, room).ok()??, file, length })
+    }
+}
+
+/// The indexes of an object database and of those that it borrows from.
+fn indexes(objects: &Path) -> Vec<PathBuf> {
+    let mut databases = vec![objects.to_owned()];
+    let mut next = 0;
+    while let Some(database) = databases.get(next).cloned() {
+        let lines = fs::read_to_string(database.join("info/alternates")).unwrap_or_default();
+        for line in lines.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            if databases.len() < MAX_ALTERNATES {
+                databases.push(database.join(line));
+            }
+        }
+        next += 1;
+    }
+    let packs = databases.iter().filter_map(|database| fs::read_dir(database.join("pack")).ok());
+    let files = packs.flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "idx")).collect()
+}

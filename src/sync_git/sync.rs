@@ -1,0 +1,484 @@
+//! One sync, start to end: commit → fetch → build → publish → retire.
+//!
+//! In: the remote, the volume, a budget. Out: what happened (`Outcome`), or an error that names its layer. The network half
+//! is async and may be dropped at any await; the half that writes runs on a blocking thread and asks the budget between two
+//! files. A sync that is cut short has published nothing, and the next one starts from what is whole.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use git2::Oid;
+
+use super::budget::{Budget, Interrupted};
+use super::early::Early;
+use super::files::read_small;
+use super::gc;
+use super::history::{self, Fit};
+use super::hooks::{Action, Event, Hook, HookError, Runs};
+use super::metrics::{Metrics, Phase};
+use super::origin::{Origin, Tip};
+use super::pack;
+use super::publish::PublishError;
+use super::reach::Reach;
+use super::remote::{Depth, RemoteError};
+use super::retire::{Retired, Stay};
+use super::sparse::Patterns;
+use super::store::StoreError;
+use super::submodules::{Filler, Follow, SubmoduleError};
+use super::volume::{Blank, Published, Recipe, Volume, VolumeError};
+use super::worktree::Damage;
+
+/// A file of sparse patterns of this size has tens of thousands.
+const LARGEST_PATTERNS: u64 = 1 << 20;
+
+/// Keeps a volume in step with a remote.
+pub(crate) struct Syncer {
+    origin: Origin,
+    reach: Reach,
+    before_publish: BeforePublish,
+    /// Away only while a blocking thread has it.
+    volume: Option<Volume>,
+    metrics: Metrics,
+    options: Options,
+    /// When every published file was last compared with the commit.
+    inspected: Option<Instant>,
+    /// Whether the history here was cut, so that some of what is stored is surely garbage.
+    is_shortened: bool,
+    /// Whether the history here was compared with `depth`, which can only change between runs.
+    is_depth_known: bool,
+}
+
+/// What happens in a new tree before the link turns to it.
+pub(crate) enum BeforePublish {
+    Nothing,
+    /// The hook hears of it, and the link turns.
+    Tell(Hook),
+    /// The link turns only if the hook succeeds.
+    Ask(Action, Runs),
+}
+
+/// What a sync is asked to do, beside following the ref.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// The ref as the user wrote it, for hooks.
+    pub reference: String,
+    /// Commits of history; 0 for all.
+    pub depth: u32,
+    /// What one pack may cost.
+    pub pack_limits: pack::Limits,
+    pub submodules: Follow,
+    /// The settings that decide what is in a tree, beside the commit and the sparse patterns.
+    pub recipe: String,
+    pub gc: gc::Mode,
+    pub sparse_file: Option<PathBuf>,
+    /// Which replaced trees stay.
+    pub stay: Stay,
+    /// The pause between two full comparisons of the published tree; zero: only the first sync compares.
+    pub verify: Duration,
+}
+
+/// How a sync ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The link shows another commit than before, or shows one for the first time.
+    Published { before: Option<Oid>, commit: Oid },
+    /// The commit is the same; its tree was damaged and was written again.
+    Repaired { commit: Oid },
+    /// Nothing had changed.
+    Unchanged { commit: Oid },
+}
+
+impl Outcome {
+    pub(crate) fn commit(&self) -> Oid {
+        match self {
+            Self::Published { commit, .. } | Self::Repaired { commit } | Self::Unchanged { commit } => *commit,
+        }
+    }
+}
+
+/// Why a sync failed. All of it is safe to try again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SyncError {
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    #[error(transparent)]
+    Submodule(#[from] SubmoduleError),
+    #[error(transparent)]
+    Gc(#[from] gc::GcError),
+    #[error("--sparse-checkout-file {} is not there", .0.display())]
+    NoPatterns(PathBuf),
+    /// The gate's verdict on the new tree; the old one stays published.
+    #[error("the pre-publish hook refused the new tree: {0}")]
+    Vetoed(#[source] HookError),
+}
+
+impl From<PublishError> for SyncError {
+    fn from(error: PublishError) -> Self {
+        Self::Volume(error.into())
+    }
+}
+
+impl From<StoreError> for SyncError {
+    fn from(error: StoreError) -> Self {
+        Self::Volume(error.into())
+    }
+}
+
+impl SyncError {
+    /// Whether the process was asked to stop, which is no failure.
+    pub(crate) fn is_stop(&self) -> bool {
+        match self {
+            Self::Interrupted(cut) => *cut == Interrupted::Stopping,
+            Self::Volume(VolumeError::Checkout(super::checkout::CheckoutError::Interrupted(cut))) => {
+                *cut == Interrupted::Stopping
+            }
+            Self::Submodule(error) => error.interruption() == Some(Interrupted::Stopping),
+            _ => false,
+        }
+    }
+}
+
+impl Syncer {
+    pub(crate) fn new(
+        origin: Origin,
+        reach: Reach,
+        volume: Volume,
+        before_publish: BeforePublish,
+        metrics: Metrics,
+        options: Options,
+    ) -> Self {
+        let volume = Some(volume);
+        Self {
+            origin,
+            reach,
+            volume,
+            before_publish,
+            metrics,
+            options,
+            inspected: None,
+            is_shortened: false,
+            is_depth_known: false,
+        }
+    }
+
+    /// Compares the published tree with its commit and answers with the commit if it is whole: what an earlier run left
+    /// can be served before the remote is reached.
+    pub(crate) async fn already_published(&mut self, budget: &Budget) -> Option<Oid> {
+        self.read_recipe().ok()?;
+        let published = self.volume_here().published().ok()??;
+        let damage = self.inspect(&published, budget).await;
+        matches!(damage, Ok(None)).then_some(published.commit)
+    }
+
+    /// Runs one sync.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; what was published before still is.
+    pub(crate) async fn sync(&mut self, budget: &Budget) -> Result<Outcome, SyncError> {
+        self.read_recipe()?;
+        let published = self.volume_here().published()?;
+        let damage = match &published {
+            Some(published) => self.look(published, budget).await?,
+            None => None,
+        };
+        let tip = match self.resolve(budget).await {
+            Ok(tip) => tip,
+            Err(error) => {
+                // The remote is away; what it gave us before is enough to mend what was damaged here.
+                if let (Some(published), Some(_)) = (&published, &damage)
+                    && let Err(error) = self.rebuild(published.commit, budget).await
+                {
+                    tracing::warn!(%error, "the damaged tree cannot be written again from what is here");
+                }
+                return Err(error);
+            }
+        };
+        let current = published.map(|published| published.commit);
+        let is_whole = |commit: Oid| current == Some(commit) && damage.is_none();
+        if let Some(commit) = self.known_commit(&tip).filter(|known| is_whole(*known))
+            && self.has_right_history(commit)?
+        {
+            return Ok(Outcome::Unchanged { commit });
+        }
+        let brought = match self.bring(&tip, is_whole, budget).await {
+            Err(SyncError::Volume(error)) if error.is_object_loss() => {
+                tracing::warn!(%error, "the store has lost objects and is filled again");
+                self.volume_here_mut().store.drop_objects()?;
+                self.bring(&tip, is_whole, budget).await
+            }
+            other => other,
+        };
+        let commit = brought?;
+        if current != Some(commit) {
+            let event = self.event(current, commit);
+            consult(&self.before_publish, event, budget).await?;
+        }
+        self.on_volume(move |volume| volume.publish(commit)).await?;
+        Ok(match current == Some(commit) {
+            false => Outcome::Published { before: current, commit },
+            // More or less history, the same tree.
+            true if damage.is_none() => Outcome::Unchanged { commit },
+            true => Outcome::Repaired { commit },
+        })
+    }
+
+    /// What hooks are told of a publication.
+    pub(crate) fn event(&self, before: Option<Oid>, commit: Oid) -> Event {
+        let tree = self.volume_here().root.tree(commit);
+        Event { before, commit, reference: self.options.reference.clone(), tree, changes: None }
+    }
+
+    /// Brings the objects of `tip` where they are not here, and writes its tree where `is_whole` does not hold.
+    async fn bring(&mut self, tip: &Tip, is_whole: impl Fn(Oid) -> bool, budget: &Budget) -> Result<Oid, SyncError> {
+        let here = self.volume_here().store.tip().ok().flatten();
+        let (commit, blank) = match self.known_commit(tip).filter(|known| here == Some(*known)) {
+            Some(commit) if self.has_right_history(commit)? => (commit, None),
+            _ => self.fetch(tip, budget).await?,
+        };
+        if !is_whole(commit) {
+            self.complete(commit, budget).await?;
+            self.build(commit, blank, budget).await?;
+            self.inspected = Some(Instant::now());
+        }
+        Ok(commit)
+    }
+
+    /// Reads the sparse patterns again: they count from the next tree on, and another text makes the present one anew.
+    fn read_recipe(&mut self) -> Result<(), SyncError> {
+        let mut recipe = Recipe { words: self.options.recipe.clone(), sparse: None };
+        if let Some(path) = &self.options.sparse_file {
+            let text = read_small(path, LARGEST_PATTERNS).map_err(VolumeError::from)?;
+            let text = text.ok_or_else(|| SyncError::NoPatterns(path.clone()))?;
+            let patterns = Patterns::parse(&text);
+            recipe.sparse = Some((text, patterns));
+        }
+        let volume = self.volume_here_mut();
+        if volume.recipe != recipe {
+            volume.recipe = recipe;
+        }
+        Ok(())
+    }
+
+    /// Removes trees whose grace is over.
+    ///
+    /// # Errors
+    /// When the volume cannot be read.
+    pub(crate) async fn retire(&mut self) -> Result<Retired, VolumeError> {
+        let started = Instant::now();
+        let stay = self.options.stay;
+        let retired = self.on_volume(move |volume| volume.retire(stay)).await?;
+        self.metrics.spent(Phase::Retire, started.elapsed());
+        self.metrics.retired.add(retired.removed as u64);
+        Ok(retired)
+    }
+
+    /// Packs the store anew when too much of it is garbage; asked after trees have gone.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; it is as before.
+    pub(crate) async fn collect_garbage(&mut self, retired: usize, budget: &Budget) -> Result<(), SyncError> {
+        if (retired == 0 && !self.is_shortened) || self.origin.is_partial() || self.options.gc == gc::Mode::Off {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let (mode, is_shortened) = (self.options.gc, self.is_shortened);
+        let tips = self.volume_here().kept_commits()?;
+        let counted = tips.clone();
+        let due = self.on_volume(move |volume| gc::is_due(&volume.store, mode, &counted)).await?;
+        if due || is_shortened {
+            let depth = match NonZeroU32::new(self.options.depth) {
+                Some(commits) => Depth::Commits(commits),
+                None => Depth::Full,
+            };
+            let store = &mut self.volume_here_mut().store;
+            budget.spend(gc::collect(store, tips, depth)).await??;
+            self.metrics.spent(Phase::Gc, started.elapsed());
+            tracing::debug!(elapsed_seconds = started.elapsed().as_secs_f64(), "the store was packed anew");
+        }
+        self.is_shortened = false;
+        Ok(())
+    }
+
+    async fn resolve(&mut self, budget: &Budget) -> Result<Tip, SyncError> {
+        let started = Instant::now();
+        let tip = budget.spend(self.origin.tip()).await??;
+        self.metrics.spent(Phase::Resolve, started.elapsed());
+        Ok(tip)
+    }
+
+    /// The commit that a tip stands for, if that can be said without asking the remote for objects.
+    fn known_commit(&self, tip: &Tip) -> Option<Oid> {
+        tip.peeled.or_else(|| self.volume_here().store.peel(tip.oid).ok())
+    }
+
+    /// Compares the history below `commit` with `--depth`, once a run; shortens it where too much is here.
+    fn has_right_history(&mut self, commit: Oid) -> Result<bool, SyncError> {
+        if self.is_depth_known {
+            return Ok(true);
+        }
+        let store = &self.volume_here().store;
+        self.is_depth_known = match history::fit(store, commit, self.options.depth) {
+            Ok(Fit::Fits) => true,
+            Ok(Fit::Shorten(boundary)) => {
+                store.set_shallow(&boundary)?;
+                self.is_shortened = true;
+                true
+            }
+            // A commit that cannot be read is one that must be fetched.
+            Ok(Fit::Deepen) | Err(StoreError::Object(..)) => false,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(self.is_depth_known)
+    }
+
+    /// Brings the objects of `tip`, and writes the files whose path is known in time.
+    async fn fetch(&mut self, tip: &Tip, budget: &Budget) -> Result<(Oid, Option<Blank>), SyncError> {
+        let started = Instant::now();
+        let Self { origin, volume, options, .. } = self;
+        let volume = volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way"));
+        let mut blank = volume.blank()?;
+        let patterns = volume.recipe.patterns().cloned();
+        let early = Early::new(blank.open().map_err(VolumeError::from)?, tip.oid, patterns, volume.limits);
+        let (bytes, written) =
+            budget.spend(origin.fetch(tip, &volume.store, options.depth, &options.pack_limits, early)).await??;
+        blank.holds(written);
+        self.metrics.fetched_bytes.add(bytes);
+        self.metrics.spent(Phase::Fetch, started.elapsed());
+        let commit = self.volume_here().store.peel(tip.oid)?;
+        self.is_depth_known = true;
+        tracing::debug!(%commit, bytes, elapsed_seconds = started.elapsed().as_secs_f64(), "fetched");
+        Ok((commit, Some(blank)))
+    }
+
+    /// Brings what a partial fetch has left out and the tree needs.
+    async fn complete(&mut self, commit: Oid, budget: &Budget) -> Result<(), SyncError> {
+        if !self.origin.is_partial() {
+            return Ok(());
+        }
+        // Each round brings the trees or the files of at least one more level.
+        for _ in 0..=2 * self.volume_here().limits.depth {
+            let its = budget.clone();
+            let missing = self.on_volume(move |volume| volume.missing(commit, &its)).await?;
+            if missing.is_empty() {
+                break;
+            }
+            let Self { origin, volume, options, .. } = self;
+            let store = &volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way")).store;
+            let bytes = budget.spend(origin.fetch_objects(missing, store, &options.pack_limits)).await??;
+            self.metrics.fetched_bytes.add(bytes);
+        }
+        Ok(())
+    }
+
+    /// Writes the tree of `commit`, submodules included, and moves it to its place.
+    async fn build(&mut self, commit: Oid, blank: Option<Blank>, budget: &Budget) -> Result<(), SyncError> {
+        let started = Instant::now();
+        let its = budget.clone();
+        let draft = self.on_volume(move |volume| {
+            let blank = blank.map_or_else(|| volume.blank(), Ok)?;
+            volume.draft(blank, commit, &its)
+        });
+        let draft = draft.await?;
+        let volume = self.volume_here();
+        let filler = Filler {
+            reach: &self.reach,
+            follow: self.options.submodules,
+            depth: self.options.depth,
+            budget,
+            tree: volume.root.tree(commit),
+            recipe: volume.recipe.text(),
+            limits: volume.limits,
+            pack_limits: &self.options.pack_limits,
+        };
+        let filled = filler.fill(&draft, self.origin.url(), &volume.store).await?;
+        self.on_volume(move |volume| volume.finish(draft, &filled)).await?;
+        self.metrics.spent(Phase::Build, started.elapsed());
+        Ok(())
+    }
+
+    /// Writes the published tree again from what is in the store.
+    async fn rebuild(&mut self, commit: Oid, budget: &Budget) -> Result<(), SyncError> {
+        self.build(commit, None, budget).await?;
+        Ok(self.on_volume(move |volume| volume.publish(commit)).await?)
+    }
+
+    /// Looks at the published tree: quickly at each sync, completely when that is due.
+    async fn look(&mut self, published: &Published, budget: &Budget) -> Result<Option<Damage>, SyncError> {
+        let verify = self.options.verify;
+        let is_due = self.inspected.is_none_or(|last| !verify.is_zero() && last.elapsed() >= verify);
+        let damage = match is_due {
+            false => self.volume_here().glance(published)?,
+            true => match self.inspect(published, budget).await {
+                Ok(damage) => damage,
+                // Without its objects the tree cannot be proved; fetching brings them, and it is written anew.
+                Err(error) if error.is_object_loss() => {
+                    tracing::warn!(%error, "the store has lost objects and is filled again");
+                    self.volume_here_mut().store.drop_objects()?;
+                    Some(Damage::Index)
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        if let Some(damage) = &damage {
+            self.metrics.damages.increment();
+            tracing::warn!(commit = %published.commit, %damage, "the published tree is damaged and is written again");
+        }
+        Ok(damage)
+    }
+
+    async fn inspect(&mut self, published: &Published, budget: &Budget) -> Result<Option<Damage>, VolumeError> {
+        let started = Instant::now();
+        let (published, budget) = (published.clone(), budget.clone());
+        let damage = self.on_volume(move |volume| volume.inspect(&published, &budget)).await?;
+        if damage.is_none() {
+            self.inspected = Some(started);
+        }
+        self.metrics.spent(Phase::Inspect, started.elapsed());
+        Ok(damage)
+    }
+
+    /// Runs blocking work on the volume, on a thread of its own.
+    async fn on_volume<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Volume) -> T + Send + 'static) -> T {
+        let mut volume = self.volume.take().unwrap_or_else(|| unreachable!("no other blocking work is under way"));
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&mut volume);
+            (volume, done)
+        });
+        match done.await {
+            Ok((volume, done)) => {
+                self.volume = Some(volume);
+                done
+            }
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    fn volume_here(&self) -> &Volume {
+        self.volume.as_ref().unwrap_or_else(|| unreachable!("blocking work is always awaited"))
+    }
+
+    fn volume_here_mut(&mut self) -> &mut Volume {
+        self.volume.as_mut().unwrap_or_else(|| unreachable!("blocking work is always awaited"))
+    }
+}
+
+/// Tells the pre-publish hook, or waits for its verdict where it gates.
+async fn consult(hook: &BeforePublish, event: Event, budget: &Budget) -> Result<(), SyncError> {
+    match hook {
+        BeforePublish::Nothing => Ok(()),
+        BeforePublish::Tell(hook) => {
+            hook.tell(event);
+            Ok(())
+        }
+        BeforePublish::Ask(gate, runs) => {
+            let verdict = budget.spend(gate.run(&event)).await?;
+            runs.count(&verdict);
+            verdict.map_err(SyncError::Vetoed)
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! The volume: store, trees and link together, and the order in which they change.
+//!
+//! In: a commit whose objects are in the store. Out: its tree, built under a name that nobody reads, described, moved to its
+//! place, and published by the link. At each step a killed process leaves the old tree published and whole; what it left
+//! unfinished is recognised by its name and swept at the next start. This half blocks; it runs on a blocking thread.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use git2::Oid;
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+
+use super::budget::Budget;
+use super::checkout::{CheckoutError, Export};
+use super::early::Written;
+use super::files::{At, FileError, make_dirs, names_in, remove, sweep_unfinished, unique_name};
+use super::manifest::Manifest;
+use super::publish::{Link, PublishError, commit_of};
+use super::retire::{self, Retired, Stay};
+use super::reuse::{Previous, Reuse};
+use super::root::Root;
+use super::settings::limits::TreeLimits;
+use super::sparse::Patterns;
+use super::store::{Store, StoreError};
+use super::worktree::{Damage, Filled, Worktree};
+
+/// Everything under `--root`, and the link.
+pub(crate) struct Volume {
+    pub root: Root,
+    pub link: Link,
+    pub store: Store,
+    pub recipe: Recipe,
+    pub reuse: Reuse,
+    pub limits: TreeLimits,
+}
+
+/// The settings that decide what a tree holds, beside the commit. A tree that was made with others is made again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recipe {
+    /// Whatever else must be the same, one word a setting.
+    pub words: String,
+    /// The text of `--sparse-checkout-file`, and what it says.
+    pub sparse: Option<(Vec<u8>, Patterns)>,
+}
+
+impl Recipe {
+    /// The text that is kept beside a tree, to tell later whether it was made so.
+    pub(crate) fn text(&self) -> String {
+        let sparse = self.sparse.as_ref().map(|(text, _)| String::from_utf8_lossy(text)).unwrap_or_default();
+        format!("{}\n{sparse}", self.words)
+    }
+
+    pub(crate) fn patterns(&self) -> Option<&Patterns> {
+        self.sparse.as_ref().map(|(_, patterns)| patterns)
+    }
+}
+
+/// A directory for a tree, under a name that nobody reads; it goes away unless the tree is finished.
+pub(crate) struct Blank {
+    unfinished: PathBuf,
+    early: Written,
+    is_finished: bool,
+}
+
+impl Blank {
+    /// Where files may be written while they still arrive.
+    ///
+    /// # Errors
+    /// When the directory is gone.
+    pub(crate) fn open(&self) -> Result<OwnedFd, FileError> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::open(&self.unfinished, flags, Mode::empty()).at("open", &self.unfinished)
+    }
+
+    /// The files that stand there now.
+    pub(crate) fn holds(&mut self, early: Written) {
+        self.early = early;
+    }
+}
+
+impl Drop for Blank {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let _ = remove(&self.unfinished); // what stopped the work says more; the sweep takes the rest
+        }
+    }
+}
+
+/// A tree whose files are written, but which nobody reads yet.
+pub(crate) struct Draft {
+    pub commit: Oid,
+    pub manifest: Manifest,
+    blank: Blank,
+}
+
+impl Draft {
+    /// Where its files are now.
+    pub(crate) fn path(&self) -> &Path {
+        &self.blank.unfinished
+    }
+}
+
+/// What the link shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub commit: Oid,
+    /// The tree's directory; elsewhere than in `.worktrees` when a git-sync of version 3 wrote it.
+    pub tree: PathBuf,
+}
+
+/// Why a commit did not get published.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VolumeError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Checkout(#[from] CheckoutError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+impl VolumeError {
+    /// Whether objects are missing or damaged, so that only fetching them again can help.
+    pub(crate) fn is_object_loss(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::Object(..) | StoreError::Database { .. })
+                | Self::Checkout(CheckoutError::Object { .. })
+        )
+    }
+}
+
+impl Volume {
+    /// Opens what is under `root`, whatever state a killed run left it in.
+    ///
+    /// # Errors
+    /// When the volume refuses to be read or written.
+    pub(crate) fn open(root: Root, link: Link, origin: &str, reuse: Reuse) -> Result<Self, VolumeError> {
+        let trees = root.trees();
+        if std::fs::symlink_metadata(&trees).is_ok_and(|meta| !meta.is_dir()) {
+            remove(&trees)?;
+        }
+        make_dirs(&trees)?;
+        sweep_unfinished(root.path())?;
+        sweep_unfinished(&trees)?;
+        link.sweep()?;
+        let store = Store::open(&root.store(), origin)?;
+        Ok(Self { root, link, store, recipe: Recipe::default(), reuse, limits: TreeLimits::default() })
+    }
+
+    /// What is published now; `None` when there is no link, or one that leads to no commit's tree.
+    ///
+    /// # Errors
+    /// When something that is not a link stands in its place.
+    pub(crate) fn published(&self) -> Result<Option<Published>, PublishError> {
+        let target = self.link.target()?;
+        Ok(target.and_then(|tree| commit_of(&tree).map(|commit| Published { commit, tree })))
+    }
+
+    /// The quick look that every poll takes at the published tree.
+    ///
+    /// # Errors
+    /// When the volume cannot be read.
+    pub(crate) fn glance(&self, published: &Published) -> Result<Option<Damage>, VolumeError> {
+        let worktree = self.worktree(published.commit);
+        if published.tree != worktree.tree() {
+            return Ok(Some(Damage::Missing));
+        }
+        Ok(worktree.glance(published.commit)?)
+    }
+
+    /// The full comparison of the published tree with its commit.
+    ///
+    /// # Errors
+    /// When the budget is spent, or objects are lost.
+    pub(crate) fn inspect(&self, published: &Published, budget: &Budget) -> Result<Option<Damage>, VolumeError> {
+        let worktree = self.worktree(published.commit);
+        if published.tree != worktree.tree() {
+            return Ok(Some(Damage::Missing));
+        }
+        let commit = self.store.commit(published.commit)?;
+        let export = self.export(budget);
+        Ok(worktree.inspect(published.commit, commit.tree, &export)?)
+    }
+
+    /// An empty directory for a tree.
+    ///
+    /// # Errors
+    /// The volume's.
+    pub(crate) fn blank(&self) -> Result<Blank, VolumeError> {
+        make_dirs(&self.root.trees())?;
+        let unfinished = self.root.trees().join(unique_name());
+        std::fs::create_dir(&unfinished).at("make the directory", &unfinished)?;
+        Ok(Blank { unfinished, early: Written::default(), is_finished: false })
+    }
+
+    /// Writes the files of `commit`, those that are not there already, taking unchanged ones over from the published tree.
+    ///
+    /// # Errors
+    /// When the tree is refused, objects are lost, the budget is spent or the volume is full; nothing is left then.
+    pub(crate) fn draft(&self, mut blank: Blank, commit: Oid, budget: &Budget) -> Result<Draft, VolumeError> {
+        let tree = self.store.commit(commit)?.tree;
+        let published = self.published()?.filter(|published| published.commit != commit);
+        let previous = published.and_then(|published| Previous::open(&self.worktree(published.commit), self.reuse));
+        let early = std::mem::take(&mut blank.early);
+        let manifest = self.export(budget).write(tree, &blank.unfinished, early, previous)?;
+        Ok(Draft { commit, manifest, blank })
+    }
+
+    /// Makes a draft a worktree and moves it to its place. If a tree of that name stands there (damaged, or published),
+    /// the two change places in one step and the old one goes.
+    ///
+    /// # Errors
+    /// The volume's; the draft is gone then.
+    pub(crate) fn finish(&self, mut draft: Draft, filled: &[Filled]) -> Result<(), VolumeError> {
+        let worktree = self.worktree(draft.commit);
+        worktree.describe(draft.path(), draft.commit, &draft.manifest)?;
+        worktree.list_submodules(filled)?;
+        place(draft.path(), worktree.tree())?;
+        draft.blank.is_finished = true;
+        Ok(())
+    }
+
+    /// Objects of the commit's tree that a partial fetch has left out, and that the tree needs.
+    ///
+    /// # Errors
+    /// When what is here cannot be read.
+    pub(crate) fn missing(&self, commit: Oid, budget: &Budget) -> Result<Vec<Oid>, VolumeError> {
+        let tree = self.store.commit(commit)?.tree;
+        Ok(self.export(budget).missing(tree)?)
+    }
+
+    fn export<'a>(&'a self, budget: &'a Budget) -> Export<'a> {
+        Export { odb: self.store.odb(), budget, sparse: self.recipe.patterns(), limits: self.limits }
+    }
+
+    /// Publishes the tree of `commit`, which stands in its place, and starts the grace of the one before.
+    ///
+    /// # Errors
+    /// When the link's place is taken, or the volume refuses; the old tree stays published.
+    pub(crate) fn publish(&self, commit: Oid) -> Result<(), VolumeError> {
+        let before = self.published()?;
+        self.store.set_tip(commit)?;
+        let tree = self.root.tree(commit);
+        if before.as_ref().map(|before| &before.tree) == Some(&tree) {
+            return Ok(());
+        }
+        self.link.flip(&tree)?;
+        if let Some(before) = before {
+            self.replaced(&before)?;
+        }
+        Ok(())
+    }
+
+    /// The commits whose trees stand, as far as their objects are here.
+    ///
+    /// # Errors
+    /// When the volume cannot be listed.
+    pub(crate) fn kept_commits(&self) -> Result<Vec<Oid>, VolumeError> {
+        let names = names_in(&self.root.trees())?;
+        let commits = names.iter().filter_map(|name| commit_of(Path::new(name)));
+        Ok(commits.filter(|commit| self.store.commit(*commit).is_ok()).collect())
+    }
+
+    /// Removes the trees whose grace is over.
+    ///
+    /// # Errors
+    /// When the volume cannot be listed.
+    pub(crate) fn retire(&self, stay: Stay) -> Result<Retired, VolumeError> {
+        let current = self.link.target()?.unwrap_or_default();
+        Ok(retire::retire(&self.root, &current, stay)?)
+    }
+
+    fn replaced(&self, before: &Published) -> Result<(), VolumeError> {
+        if before.tree.parent() == Some(self.root.path()) && before.tree.join(".git").is_file() {
+            // git-sync of version 3 kept its trees in the root itself; nobody else would take this one away.
+            return Ok(retire::discard(&before.tree)?);
+        }
+        if before.tree.is_dir() {
+            retire::begin_grace(&before.tree)?;
+        }
+        Ok(())
+    }
+
+    fn worktree(&self, commit: Oid) -> Worktree {
+        Worktree::new(self.root.tree(commit), self.store.dir(), commit.to_string(), self.recipe.text())
+    }
+}
+
+/// Moves a finished tree to its place, changing places with what stands there.
+fn place(unfinished: &Path, at: &Path) -> Result<(), FileError> {
+    if std::fs::symlink_metadata(at).is_err() {
+        return std::fs::rename(unfinished, at).at("move the tree to", at);
+    }
+    match rustix::fs::renameat_with(CWD, unfinished, CWD, at, RenameFlags::EXCHANGE) {
+        Ok(()) => {}
+        // A file system that cannot exchange: there is a moment without the tree, and no other way.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            retire::discard(at)?;
+            return std::fs::rename(unfinished, at).at("move the tree to", at);
+        }
+        Err(error) => return Err(error).at("exchange the tree at", at),
+    }
+    remove(unfinished)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    struct Place {
+        dir: tempfile::TempDir,
+        volume: Volume,
+    }
+
+    fn place_with(files: &[(&str, &str)]) -> (Place, Oid) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::prepare(&dir.path().join("root")).unwrap();
+        let link = Link::new(root.resolve(Path::new("link")));
+        let volume = Volume::open(root, link, "x", Reuse::Hardlink).unwrap();
+        let commit = commit(&volume, files);
+        (Place { dir, volume }, commit)
+    }
+
+    fn commit(volume: &Volume, files: &[(&str, &str)]) -> Oid {
+        let repo = git2::Repository::open(volume.store.dir()).unwrap();
+        let mut index = git2::Index::new().unwrap();
+        for (path, content) in files {
+            let entry = git2::IndexEntry {
+                ctime: git2::IndexTime::new(0, 0),
+                mtime: git2::IndexTime::new(0, 0),
+                dev: 0,
+                ino: 0,
+                mode: 0o100_644,
+                uid: 0,
+                gid: 0,
+                file_size: 0,
+                id: repo.blob(content.as_bytes()).unwrap(),
+                flags: 0,
+                flags_extended: 0,
+                path: path.as_bytes().to_vec(),
+            };
+            index.add(&entry).unwrap();
+        }
+        let tree = repo.find_tree(index.write_tree_to(&repo).unwrap()).unwrap();
+        let who = git2::Signature::new("a", "b", &git2::Time::new(1234, 60)).unwrap();
+        repo.commit(None, &who, &who, "m", &tree, &[]).unwrap()
+    }
+
+    fn build(volume: &Volume, commit: Oid) -> Result<PathBuf, VolumeError> {
+        let draft = volume.draft(volume.blank()?, commit, &budget())?;
+        volume.finish(draft, &[])?;
+        Ok(volume.root.tree(commit))
+    }
+
+    fn budget() -> Budget {
+        Budget::new(Duration::from_secs(60), CancellationToken::new())
+    }
+
+    #[test]
+    fn a_published_tree_is_a_clean_worktree_to_git() {
+        let (place, first) = place_with(&[("a", "1"), ("d/b", "2")]);
+        build(&place.volume, first).unwrap();
+        place.volume.publish(first).unwrap();
+        let link = place.dir.path().join("root/link");
+        assert_eq!(std::fs::read_to_string(link.join("d/b")).unwrap(), "2");
+        let repo = git2::Repository::open(&link).unwrap();
+        assert!(repo.is_worktree());
+        assert_eq!(repo.head().unwrap().target(), Some(first));
+        assert_eq!(repo.statuses(None).unwrap().len(), 0);
+        let published = place.volume.published().unwrap().unwrap();
+        assert_eq!(place.volume.inspect(&published, &budget()).unwrap(), None);
+    }
+
+    #[test]
+    fn damage_is_noticed_and_a_touched_file_is_not_damage() {
+        let (place, first) = place_with(&[("a", "1"), ("d/b", "2")]);
+        let tree = build(&place.volume, first).unwrap();
+        place.volume.publish(first).unwrap();
+        let published = place.volume.published().unwrap().unwrap();
+        let verdict = || place.volume.inspect(&published, &budget()).unwrap();
+        std::fs::write(tree.join("added"), "theirs").unwrap();
+        std::fs::write(tree.join("a"), "1").unwrap();
+        assert_eq!(verdict(), None);
+        std::fs::write(tree.join("a"), "2").unwrap();
+        assert_eq!(verdict(), Some(Damage::Files { first: "a".into(), count: 1 }));
+        build(&place.volume, first).unwrap();
+        assert_eq!(verdict(), None);
+        std::fs::remove_dir_all(&tree).unwrap();
+        assert_eq!(place.volume.glance(&published).unwrap(), Some(Damage::Missing));
+    }
+
+    #[test]
+    fn the_next_commit_replaces_the_tree_and_the_old_one_goes() {
+        let (place, first) = place_with(&[("a", "1")]);
+        build(&place.volume, first).unwrap();
+        place.volume.publish(first).unwrap();
+        let second = commit(&place.volume, &[("a", "2")]);
+        build(&place.volume, second).unwrap();
+        place.volume.publish(second).unwrap();
+        assert_eq!(place.volume.retire(Stay { grace: Duration::from_secs(60), least: 0 }).unwrap().removed, 0);
+        assert_eq!(place.volume.retire(Stay::default()).unwrap().removed, 1);
+        assert_eq!(place.volume.published().unwrap().unwrap().commit, second);
+        assert!(!place.volume.root.tree(first).exists());
+        assert_eq!(place.volume.store.tip().unwrap(), Some(second));
+    }
+
+    #[test]
+    fn a_cancelled_build_leaves_nothing() {
+        let (place, first) = place_with(&[("a", "1")]);
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let blank = place.volume.blank().unwrap();
+        let cut = place.volume.draft(blank, first, &Budget::new(Duration::from_secs(60), stop)).map(drop);
+        assert!(matches!(cut, Err(VolumeError::Checkout(CheckoutError::Interrupted(_)))));
+        assert_eq!(super::super::files::names_in(&place.volume.root.trees()).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_lost_object_is_told_from_other_errors() {
+        let (place, first) = place_with(&[("a", "1")]);
+        let mut volume = place.volume;
+        volume.store.drop_objects().unwrap();
+        assert!(build(&volume, first).unwrap_err().is_object_loss());
+    }
+}

@@ -1,0 +1,380 @@
+//! What StatsD costs: CPU per million lines, loss, memory per series, the time of a large page.
+//!
+//! `cargo bench --bench adapt_metrics [-- SCENARIO…]` starts the release binary and sends to it over real sockets, with the
+//! sender on the same machine. Scenarios: packed, single, mapped, unixgram, series, storm; collectd and statsd (npm) measure
+//! those where they are installed. All lines: 1000 series, 60 % counters, 20 % gauges, 20 % timers, about 67 bytes.
+#![allow(clippy::print_stdout, reason = "a bench tells its figures")]
+
+use std::io::{IoSlice, Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{MsgFlags, MultiHeaders, sendmmsg};
+
+const HTTP: u16 = 29_102;
+const STATSD: u16 = 29_125;
+
+fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|scenario| scenario == name);
+    println!("{:<34} {:>12} {:>8} {:>14} {:>10}", "scenario", "lines/s", "loss", "CPU-s/M lines", "RSS MiB");
+    for rate in [300_000, 1_000_000] {
+        if is_asked("packed") {
+            udp("packed", &[], rate, 1400);
+        }
+    }
+    if is_asked("mapped") {
+        let dir = std::env::temp_dir().join(format!("patterns-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let mapping = write_mapping(&dir);
+        udp("packed, 100 globs", &[&format!("--statsd-mapping={}", mapping.display())], 300_000, 1400);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+    for rate in [50_000, 100_000, 200_000] {
+        if is_asked("single") {
+            udp("single", &[], rate, 1);
+        }
+    }
+    if is_asked("unixgram") {
+        unixgram();
+    }
+    if is_asked("series") {
+        series();
+    }
+    if is_asked("storm") {
+        storm();
+    }
+    for peer in ["collectd", "statsd"] {
+        if is_asked(peer) {
+            peers(peer);
+        }
+    }
+}
+
+/// The adapter, killed when dropped.
+struct Adapter(Child);
+
+impl Drop for Adapter {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+impl Adapter {
+    fn start(arguments: &[&str]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_patterns"))
+            .args([
+                "adapt-metrics",
+                &format!("--http-bind=127.0.0.1:{HTTP}"),
+                &format!("--statsd-listen=127.0.0.1:{STATSD}"),
+            ])
+            .args(arguments)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let adapter = Self(child);
+        while get("/readyz", "").is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        adapter
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+fn get(path: &str, headers: &str) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", HTTP)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").ok()?;
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).ok()?;
+    Some(reply)
+}
+
+/// The sum of a counter's series on the page.
+fn counted(name: &str) -> u64 {
+    let page = String::from_utf8_lossy(&get("/metrics", "").unwrap_or_default()).into_owned();
+    page.lines()
+        .filter(|line| line.starts_with(name))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum::<f64>() as u64
+}
+
+/// CPU time of a process so far, in seconds, threads included.
+fn cpu(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+fn rss(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
+    line.split_ascii_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1024.0
+}
+
+/// 1000 lines in the mix of types.
+fn lines(tags: Tags) -> Vec<String> {
+    let line = |i: usize| {
+        let (kind, value) = match i % 5 {
+            0..=2 => ("c", "1"),
+            3 => ("g", "42.5"),
+            _ => ("ms", "120"),
+        };
+        let name = format!("app.service{}.requests.handled{i}", i % 17);
+        let (host, code) = (i % 31, 200 + i % 7);
+        match tags {
+            Tags::DogStatsD => format!("{name}:{value}|{kind}|#host:web-{host:03},code:{code}"),
+            Tags::InName => format!("{name},host=web-{host:03},code={code}:{value}|{kind}"),
+        }
+    };
+    (0..1000).map(line).collect()
+}
+
+#[derive(Clone, Copy)]
+enum Tags {
+    DogStatsD,
+    InName,
+}
+
+/// Packets of lines: as many as fit into `length` bytes, at least one.
+fn packets(lines: &[String], length: usize) -> Vec<(Vec<u8>, usize)> {
+    let mut packets: Vec<(Vec<u8>, usize)> = Vec::new();
+    for line in lines {
+        match packets.last_mut() {
+            Some((packet, count)) if packet.len() + line.len() < length => {
+                packet.push(b'\n');
+                packet.extend_from_slice(line.as_bytes());
+                *count += 1;
+            }
+            _ => packets.push((line.clone().into_bytes(), 1)),
+        }
+    }
+    packets
+}
+
+/// Sends at a rate for some seconds; how many lines went out.
+fn send(port: u16, packets: &[(Vec<u8>, usize)], rate: usize, during: Duration) -> u64 {
+    const BATCH: usize = 32;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(("127.0.0.1", port)).unwrap();
+    let mut headers = MultiHeaders::<()>::preallocate(BATCH, None);
+    let (start, mut sent, mut at) = (Instant::now(), 0u64, 0);
+    while start.elapsed() < during {
+        let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;
+        if sent >= due {
+            std::thread::sleep(Duration::from_micros(100));
+            continue;
+        }
+        let batch: Vec<&(Vec<u8>, usize)> = (0..BATCH).map(|i| &packets[(at + i) % packets.len()]).collect();
+        let slices: Vec<[IoSlice<'_>; 1]> = batch.iter().map(|(packet, _)| [IoSlice::new(packet)]).collect();
+        let addresses = [None::<()>; BATCH];
+        let done = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, addresses, [], MsgFlags::empty())
+            .map_or(0, Iterator::count);
+        sent += batch[..done].iter().map(|(_, lines)| *lines as u64).sum::<u64>();
+        at = (at + done) % packets.len();
+    }
+    sent
+}
+
+fn udp(name: &str, arguments: &[&str], rate: usize, length: usize) {
+    let adapter = Adapter::start(arguments);
+    let packets = packets(&lines(Tags::DogStatsD), length);
+    // Once through all keys, so that the measure is of the steady state.
+    send(STATSD, &packets, rate.min(100_000), Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(300));
+    let (before, counted_before) = (cpu(adapter.pid()), counted("patterns_adapt_metrics_lines_total"));
+    let (start, sent) = (Instant::now(), send(STATSD, &packets, rate, Duration::from_secs(5)));
+    let took = start.elapsed();
+    std::thread::sleep(Duration::from_millis(500));
+    let used = cpu(adapter.pid()) - before;
+    let got = counted("patterns_adapt_metrics_lines_total") - counted_before;
+    tell(name, sent, got, took, used, rss(adapter.pid()));
+}
+
+fn tell(name: &str, sent: u64, got: u64, took: Duration, used: f64, rss: f64) {
+    let loss = 100.0 * (1.0 - got as f64 / sent as f64);
+    let rate = sent as f64 / took.as_secs_f64();
+    println!("{name:<34} {rate:>12.0} {loss:>7.2}% {:>14.3} {rss:>10.1}", used / got as f64 * 1e6);
+}
+
+/// Without loss, since the socket makes the sender wait: the most that goes through.
+fn unixgram() {
+    let path = std::env::temp_dir().join(format!("patterns-bench-{}.sock", std::process::id()));
+    let adapter = Adapter::start(&[&format!("--statsd-listen-unixgram={}", path.display())]);
+    for (name, length) in [("unixgram, packed, as fast as it goes", 1400), ("unixgram, single", 1)] {
+        let packets = packets(&lines(Tags::DogStatsD), length);
+        let socket = UnixDatagram::unbound().unwrap();
+        socket.connect(&path).unwrap();
+        let counter = "patterns_adapt_metrics_lines_total{receiver=\"unixgram\"}";
+        let (before, counted_before) = (cpu(adapter.pid()), counted(counter));
+        let (start, mut sent) = (Instant::now(), 0);
+        while start.elapsed() < Duration::from_secs(3) {
+            for (packet, lines) in &packets {
+                socket.send(packet).unwrap();
+                sent += *lines as u64;
+            }
+        }
+        let took = start.elapsed();
+        std::thread::sleep(Duration::from_millis(300));
+        let got = counted(counter) - counted_before;
+        tell(name, sent, got, took, cpu(adapter.pid()) - before, rss(adapter.pid()));
+    }
+}
+
+/// 100 000 counters: bytes a series, and the time of a page.
+fn series() {
+    let adapter = Adapter::start(&[]);
+    let idle = rss(adapter.pid());
+    let lines: Vec<String> = (0..100_000)
+        .map(|i| format!("app.requests.{}:1|c|#host:web-{:05},code:{}", i % 50, i / 50, 200 + i % 5))
+        .collect();
+    send_all(&lines);
+    while counted("patterns_adapt_metrics_series") < 100_000 {
+        send_all(&lines);
+    }
+    let loaded = rss(adapter.pid());
+    println!(
+        "{:<34} {:.0} bytes a series (idle {idle:.1} MiB, then {loaded:.1} MiB before a page)",
+        "100 000 counters",
+        (loaded - idle) * 1_048_576.0 / 100_000.0
+    );
+    for (name, headers) in [
+        ("page, text", ""),
+        ("page, gzip", "Accept-Encoding: gzip\r\n"),
+        ("page, OpenMetrics", "Accept: application/openmetrics-text\r\n"),
+        (
+            "page, protobuf",
+            "Accept: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited\r\n",
+        ),
+    ] {
+        let mut best = f64::MAX;
+        let mut size = 0;
+        let before = cpu(adapter.pid());
+        for _ in 0..10 {
+            let start = Instant::now();
+            size = get("/metrics", headers).map_or(0, |page| page.len());
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        let used = (cpu(adapter.pid()) - before) / 10.0;
+        println!("{name:<34} {:.1} ms at best, {:.1} ms CPU, {:.1} MB", best * 1e3, used * 1e3, size as f64 / 1e6);
+    }
+    println!("{:<34} {:.1} MiB after 40 pages", "100 000 counters", rss(adapter.pid()));
+}
+
+fn send_all(lines: &[String]) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for (i, (packet, _)) in packets(lines, 1400).iter().enumerate() {
+        socket.send_to(packet, ("127.0.0.1", STATSD)).unwrap();
+        if i % 50 == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    std::thread::sleep(Duration::from_millis(300));
+}
+
+/// Ten million distinct names.
+fn storm() {
+    let adapter = Adapter::start(&[]);
+    let (start, mut most) = (Instant::now(), 0f64);
+    for chunk in 0..100 {
+        let lines: Vec<String> = (0..100_000).map(|i| format!("storm.of.names.{}:1|c", chunk * 100_000 + i)).collect();
+        send_all(&lines);
+        most = most.max(rss(adapter.pid()));
+    }
+    println!(
+        "{:<34} {most:.1} MiB at most, {} series, {:.0} s",
+        "10 M names",
+        counted("patterns_adapt_metrics_series"),
+        start.elapsed().as_secs_f64()
+    );
+}
+
+fn write_mapping(dir: &Path) -> PathBuf {
+    let mut yaml = "mappings:\n".to_owned();
+    for i in 0..83 {
+        yaml += &format!("- {{match: 'other.service{i}.*.*', name: other_{i}, labels: {{what: $1}}}}\n");
+    }
+    for i in 0..17 {
+        yaml +=
+            &format!("- {{match: 'app.service{i}.requests.*', name: 'app_service{i}_${{1}}', labels: {{what: $1}}}}\n");
+    }
+    let path = dir.join("mapping.yml");
+    std::fs::write(&path, yaml).unwrap();
+    path
+}
+
+/// Collectd's StatsD plugin and npm's statsd, where they are installed.
+fn peers(peer: &str) {
+    let dir = std::env::temp_dir().join(format!("patterns-bench-{peer}-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let port = STATSD + 1;
+    let mut command = if peer == "collectd" {
+        let path = dir.join("collectd.conf");
+        let text = format!(
+            "Interval 10\nTypesDB \"/usr/share/collectd/types.db\"\nLoadPlugin statsd\n<Plugin statsd>\nHost \"127.0.0.1\"\nPort \"{port}\"\n</Plugin>\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        let mut command = Command::new("collectd");
+        command.args(["-f", "-C"]).arg(&path).arg("-P").arg(dir.join("pid"));
+        command
+    } else {
+        let path = dir.join("config.js");
+        std::fs::write(
+            &path,
+            format!(
+                "{{ port: {port}, address: '127.0.0.1', mgmt_port: {}, backends: [], flushInterval: 10000 }}",
+                port + 1
+            ),
+        )
+        .unwrap();
+        let mut command = Command::new("statsd");
+        command.arg(&path);
+        command
+    };
+    let Ok(child) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
+        println!("{peer:<34} is not installed");
+        std::fs::remove_dir_all(&dir).unwrap();
+        return;
+    };
+    let running = Adapter(child);
+    std::thread::sleep(Duration::from_secs(2));
+    for (name, length, rate) in [("packed", 1400, 100_000), ("packed", 1400, 300_000), ("single", 1, 50_000)] {
+        let packets = packets(&lines(Tags::InName), length);
+        let (before, drops) = (cpu(running.pid()), dropped(port));
+        let start = Instant::now();
+        let sent = send(port, &packets, rate, Duration::from_secs(5));
+        let took = start.elapsed();
+        std::thread::sleep(Duration::from_millis(500));
+        let lines_a_packet = packets.iter().map(|(_, lines)| lines).sum::<usize>() as u64 / packets.len() as u64;
+        let lost = (dropped(port) - drops) * lines_a_packet;
+        tell(
+            &format!("{peer}, {name}"),
+            sent,
+            sent.saturating_sub(lost),
+            took,
+            cpu(running.pid()) - before,
+            rss(running.pid()),
+        );
+    }
+    drop(running);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// What the kernel dropped at a UDP port.
+fn dropped(port: u16) -> u64 {
+    let wanted = format!(":{port:04X}");
+    let tables = ["/proc/net/udp", "/proc/net/udp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    let row = tables
+        .iter()
+        .flat_map(|table| table.lines())
+        .find(|row| row.split_ascii_whitespace().nth(1).is_some_and(|local| local.ends_with(&wanted)));
+    row.and_then(|row| row.split_ascii_whitespace().last()?.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,135 @@
+//! Old objects and old layouts go away.
+
+use crate::world::{World, git, names};
+
+fn packs(world: &World) -> usize {
+    names(&world.root().join(".git/objects/pack")).iter().filter(|name| name.ends_with(".pack")).count()
+}
+
+fn bytes(world: &World) -> u64 {
+    let pack = world.root().join(".git/objects/pack");
+    names(&pack).iter().map(|name| std::fs::metadata(pack.join(name)).unwrap().len()).sum()
+}
+
+/// Bytes that no compression makes small.
+fn noise(seed: u64, length: usize) -> String {
+    let mut state = seed | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'!' + (state % 90) as u8)
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+fn grows_and_shrinks(mode: &str, shrinks: bool) {
+    let world = World::new();
+    let gc = format!("--git-gc={mode}");
+    for seed in 1..=4 {
+        world.commit_file("big", &noise(seed * 7919, 300_000));
+    }
+    world.sync(&["--depth=0", &gc]);
+    let whole = bytes(&world);
+    assert!(whole > 800_000, "{whole}");
+    world.sync(&["--depth=1", &gc]);
+    let shallow = bytes(&world);
+    assert_eq!(git(&world.link(), &["status", "--porcelain"]), "");
+    assert_eq!(git(&world.link(), &["rev-list", "--count", "HEAD"]), "1");
+    std::fs::remove_file(world.repo().join("big")).unwrap();
+    world.commit("small");
+    world.sync(&["--depth=1", &gc]);
+    let small = bytes(&world);
+    git(&world.link(), &["fsck"]);
+    assert_eq!(git(&world.link(), &["status", "--porcelain"]), "");
+    if shrinks {
+        assert!(shallow < whole / 2 && small < 100_000, "{mode}: {whole} {shallow} {small}");
+    } else {
+        assert!(small >= whole, "{mode}: {whole} {shallow} {small}");
+    }
+    world.commit("after");
+    world.sync(&["--depth=1", &gc]);
+    assert_eq!(world.content().unwrap(), "after");
+}
+
+#[test]
+fn gc_default_and_always() {
+    grows_and_shrinks("always", true);
+}
+
+#[test]
+fn gc_aggressive() {
+    grows_and_shrinks("aggressive", true);
+}
+
+#[test]
+fn gc_off() {
+    grows_and_shrinks("off", false);
+}
+
+#[test]
+fn gc_auto_waits_until_it_is_worth_it() {
+    let world = World::new();
+    for number in 0..5 {
+        world.commit(&number.to_string());
+        world.sync(&["--git-gc=auto"]);
+    }
+    assert!(packs(&world) >= 5);
+    world.sync(&["--git-gc=aggressive"]);
+    world.commit("5");
+    world.sync(&["--git-gc=aggressive"]);
+    assert_eq!(packs(&world), 1);
+}
+
+#[test]
+fn kept_trees_keep_their_objects() {
+    let world = World::new();
+    let first = world.commit("1");
+    world.sync(&["--git-gc=aggressive", "--stale-worktree-timeout=1h"]);
+    world.commit("2");
+    world.sync(&["--git-gc=aggressive", "--stale-worktree-timeout=1h"]);
+    std::fs::create_dir(world.root().join(".worktrees/junk")).unwrap();
+    world.commit("3");
+    world.sync(&["--git-gc=aggressive", "--stale-worktree-timeout=1h"]);
+    let old = world.root().join(".worktrees").join(&first);
+    assert_eq!(git(&old, &["show", "HEAD:file"]), "1");
+    assert_eq!(git(&old, &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn v3_v4_upgrade_in_place() {
+    let world = World::new();
+    let first = world.head();
+    let root = world.root();
+    git(&world.path(""), &["clone", "-q", "--no-checkout", "--depth=1", &world.url("repo"), "root"]);
+    git(&root, &["worktree", "add", "-q", "--detach", root.join(&first).to_str().unwrap(), &first]);
+    std::os::unix::fs::symlink(&first, world.link()).unwrap();
+    assert_eq!(world.content().unwrap(), "init");
+    world.sync(&[]);
+    assert_eq!(world.published().unwrap(), first);
+    assert_eq!(std::fs::read_link(world.link()).unwrap(), std::path::Path::new(".worktrees").join(&first));
+    assert!(!root.join(&first).exists());
+    world.commit("2");
+    world.sync(&[]);
+    assert_eq!(world.content().unwrap(), "2");
+    assert_eq!(git(&world.link(), &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_volume_of_git_sync_4_is_taken_over() {
+    let world = World::new();
+    let (first, root) = (world.head(), world.root());
+    git(&world.path(""), &["init", "-q", "-b", "git-sync", "root"]);
+    git(&root, &["fetch", "-q", "--depth=1", &world.url("repo"), "HEAD"]);
+    let tree = root.join(".worktrees").join(&first);
+    git(&root, &["worktree", "add", "-q", "--detach", tree.to_str().unwrap(), &first]);
+    std::fs::write(tree.join(".git"), format!("gitdir: ../../.git/worktrees/{first}\n")).unwrap();
+    std::os::unix::fs::symlink(format!(".worktrees/{first}"), world.link()).unwrap();
+    world.sync(&[]);
+    assert_eq!(world.content().unwrap(), "init");
+    world.commit("2");
+    world.sync(&[]);
+    assert_eq!(world.content().unwrap(), "2");
+    assert_eq!(git(&world.link(), &["status", "--porcelain"]), "");
+    assert_eq!(world.trees(), [world.head()]);
+}
