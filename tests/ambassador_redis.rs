@@ -7,6 +7,8 @@
 mod client;
 #[path = "ambassador_redis/consistency.rs"]
 mod consistency;
+#[path = "ambassador_redis/failover.rs"]
+mod failover;
 #[path = "ambassador_redis/faults.rs"]
 mod faults;
 #[path = "ambassador_redis/protocol.rs"]

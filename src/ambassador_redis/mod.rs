@@ -18,6 +18,7 @@
 
 mod command;
 mod consistency;
+mod held;
 mod listener;
 mod metrics;
 mod resp;

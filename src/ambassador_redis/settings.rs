@@ -115,6 +115,8 @@ pub struct Policy {
     pub reply_timeout: Option<Duration>,
     pub idle_timeout: Option<Duration>,
     pub max_bulk: i64,
+    /// How long a replica may leave a read unanswered before it is probed.
+    pub replica_patience: Duration,
     pub reconnect_first: Duration,
     pub reconnect_longest: Duration,
 }
@@ -130,6 +132,7 @@ impl Policy {
             reply_timeout: some(settings.reply_timeout),
             idle_timeout: some(settings.idle_timeout),
             max_bulk: i64::try_from(settings.max_bulk.0).unwrap_or(i64::MAX),
+            replica_patience: settings.probe_timeout / 2,
             reconnect_first: Duration::from_millis(10),
             reconnect_longest: Duration::from_secs(1),
         }

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::command::Table;
 use super::consistency::{LaneId, Watermark};
+use super::held;
 use super::metrics::Stats;
 use super::resp::Version;
 use super::session::Session;
@@ -51,6 +52,11 @@ pub struct Worker {
     connections: RefCell<HashMap<(u32, Line), Rc<Connection>>>,
     lines: RefCell<HashMap<Line, Rc<Lines>>>,
     pool: RefCell<Vec<Rc<Connection>>>,
+    /// Every private connection, in the pool or in use.
+    privates: RefCell<Vec<Weak<Connection>>>,
+    held: RefCell<held::Queue>,
+    /// Whether there was a primary to wait for.
+    had_primary: Cell<bool>,
     /// Shared connections that end when their queue is empty.
     leaving: RefCell<Vec<Rc<Connection>>>,
     sessions: RefCell<HashMap<u64, Rc<Session>>>,
@@ -126,6 +132,9 @@ impl Worker {
             lines: RefCell::default(),
             pool: RefCell::default(),
             leaving: RefCell::default(),
+            privates: RefCell::default(),
+            held: RefCell::default(),
+            had_primary: Cell::new(false),
             sessions: RefCell::default(),
             waiting: RefCell::default(),
             identity: RefCell::new(Rc::new(Identity { credentials: None })),
@@ -207,19 +216,23 @@ impl Worker {
         self.connections.borrow_mut().retain(|_, connection| {
             let used = is_used(connection);
             if !used {
-                connection.retire("the server has another role now");
+                // What it was asked is still answered.
+                connection.leave();
+                self.leaving.borrow_mut().push(connection.clone());
             }
             used
         });
-        self.pool.borrow_mut().retain(|connection| {
-            let used = topology.primary.as_ref().is_ok_and(|node| node.number == connection.node.number);
-            if !used {
-                connection.retire("the server has another role now");
+        if let Ok(primary) = &topology.primary {
+            // The state that they hold is lost with the old primary, and only closing their sessions says so.
+            for connection in self.privates.borrow().iter().filter_map(Weak::upgrade) {
+                if connection.node.number != primary.number {
+                    connection.retire("the server has another role now");
+                }
             }
-            used
-        });
+        }
         self.lines(Version::Resp2, &self.default_identity());
         self.became_ready();
+        self.release_held();
     }
 
     /// Looks at the deadlines.
@@ -240,10 +253,19 @@ impl Worker {
                 }
             }
         }
+        let expired = self.held.borrow_mut().expire(self.shared.policy.failover_hold);
+        for held in expired {
+            held.ticket.session.fail(held.ticket.slot, held.replies, &unreachable(&held.why));
+        }
+        self.leave_silent_replicas();
         self.pool.borrow_mut().retain(|connection| !connection.is_over());
+        self.privates.borrow_mut().retain(|connection| connection.strong_count() > 0);
         self.warm();
         self.leaving.borrow_mut().retain(|connection| {
             connection.unclog(PATIENCE);
+            if connection.waits_since().is_some_and(|since| since.elapsed() > PATIENCE) {
+                connection.retire("the server has another role now, and leaves a request unanswered");
+            }
             !connection.is_over()
         });
     }
@@ -325,7 +347,25 @@ impl Worker {
             return Ok(pool.remove(at));
         }
         drop(pool);
-        Ok(Connection::private(self, node, version, identity))
+        self.fresh(version, identity)
+    }
+
+    /// Takes reads back from replicas that leave them unanswered while they do not answer the probe either.
+    fn leave_silent_replicas(&self) {
+        let generation = self.generation();
+        for connection in self.connections.borrow().values() {
+            if connection.purpose != Purpose::Replica {
+                continue;
+            }
+            let Some(since) = connection.waits_since() else { continue };
+            if since.elapsed() < self.shared.policy.replica_patience {
+                continue;
+            }
+            self.suspect(&connection.node);
+            if !connection.node.is_fit(generation) {
+                connection.reset("it answers neither reads nor the probe");
+            }
+        }
     }
 
     /// Keeps a few private connections connected before they are needed: a command that blocks must reach the server before what
@@ -352,7 +392,9 @@ impl Worker {
     pub fn fresh(self: &Rc<Self>, version: Version, identity: &Rc<Identity>) -> Result<Rc<Connection>, String> {
         let topology = self.topology.borrow().clone();
         let node = topology.primary.as_ref().map_err(Clone::clone)?;
-        Ok(Connection::private(self, node, version, identity))
+        let connection = Connection::private(self, node, version, identity);
+        self.privates.borrow_mut().push(Rc::downgrade(&connection));
+        Ok(connection)
     }
 
     /// Takes a private connection back that holds no state any more.
@@ -368,16 +410,44 @@ impl Worker {
     /// Sends requests that another connection could not answer to the primary.
     pub fn redo(self: &Rc<Self>, requests: &[u8], ticket: Ticket, replies: u32, why: &'static str) {
         self.stats().redone(why, replies);
-        let (session, slot) = (ticket.session.clone(), ticket.slot);
-        let failed = match &session.lines().primary {
-            Ok(primary) => primary
-                .append(requests, Ticket { requests: replies, needs: None, torn: false, ..ticket })
-                .err()
-                .map(|why| why.0),
-            Err(why) => Some(why.clone()),
+        self.to_primary(requests, Ticket { requests: replies, needs: None, torn: false, ..ticket });
+    }
+
+    /// Sends requests to the primary, or holds them until there is one.
+    fn to_primary(self: &Rc<Self>, requests: &[u8], ticket: Ticket) {
+        let (session, slot, replies) = (ticket.session.clone(), ticket.slot, ticket.requests);
+        match &session.lines().primary {
+            Ok(primary) => {
+                if let Err(why) = primary.append(requests, ticket) {
+                    session.fail(slot, replies, &unreachable(&why.0));
+                }
+            }
+            Err(why) => self.hold(requests, ticket, why),
+        }
+    }
+
+    /// Whether requests without a primary wait for one.
+    pub fn may_hold(&self, bytes: usize) -> bool {
+        self.had_primary.get() && !self.shared.policy.failover_hold.is_zero() && self.held.borrow().has_room(bytes)
+    }
+
+    /// Keeps requests until the roles change. They fail if that takes too long, or if there was never a primary.
+    pub fn hold(&self, requests: &[u8], ticket: Ticket, why: &str) {
+        let (replies, change) = (ticket.requests, self.changes.get());
+        let refused = match self.may_hold(requests.len()) {
+            true => self.held.borrow_mut().push(requests, ticket, replies, why, change).err(),
+            false => Some(ticket),
         };
-        if let Some(why) = failed {
-            session.fail(slot, replies, &unreachable(&why));
+        if let Some(ticket) = refused {
+            ticket.session.fail(ticket.slot, replies, &unreachable(why));
+        }
+    }
+
+    /// Sends what waited for another picture of the servers.
+    fn release_held(self: &Rc<Self>) {
+        let released = self.held.borrow_mut().release(self.changes.get());
+        for held in released {
+            self.to_primary(&held.requests, held.ticket);
         }
     }
 
@@ -447,6 +517,9 @@ impl Worker {
 
     /// A connection is up, or the roles have changed: those who waited for that look again.
     pub fn became_ready(&self) {
+        let had = self.had_primary.get()
+            || self.lines.borrow().values().any(|lines| lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()));
+        self.had_primary.set(had);
         for session in self.waiting.borrow_mut().drain(..) {
             session.wake();
         }

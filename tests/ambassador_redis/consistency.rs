@@ -1,6 +1,7 @@
 //! Read-your-writes: no reply of a replica is older than what the application was told.
 
 use crate::servers::Set;
+use crate::support::wait_for;
 
 /// Writers and readers on several connections: every read must return the last acknowledged write or a later one.
 fn stale_reads(set: &Set) -> usize {
@@ -50,6 +51,7 @@ fn a_replica_that_receives_nothing_more_gives_no_old_answer() {
     let mut client = set.client();
     assert_eq!(client.ask("SET k old"), "+OK");
     assert_eq!(client.ask("GET k"), "old");
+    wait_for("the replica to have it", || (set.replicas[0].client().ask("GET k") == "old").then_some(()));
     // The replica keeps answering, but its primary lets it in no more.
     let mut primary = set.primary.client();
     assert_eq!(primary.ask("CONFIG SET requirepass x"), "+OK");

@@ -42,6 +42,12 @@ pub(super) enum Taken {
     NotYet,
 }
 
+/// Why there is no connection for a batch.
+enum Nobody {
+    Primary(String),
+    Replica,
+}
+
 /// Whether a large request is being passed on.
 enum Begun {
     Yes { passed_on: usize },
@@ -300,17 +306,29 @@ impl Session {
     }
 
     fn send(self: &Rc<Self>, state: &mut State, bytes: &[u8], batch: &Batch, observe: Option<Observe>) -> Taken {
+        if state.current.is_none() && state.private.is_none() && !state.slots.is_empty() {
+            // Earlier requests wait for a primary.
+            return Taken::NotYet;
+        }
         let (connection, needs) = match &state.private {
             Some(private) => (private.clone(), None),
-            None => match self.target(state, batch) {
-                Ok(target) => target,
-                Err(why) => {
-                    if state.slots.is_empty() {
-                        return self.refuse(state, batch.requests, &why);
+            None => {
+                match self.target(state, batch) {
+                    Ok(target) => target,
+                    Err(_) if !state.slots.is_empty() => return Taken::NotYet,
+                    Err(Nobody::Replica) => {
+                        return self.refuse(state, batch.requests, "MASTERDOWN ambassador: no replica may answer now (--read-from replica), nothing was executed");
                     }
-                    return Taken::NotYet;
+                    Err(Nobody::Primary(why)) => {
+                        if !self.worker.may_hold(bytes.len()) {
+                            return self.refuse(state, batch.requests, &unreachable(&why));
+                        }
+                        let ticket = self.ticket(state, batch, observe, None);
+                        self.worker.hold(bytes, ticket, &why);
+                        return Taken::Yes;
+                    }
                 }
-            },
+            }
         };
         let (connection, needs) = match &state.current {
             Some(current) if !Rc::ptr_eq(current, &connection) => {
@@ -322,19 +340,7 @@ impl Session {
             }
             _ => (connection, needs),
         };
-        let ticket = Ticket {
-            session: self.clone(),
-            slot: state.slots.open(batch.requests),
-            requests: batch.requests,
-            db: state.db,
-            class: batch.class,
-            repeatable: batch.repeatable && observe.is_none(),
-            needs,
-            observe,
-            started: Instant::now(),
-            torn: false,
-            uploaded: false,
-        };
+        let ticket = self.ticket(state, batch, observe, needs);
         let slot = ticket.slot;
         match connection.append(bytes, ticket) {
             Ok(()) => {
@@ -360,6 +366,29 @@ impl Session {
         }
     }
 
+    /// Opens the place for the replies.
+    fn ticket(
+        self: &Rc<Self>,
+        state: &mut State,
+        batch: &Batch,
+        observe: Option<Observe>,
+        needs: Option<Mark>,
+    ) -> Ticket {
+        Ticket {
+            session: self.clone(),
+            slot: state.slots.open(batch.requests),
+            requests: batch.requests,
+            db: state.db,
+            class: batch.class,
+            repeatable: batch.repeatable && observe.is_none(),
+            needs,
+            observe,
+            started: Instant::now(),
+            torn: false,
+            uploaded: false,
+        }
+    }
+
     /// Answers requests that nobody can execute now.
     pub(super) fn refuse(&self, state: &mut State, requests: u32, text: &str) -> Taken {
         let mut reply = Vec::new();
@@ -370,12 +399,12 @@ impl Session {
     }
 
     /// Which shared connection the batch goes to, and what a replica must prove.
-    fn target(&self, state: &mut State, batch: &Batch) -> Result<(Rc<Connection>, Option<Mark>), String> {
+    fn target(&self, state: &mut State, batch: &Batch) -> Result<(Rc<Connection>, Option<Mark>), Nobody> {
         if state.lines.epoch != self.worker.epoch() {
             state.lines = self.worker.lines(state.version, &state.identity);
         }
         let lines = state.lines.clone();
-        let primary = || lines.primary.clone().map(|primary| (primary, None)).map_err(|why| unreachable(&why));
+        let primary = || lines.primary.clone().map(|primary| (primary, None)).map_err(Nobody::Primary);
         if !batch.reads || lines.replicas.is_empty() {
             state.told = true;
             self.worker
@@ -424,10 +453,7 @@ impl Session {
                 self.worker.stats().routed_to_replica(batch.requests);
                 Ok((replica.clone(), needs))
             }
-            Target::Nobody => {
-                Err("MASTERDOWN ambassador: no replica may answer now (--read-from replica), nothing was executed"
-                    .to_owned())
-            }
+            Target::Nobody => Err(Nobody::Replica),
         }
     }
 }

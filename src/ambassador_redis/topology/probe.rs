@@ -38,7 +38,8 @@ pub struct Prober {
     configured: Option<Endpoint>,
     primary: Option<u32>,
     history: String,
-    rivals_since: Option<Instant>,
+    /// Since when two servers claim to be the primary, and who was it then.
+    rivals_since: Option<(Instant, Option<u32>)>,
     max_lag: u64,
     period: Duration,
     timeout: Duration,
@@ -159,8 +160,10 @@ impl Prober {
         };
         let named = named.as_ref().map_err(Clone::clone).map(place);
         let rivals = answers.iter().filter(|answer| answer.as_ref().is_ok_and(|seen| seen.is_primary)).count() > 1;
-        self.rivals_since = rivals.then(|| self.rivals_since.unwrap_or_else(Instant::now));
-        let fenced = self.rivals_since.is_some_and(|since| since.elapsed() < FENCE);
+        let primary = self.primary;
+        self.rivals_since = rivals.then(|| self.rivals_since.unwrap_or_else(|| (Instant::now(), primary)));
+        // Once the Sentinels have named another one, the old claim means nothing.
+        let fenced = self.rivals_since.is_some_and(|(since, then)| since.elapsed() < FENCE && then == primary);
         Authority::Sentinels { named, fenced }
     }
 

@@ -47,7 +47,9 @@ struct Sentinel {
 
 /// The view of one Sentinel.
 struct View {
-    epoch: u64,
+    /// Its configuration epoch, and whether it is done with that: the leader of a failover has the new epoch while it still tells the
+    /// old primary.
+    standing: (u64, bool),
     primary: Endpoint,
     replicas: Vec<Endpoint>,
 }
@@ -91,7 +93,7 @@ impl Sources {
         let mut why = Vec::new();
         for answer in super::probe::join_all(asked).await {
             match answer {
-                Ok(view) if best.as_ref().is_none_or(|best| view.epoch > best.epoch) => best = Some(view),
+                Ok(view) if best.as_ref().is_none_or(|best| view.standing > best.standing) => best = Some(view),
                 Ok(_) => {}
                 Err(reason) => why.push(reason),
             }
@@ -163,8 +165,10 @@ impl Sentinel {
             ask("MASTER").query_async(connection).await.map_err(|error| reason(&error))?;
         let replicas: Vec<HashMap<String, String>> =
             ask("REPLICAS").query_async(connection).await.map_err(|error| reason(&error))?;
+        let epoch = primary.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+        let settled = primary.get("flags").is_none_or(|flags| !flags.contains("failover_in_progress"));
         Ok(View {
-            epoch: primary.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0),
+            standing: (epoch, settled),
             primary: address(&primary).ok_or("it tells no address of the primary")?,
             replicas: replicas.iter().filter_map(address).collect(),
         })

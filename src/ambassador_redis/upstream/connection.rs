@@ -10,36 +10,30 @@
 //! connection end it: guessing would hand one client's data to another.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::{LaneId, Mark};
-use crate::ambassador_redis::resp::reply::{Scanner, Step};
-use crate::ambassador_redis::resp::{Version, encode, request};
+use crate::ambassador_redis::resp::Version;
+use crate::ambassador_redis::resp::reply::Scanner;
 use crate::ambassador_redis::route::Candidate;
 use crate::ambassador_redis::session::Session;
 use crate::ambassador_redis::topology::Node;
-use crate::ambassador_redis::transport::Transport;
 use crate::ambassador_redis::worker::Worker;
 use crate::core::backoff::Backoff;
 
 use super::handshake::{Greeting, Identity};
-use super::outbound::Outbound;
+use super::loss::Abandon;
 use super::role::Role;
-use super::run::{Observe, Owner, Run, Ticket};
+use super::run::{Owner, Run, Ticket};
+use super::state::State;
 
 /// Reads in one turn of the task, so that one busy server cannot starve the others.
 const READS_A_TURN: usize = 8;
-/// The longest reply of our own questions.
-const MAX_CARRY: usize = 256 * 1024;
-/// Unread bytes of a large reply beyond which its connection is read no further: when nobody else waits on it, and when others do.
-const UNREAD: usize = 4 * 1024 * 1024;
-const UNREAD_BEFORE_OTHERS: usize = 32 * 1024 * 1024;
 /// How much may wait to be sent before a session with a connection of its own is asked to pause.
 const HIGH_WATER: usize = 256 * 1024;
 
@@ -64,43 +58,8 @@ pub struct Connection {
     pub version: Version,
     pub identity: Rc<Identity>,
     pub purpose: Purpose,
-    worker: Rc<Worker>,
-    state: RefCell<State>,
-}
-
-#[derive(Default)]
-struct State {
-    transport: Option<Transport>,
-    out: Outbound,
-    runs: VecDeque<Run>,
-    scanner: Scanner,
-    /// The beginning of a reply that must be seen whole before it is acted upon.
-    carry: Vec<u8>,
-    /// The database that the next request would meet.
-    db: Option<u32>,
-    /// The offset that this server is known to have applied.
-    applied: Mark,
-    /// Whether a `ROLE` waits unsent before the reads of this turn.
-    asks_applied: bool,
-    /// Requests were appended since the last `ROLE` behind a batch.
-    unmarked: bool,
-    /// The last answer about the offset did not suffice.
-    behind: bool,
-    hello: Option<Rc<[u8]>>,
-    /// Why the last attempt to connect failed.
-    failure: Option<String>,
-    last_up: Option<Instant>,
-    in_flight: u32,
-    retired: Option<&'static str>,
-    spoiled: bool,
-    /// Why the stream is given up.
-    broken: Option<&'static str>,
-    /// The session whose reply is too large for what its client reads, and since when.
-    clog: Option<(Rc<Session>, Instant)>,
-    /// Another connection carries what comes from now on.
-    replaced: bool,
-    session: Option<Rc<Session>>,
-    waker: Option<Waker>,
+    pub(super) worker: Rc<Worker>,
+    pub(super) state: RefCell<State>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -294,6 +253,13 @@ impl Connection {
         state.wake();
     }
 
+    /// Takes nothing more, and ends when what was asked is answered.
+    pub fn leave(&self) {
+        let mut state = self.state.borrow_mut();
+        state.replaced = true;
+        state.wake();
+    }
+
     /// Ends this stream; a shared connection connects anew.
     pub fn reset(&self, why: &'static str) {
         let mut state = self.state.borrow_mut();
@@ -307,7 +273,7 @@ impl Connection {
     }
 
     /// Why nothing may be queued, if so.
-    fn refusal(&self, state: &State) -> Option<String> {
+    pub(super) fn refusal(&self, state: &State) -> Option<String> {
         if let Some(why) = state.retired {
             return Some(why.to_owned());
         }
@@ -385,6 +351,7 @@ impl Connection {
         state.in_flight = 0;
         state.db = Some(0);
         state.requeue(waiting, bytes.unanswered(), self.worker.generation());
+        drop(state);
         self.worker.became_ready();
         Ok(())
     }
@@ -463,400 +430,4 @@ impl Connection {
         }
         Ok(())
     }
-
-    fn receive(self: &Rc<Self>, state: &mut State, data: &[u8]) -> Result<(), String> {
-        if state.carry.is_empty() {
-            return self.scan(state, data);
-        }
-        let mut joined = std::mem::take(&mut state.carry);
-        joined.extend_from_slice(data);
-        if joined.len() > MAX_CARRY + data.len() {
-            return Err("a reply to the ambassador itself is too long".to_owned());
-        }
-        self.scan(state, &joined)
-    }
-
-    fn scan(self: &Rc<Self>, state: &mut State, data: &[u8]) -> Result<(), String> {
-        let mut at = 0;
-        while at < data.len() {
-            let Some(run) = state.runs.front_mut() else {
-                return self.unexpected(state, &data[at..]);
-            };
-            match &mut run.owner {
-                Owner::Stream(session) => {
-                    if let Purpose::Private(lane) = self.purpose {
-                        self.worker.acknowledge(lane);
-                    }
-                    session.stream(&data[at..]);
-                    return Ok(());
-                }
-                Owner::Session(_) => at = self.scan_session(state, data, at)?,
-                Owner::Nobody | Owner::Watermark(_) | Owner::Applied(_) => {
-                    match state.scanner.step(&data[at..]).map_err(|e| e.to_string())? {
-                        Step::Partial if matches!(run.owner, Owner::Nobody) => return Ok(()),
-                        Step::Partial => {
-                            state.scanner = Scanner::default();
-                            state.carry = data[at..].to_vec();
-                            return Ok(());
-                        }
-                        Step::Push { .. } => return Err("it pushed what nobody subscribed to".to_owned()),
-                        Step::Reply { len, .. } => {
-                            self.own_reply(state, &data[at..at + len]);
-                            at += len;
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Acts on a reply to a question of our own.
-    fn own_reply(&self, state: &mut State, reply: &[u8]) {
-        let Some(run) = state.runs.front_mut() else { return };
-        run.left -= 1;
-        match (&run.owner, Role::parse(reply)) {
-            (Owner::Watermark(pending), Some(Role::Primary { offset })) => {
-                let lane = match self.purpose {
-                    Purpose::Primary(lane) if !state.replaced && lane != self.worker.private_lane() => Some(lane),
-                    _ => None,
-                };
-                self.worker.watermark().cover(pending, lane, offset);
-            }
-            (Owner::Watermark(_), _) => self.worker.suspect(&self.node),
-            (Owner::Applied(generation), Some(Role::Replica { offset, linked: true })) => {
-                state.applied = Mark::new(*generation, offset);
-                state.behind = state.applied < self.worker.watermark().mark_to_reach();
-            }
-            (Owner::Applied(_), _) => {
-                state.applied = Mark::default();
-                state.behind = true;
-                self.worker.suspect(&self.node);
-            }
-            _ => {}
-        }
-        state.finish_front();
-    }
-
-    /// Hands the replies of the front run to its session; returns the place behind them.
-    fn scan_session(self: &Rc<Self>, state: &mut State, data: &[u8], start: usize) -> Result<usize, String> {
-        let State { runs, scanner, carry, applied, behind, session, replaced, .. } = state;
-        let Some(Run { owner: Owner::Session(ticket), left, .. }) = runs.front_mut() else { return Ok(start) };
-        if ticket.needs.take().is_some_and(|needs| *applied < needs) {
-            *behind = true;
-            self.redo_front(state, "it is behind what the application has seen");
-            return Ok(start);
-        }
-        let (mut at, mut replies, mut refused) = (start, 0, false);
-        let mut torn = None;
-        while at < data.len() && replies < *left {
-            let whole = scanner.is_between();
-            match scanner.step(&data[at..]).map_err(|error| error.to_string())? {
-                Step::Reply { len, kind } => {
-                    if kind == b'-' && self.is_refusal(&data[at..at + len], ticket) {
-                        refused = true;
-                        *scanner = Scanner::default();
-                        break;
-                    }
-                    if let Some(observe) = ticket.observe.take() {
-                        ticket.session.observe(observe, &data[at..at + len]);
-                    }
-                    at += len;
-                    replies += 1;
-                    ticket.torn = false;
-                }
-                // Errors are looked at whole, as are replies that the session learns from.
-                Step::Partial if whole && (data[at] == b'-' || ticket.observe.is_some()) => {
-                    *scanner = Scanner::default();
-                    *carry = data[at..].to_vec();
-                    break;
-                }
-                Step::Partial => {
-                    at = data.len();
-                    ticket.torn = true;
-                }
-                Step::Push { len } if matches!(self.purpose, Purpose::Private(_)) => at += len,
-                Step::Push { .. } => return Err("it pushed what nobody subscribed to".to_owned()),
-            }
-        }
-        if at > start {
-            match self.purpose {
-                // Two connections must not count in one lane.
-                Purpose::Primary(_) if *replaced => self.worker.acknowledge(self.worker.private_lane()),
-                Purpose::Primary(lane) | Purpose::Private(lane) => self.worker.acknowledge(lane),
-                Purpose::Replica => {}
-            }
-            ticket.session.deliver(ticket.slot, &data[start..at], replies);
-            torn = (ticket.torn && session.is_none()).then(|| ticket.session.clone());
-        }
-        *left -= replies;
-        if let Some(session) = torn {
-            self.check_clog(state, &session);
-            return Ok(at);
-        }
-        if refused {
-            self.redo_front(state, "it refused a read");
-        } else if *left == 0 {
-            self.worker.stats().replied(ticket.class, self.purpose, ticket.requests, ticket.started);
-            state.finish_front();
-        } else if !carry.is_empty() {
-            return Ok(data.len());
-        }
-        Ok(at)
-    }
-
-    /// Stops reading while the client of a large reply does not keep up. What comes from now on takes another connection.
-    fn check_clog(self: &Rc<Self>, state: &mut State, session: &Rc<Session>) {
-        let allowed = if state.others_wait(session) { UNREAD_BEFORE_OTHERS } else { UNREAD };
-        if session.unread() <= allowed {
-            return;
-        }
-        state.clog.get_or_insert_with(|| (session.clone(), Instant::now()));
-        if !std::mem::replace(&mut state.replaced, true) {
-            self.worker.replace(self);
-        }
-    }
-
-    /// Whether this error means that another server may well answer.
-    fn is_refusal(&self, error: &[u8], ticket: &Ticket) -> bool {
-        if self.purpose != Purpose::Replica {
-            if error.starts_with(b"-READONLY") {
-                self.worker.suspect(&self.node);
-            }
-            return false;
-        }
-        let retry = error.starts_with(b"-LOADING ")
-            || error.starts_with(b"-MASTERDOWN ")
-            || (ticket.class == Class::ReadScript && error.starts_with(b"-NOSCRIPT "));
-        if retry && ticket.class != Class::ReadScript {
-            self.worker.suspect(&self.node);
-        }
-        retry && ticket.repeatable
-    }
-
-    /// Sends what the front run still awaits to the primary, and forgets the replies that come here.
-    fn redo_front(&self, state: &mut State, why: &'static str) {
-        let Some(run) = state.runs.front_mut() else { return };
-        let Owner::Session(ticket) = std::mem::replace(&mut run.owner, Owner::Nobody) else { return };
-        let requests = &state.out.unanswered()[..run.bytes];
-        self.worker.redo(remaining(requests, ticket.requests - run.left), ticket, run.left, why);
-    }
-
-    fn unexpected(&self, state: &mut State, data: &[u8]) -> Result<(), String> {
-        match (&state.session, state.scanner.step(data)) {
-            (Some(session), Ok(Step::Push { len })) if matches!(self.purpose, Purpose::Private(_)) => {
-                session.stream(&data[..len]);
-                if len < data.len() { Err("it answered without being asked".to_owned()) } else { Ok(()) }
-            }
-            _ => Err("it answered without being asked".to_owned()),
-        }
-    }
-
-    /// The connection is gone: keep what was not sent and what may be sent again, fail the rest.
-    fn lose(&self, why: &str) {
-        let mut state = self.state.borrow_mut();
-        tracing::debug!(node = %self.node.address, why, "connection lost");
-        state.transport = None;
-        state.last_up = Some(Instant::now());
-        state.failure = Some(format!("{}: {why}", self.node.address));
-        let runs = std::mem::take(&mut state.runs);
-        let out = std::mem::take(&mut state.out);
-        let (mut at, in_flight) = (0, out.in_flight());
-        state.in_flight = 0;
-        for mut run in runs {
-            let requests = &out.unanswered()[at..at + run.bytes];
-            let unsent = at >= in_flight;
-            at += run.bytes;
-            match run.owner {
-                Owner::Stream(session) => session.abort(),
-                Owner::Nobody | Owner::Watermark(_) | Owner::Applied(_) => {}
-                Owner::Session(ticket) if ticket.torn => ticket.session.abort(),
-                Owner::Session(ticket) if matches!(self.purpose, Purpose::Private(_)) => {
-                    ticket.session.fail(ticket.slot, run.left, &lost(&self.node.address.to_string(), why));
-                }
-                Owner::Session(ticket) if unsent || ticket.repeatable => {
-                    let requests = remaining(requests, ticket.requests - run.left);
-                    match self.purpose {
-                        Purpose::Replica => self.worker.redo(requests, ticket, run.left, "the connection was lost"),
-                        _ => {
-                            run.bytes = requests.len();
-                            state.in_flight += run.left;
-                            state.out.end().extend_from_slice(requests);
-                            state.runs.push_back(Run {
-                                owner: Owner::Session(Ticket { requests: run.left, ..ticket }),
-                                ..run
-                            });
-                        }
-                    }
-                }
-                Owner::Session(ticket) => {
-                    ticket.session.fail(ticket.slot, run.left, &lost(&self.node.address.to_string(), why));
-                }
-            }
-        }
-    }
-
-    /// Connecting failed: what has waited too long is answered.
-    fn fail_to_open(&self, why: String) {
-        let mut state = self.state.borrow_mut();
-        if state.failure.as_ref() != Some(&why) {
-            tracing::warn!(node = %self.node.address, reason = %why, "cannot connect");
-        }
-        state.failure = Some(why);
-        if self.purpose == Purpose::Replica || self.refusal(&state).is_some() {
-            drop(state);
-            self.give_up();
-        }
-    }
-
-    /// Answers everything that waits with an error.
-    fn give_up(&self) {
-        let mut state = self.state.borrow_mut();
-        let runs = std::mem::take(&mut state.runs);
-        let out = std::mem::take(&mut state.out);
-        state.in_flight = 0;
-        let why = state.failure.clone().unwrap_or_else(|| "the connection is closed".to_owned());
-        let session = state.session.take();
-        drop(state);
-        let mut at = 0;
-        for run in runs {
-            let requests = &out.unanswered()[at..at + run.bytes];
-            at += run.bytes;
-            match run.owner {
-                Owner::Session(ticket) if self.purpose == Purpose::Replica => {
-                    self.worker.redo(requests, ticket, run.left, "the replica cannot be reached");
-                }
-                Owner::Session(ticket) => ticket.session.fail(ticket.slot, run.left, &unreachable(&why)),
-                Owner::Stream(session) => session.abort(),
-                _ => {}
-            }
-        }
-        if let (Purpose::Private(_), Some(session)) = (self.purpose, session) {
-            session.private_closed();
-        }
-    }
-}
-
-/// Ends the sessions of a connection whose task ended by a defect of ours: what they were to receive is not known any more.
-struct Abandon(Rc<Connection>);
-
-impl Drop for Abandon {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            return;
-        }
-        tracing::error!(node = %self.0.node.address, "a connection ended by a defect of ours, and its sessions with it");
-        let Ok(mut state) = self.0.state.try_borrow_mut() else { return };
-        state.retired = Some("a defect of the ambassador ended the connection");
-        let runs = std::mem::take(&mut state.runs);
-        drop(state);
-        for run in runs {
-            match run.owner {
-                Owner::Session(Ticket { session, .. }) | Owner::Stream(session) => session.abort(),
-                _ => {}
-            }
-        }
-    }
-}
-
-impl State {
-    /// Whether replies to other sessions come behind those to this one.
-    fn others_wait(&self, session: &Rc<Session>) -> bool {
-        self.runs
-            .iter()
-            .any(|run| matches!(&run.owner, Owner::Session(ticket) if !Rc::ptr_eq(session, &ticket.session)))
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
-        }
-    }
-
-    fn push(&mut self, requests: &[u8], ticket: Ticket, generation: u64) {
-        self.select(ticket.db);
-        if ticket.needs.is_some() && !self.asks_applied {
-            self.ask_applied(generation);
-        }
-        // A client's own SELECT leaves the connection where we can only guess.
-        if matches!(ticket.observe, Some(Observe::Select(_))) {
-            self.db = None;
-        }
-        self.unmarked = true;
-        self.in_flight += ticket.requests;
-        self.out.end().extend_from_slice(requests);
-        self.runs.push_back(Run { left: ticket.requests, bytes: requests.len(), owner: Owner::Session(ticket) });
-    }
-
-    /// Puts a `SELECT` in the queue unless the connection is in that database already. A fresh one is in 0.
-    fn select(&mut self, db: u32) {
-        if self.db != Some(db) {
-            self.own(&[b"SELECT", itoa::Buffer::new().format(db).as_bytes()], Owner::Nobody);
-            self.db = Some(db);
-        }
-    }
-
-    fn own(&mut self, arguments: &[&[u8]], owner: Owner) {
-        let buffer = self.out.end();
-        let before = buffer.len();
-        encode::command(buffer, arguments);
-        let bytes = buffer.len() - before;
-        self.runs.push_back(Run { owner, left: 1, bytes });
-    }
-
-    fn ask_applied(&mut self, generation: u64) {
-        self.asks_applied = true;
-        self.own(&[b"ROLE"], Owner::Applied(generation));
-    }
-
-    fn requeue(&mut self, runs: VecDeque<Run>, bytes: &[u8], generation: u64) {
-        let mut at = 0;
-        for run in runs {
-            let requests = &bytes[at..at + run.bytes];
-            at += run.bytes;
-            match run.owner {
-                Owner::Session(ticket) => self.push(requests, ticket, generation),
-                owner => {
-                    self.out.end().extend_from_slice(requests);
-                    self.runs.push_back(Run { owner, ..run });
-                }
-            }
-        }
-    }
-
-    /// The front run has its last reply.
-    fn finish_front(&mut self) {
-        let Some(run) = self.runs.front() else { return };
-        if run.left > 0 {
-            return;
-        }
-        self.out.mark_answered(run.bytes);
-        if let Owner::Session(ticket) = &run.owner {
-            self.in_flight -= ticket.requests.min(self.in_flight);
-        }
-        self.runs.pop_front();
-    }
-}
-
-/// The requests behind the first `answered` ones.
-fn remaining(mut requests: &[u8], answered: u32) -> &[u8] {
-    let limits = request::Limits { bulk: i64::MAX >> 1, client: request::Client::Known };
-    for _ in 0..answered {
-        match request::Scanner::default().step(requests, limits) {
-            Ok(request::Step::Request(frame)) => requests = &requests[frame.len..],
-            _ => return &[],
-        }
-    }
-    requests
-}
-
-fn lost(node: &str, why: &str) -> String {
-    format!(
-        "ERR ambassador: the connection to {node} was lost before the reply ({why}); the command may or may not have been executed"
-    )
-}
-
-/// The error for a command that was not sent.
-pub fn unreachable(why: &str) -> String {
-    format!("LOADING ambassador: the primary cannot be reached ({why}); nothing was executed, try again")
 }

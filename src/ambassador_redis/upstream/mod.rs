@@ -5,10 +5,14 @@
 
 mod connection;
 mod handshake;
+mod loss;
 mod outbound;
+mod replies;
 mod role;
 mod run;
+mod state;
 
-pub use connection::{Connection, Purpose, unreachable};
+pub use connection::{Connection, Purpose};
 pub use handshake::{Greeting, Identity, greet};
+pub use loss::unreachable;
 pub use run::{Greeted, Observe, Ticket};

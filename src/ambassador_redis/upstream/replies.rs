@@ -1,0 +1,219 @@
+//! What comes back: each reply goes to the session that waits for it, or to us.
+//!
+//! Bytes of the server come in; what is refused or too old is sent to another server; what cannot be matched ends the connection.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::ambassador_redis::command::Class;
+use crate::ambassador_redis::consistency::Mark;
+use crate::ambassador_redis::resp::reply::{Scanner, Step};
+use crate::ambassador_redis::session::Session;
+
+use super::connection::{Connection, Purpose};
+use super::loss::remaining;
+use super::role::Role;
+use super::run::{Owner, Run, Ticket};
+use super::state::State;
+
+/// The longest reply of our own questions.
+const MAX_CARRY: usize = 256 * 1024;
+/// Unread bytes of a large reply beyond which its connection is read no further: when nobody else waits on it, and when others do.
+const UNREAD: usize = 4 * 1024 * 1024;
+const UNREAD_BEFORE_OTHERS: usize = 32 * 1024 * 1024;
+
+impl Connection {
+    pub(super) fn receive(self: &Rc<Self>, state: &mut State, data: &[u8]) -> Result<(), String> {
+        if state.carry.is_empty() {
+            return self.scan(state, data);
+        }
+        let mut joined = std::mem::take(&mut state.carry);
+        joined.extend_from_slice(data);
+        if joined.len() > MAX_CARRY + data.len() {
+            return Err("a reply to the ambassador itself is too long".to_owned());
+        }
+        self.scan(state, &joined)
+    }
+
+    fn scan(self: &Rc<Self>, state: &mut State, data: &[u8]) -> Result<(), String> {
+        let mut at = 0;
+        while at < data.len() {
+            let Some(run) = state.runs.front_mut() else {
+                return self.unexpected(state, &data[at..]);
+            };
+            match &mut run.owner {
+                Owner::Stream(session) => {
+                    if let Purpose::Private(lane) = self.purpose {
+                        self.worker.acknowledge(lane);
+                    }
+                    session.stream(&data[at..]);
+                    return Ok(());
+                }
+                Owner::Session(_) => at = self.scan_session(state, data, at)?,
+                Owner::Nobody | Owner::Watermark(_) | Owner::Applied(_) => {
+                    match state.scanner.step(&data[at..]).map_err(|e| e.to_string())? {
+                        Step::Partial if matches!(run.owner, Owner::Nobody) => return Ok(()),
+                        Step::Partial => {
+                            state.scanner = Scanner::default();
+                            state.carry = data[at..].to_vec();
+                            return Ok(());
+                        }
+                        Step::Push { .. } => return Err("it pushed what nobody subscribed to".to_owned()),
+                        Step::Reply { len, .. } => {
+                            self.own_reply(state, &data[at..at + len]);
+                            at += len;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Acts on a reply to a question of our own.
+    fn own_reply(&self, state: &mut State, reply: &[u8]) {
+        let Some(run) = state.runs.front_mut() else { return };
+        run.left -= 1;
+        match (&run.owner, Role::parse(reply)) {
+            (Owner::Watermark(pending), Some(Role::Primary { offset })) => {
+                let lane = match self.purpose {
+                    Purpose::Primary(lane) if !state.replaced && lane != self.worker.private_lane() => Some(lane),
+                    _ => None,
+                };
+                self.worker.watermark().cover(pending, lane, offset);
+            }
+            (Owner::Watermark(_), _) => self.worker.suspect(&self.node),
+            (Owner::Applied(generation), Some(Role::Replica { offset, linked: true })) => {
+                state.applied = Mark::new(*generation, offset);
+                state.behind = state.applied < self.worker.watermark().mark_to_reach();
+            }
+            (Owner::Applied(_), _) => {
+                state.applied = Mark::default();
+                state.behind = true;
+                self.worker.suspect(&self.node);
+            }
+            _ => {}
+        }
+        state.finish_front();
+    }
+
+    /// Hands the replies of the front run to its session; returns the place behind them.
+    fn scan_session(self: &Rc<Self>, state: &mut State, data: &[u8], start: usize) -> Result<usize, String> {
+        let State { runs, scanner, carry, applied, behind, session, replaced, .. } = state;
+        let Some(Run { owner: Owner::Session(ticket), left, .. }) = runs.front_mut() else { return Ok(start) };
+        if ticket.needs.take().is_some_and(|needs| *applied < needs) {
+            *behind = true;
+            self.redo_front(state, "it is behind what the application has seen");
+            return Ok(start);
+        }
+        let (mut at, mut replies, mut refused) = (start, 0, false);
+        let mut torn = None;
+        while at < data.len() && replies < *left {
+            let whole = scanner.is_between();
+            match scanner.step(&data[at..]).map_err(|error| error.to_string())? {
+                Step::Reply { len, kind } => {
+                    if kind == b'-' && self.is_refusal(&data[at..at + len], ticket) {
+                        refused = true;
+                        *scanner = Scanner::default();
+                        break;
+                    }
+                    if let Some(observe) = ticket.observe.take() {
+                        ticket.session.observe(observe, &data[at..at + len]);
+                    }
+                    at += len;
+                    replies += 1;
+                    ticket.torn = false;
+                }
+                // Errors are looked at whole, as are replies that the session learns from.
+                Step::Partial if whole && (data[at] == b'-' || ticket.observe.is_some()) => {
+                    *scanner = Scanner::default();
+                    *carry = data[at..].to_vec();
+                    break;
+                }
+                Step::Partial => {
+                    at = data.len();
+                    ticket.torn = true;
+                }
+                Step::Push { len } if matches!(self.purpose, Purpose::Private(_)) => at += len,
+                Step::Push { .. } => return Err("it pushed what nobody subscribed to".to_owned()),
+            }
+        }
+        if at > start {
+            match self.purpose {
+                // Two connections must not count in one lane.
+                Purpose::Primary(_) if *replaced => self.worker.acknowledge(self.worker.private_lane()),
+                Purpose::Primary(lane) | Purpose::Private(lane) => self.worker.acknowledge(lane),
+                Purpose::Replica => {}
+            }
+            ticket.session.deliver(ticket.slot, &data[start..at], replies);
+            torn = (ticket.torn && session.is_none()).then(|| ticket.session.clone());
+        }
+        *left -= replies;
+        if let Some(session) = torn {
+            self.check_clog(state, &session);
+            return Ok(at);
+        }
+        if refused {
+            self.redo_front(state, "it refused a read");
+        } else if *left == 0 {
+            self.worker.stats().replied(ticket.class, self.purpose, ticket.requests, ticket.started);
+            state.finish_front();
+        } else if !carry.is_empty() {
+            return Ok(data.len());
+        }
+        Ok(at)
+    }
+
+    /// Stops reading while the client of a large reply does not keep up. What comes from now on takes another connection.
+    fn check_clog(self: &Rc<Self>, state: &mut State, session: &Rc<Session>) {
+        let allowed = if state.others_wait(session) { UNREAD_BEFORE_OTHERS } else { UNREAD };
+        if session.unread() <= allowed {
+            return;
+        }
+        state.clog.get_or_insert_with(|| (session.clone(), Instant::now()));
+        if !std::mem::replace(&mut state.replaced, true) {
+            self.worker.replace(self);
+        }
+    }
+
+    /// Whether this error means that another server may well answer.
+    fn is_refusal(&self, error: &[u8], ticket: &Ticket) -> bool {
+        if self.purpose != Purpose::Replica {
+            if !error.starts_with(b"-READONLY") {
+                return false;
+            }
+            self.worker.suspect(&self.node);
+            // It did not execute it: a single write waits for the next primary. Of several the later ones may have been executed.
+            return matches!(self.purpose, Purpose::Primary(_)) && ticket.requests == 1 && self.worker.may_hold(0);
+        }
+        let retry = error.starts_with(b"-LOADING ")
+            || error.starts_with(b"-MASTERDOWN ")
+            || (ticket.class == Class::ReadScript && error.starts_with(b"-NOSCRIPT "));
+        if retry && ticket.class != Class::ReadScript {
+            self.worker.suspect(&self.node);
+        }
+        retry && ticket.repeatable
+    }
+
+    /// Sends what the front run still awaits to the primary, and forgets the replies that come here.
+    fn redo_front(&self, state: &mut State, why: &'static str) {
+        let Some(run) = state.runs.front_mut() else { return };
+        let Owner::Session(ticket) = std::mem::replace(&mut run.owner, Owner::Nobody) else { return };
+        let requests = &state.out.unanswered()[..run.bytes];
+        if matches!(self.purpose, Purpose::Primary(_)) {
+            self.worker.hold(requests, ticket, "it is read-only now");
+            return;
+        }
+        self.worker.redo(remaining(requests, ticket.requests - run.left), ticket, run.left, why);
+    }
+
+    fn unexpected(&self, state: &mut State, data: &[u8]) -> Result<(), String> {
+        match (&state.session, state.scanner.step(data)) {
+            (Some(session), Ok(Step::Push { len })) if matches!(self.purpose, Purpose::Private(_)) => {
+                session.stream(&data[..len]);
+                if len < data.len() { Err("it answered without being asked".to_owned()) } else { Ok(()) }
+            }
+            _ => Err("it answered without being asked".to_owned()),
+        }
+    }
+}
