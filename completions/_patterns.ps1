@@ -113,6 +113,10 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Where the application finds its Redis')
             [CompletionResult]::new('--primary', '--primary', [CompletionResultType]::ParameterName, 'The primary; whether it is one is verified, and a demotion is noticed')
             [CompletionResult]::new('--replica', '--replica', [CompletionResultType]::ParameterName, 'A replica of that primary; may be given several times')
+            [CompletionResult]::new('--upstream', '--upstream', [CompletionResultType]::ParameterName, 'A server whose role is to be found out; a name may stand for many addresses, and is resolved again and again')
+            [CompletionResult]::new('--sentinel', '--sentinel', [CompletionResultType]::ParameterName, 'A Sentinel; may be given several times')
+            [CompletionResult]::new('--sentinel-primary', '--sentinel-primary', [CompletionResultType]::ParameterName, 'The name that the Sentinels have for the primary')
+            [CompletionResult]::new('--sentinel-password-file', '--sentinel-password-file', [CompletionResultType]::ParameterName, 'File with the password of the Sentinels')
             [CompletionResult]::new('--upstream-username', '--upstream-username', [CompletionResultType]::ParameterName, 'The user that the ambassador is to the servers')
             [CompletionResult]::new('--upstream-password-file', '--upstream-password-file', [CompletionResultType]::ParameterName, 'File with the password for the servers; without it clients authenticate themselves')
             [CompletionResult]::new('--read-from', '--read-from', [CompletionResultType]::ParameterName, 'Who answers reads: primary, prefer-primary, replica, prefer-replica, any')
@@ -122,11 +126,12 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection attempt to a server may take')
             [CompletionResult]::new('--reply-timeout', '--reply-timeout', [CompletionResultType]::ParameterName, 'How long a server may leave a request unanswered before its connection is given up; 0 for ever')
             [CompletionResult]::new('--probe-period', '--probe-period', [CompletionResultType]::ParameterName, 'How often the role and the offset of each server are asked for')
+            [CompletionResult]::new('--probe-timeout', '--probe-timeout', [CompletionResultType]::ParameterName, 'How long a server may take to answer a probe')
             [CompletionResult]::new('--deny', '--deny', [CompletionResultType]::ParameterName, 'Commands that are refused; a comma between two')
             [CompletionResult]::new('--max-bulk', '--max-bulk', [CompletionResultType]::ParameterName, 'The longest argument that a client may send')
             [CompletionResult]::new('--max-clients', '--max-clients', [CompletionResultType]::ParameterName, 'The most clients at a time')
             [CompletionResult]::new('--idle-timeout', '--idle-timeout', [CompletionResultType]::ParameterName, 'Close clients that send nothing for this long; 0 for never')
-            [CompletionResult]::new('--workers', '--workers', [CompletionResultType]::ParameterName, 'Threads that carry requests; 0 for one a CPU, at most 4')
+            [CompletionResult]::new('--workers', '--workers', [CompletionResultType]::ParameterName, 'Threads that carry requests. One is as fast as one Redis, and keeps the order in which different clients have sent their requests; more of them help when several replicas share the reads')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file (YAML) with a section per mode; its keys are the long names of the options')
             [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`')
             [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere')
@@ -175,8 +180,8 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Checks mapping files: mistakes, rules that nothing reaches, quirks')
-            [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'By which rules a verb reads lines')
-            [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'By which rules a verb reads lines')
+            [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Says what becomes of a StatsD line: samples, every rule tried, the final series')
+            [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Reads captured StatsD lines and prints the page that they give')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Says which series change between two mapping files, over captured StatsD lines')
             [CompletionResult]::new('dump', 'dump', [CompletionResultType]::ParameterValue, 'Shows the next StatsD lines that a running adapter receives, as its rules see them')
             break
@@ -204,15 +209,15 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
         }
         'patterns;adapt-metrics;diff' {
             [CompletionResult]::new('--capture', '--capture', [CompletionResultType]::ParameterName, 'A file of StatsD lines, or - for standard input')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'patterns;adapt-metrics;dump' {
             [CompletionResult]::new('--adapter', '--adapter', [CompletionResultType]::ParameterName, 'The adapter''s HTTP address on this machine')
             [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'How many lines')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'patterns;probe' {

@@ -341,7 +341,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__ambassador__subcmd__redis)
-            opts="-h --listen --primary --replica --upstream-username --upstream-password-file --read-from --consistency --max-replica-lag --failover-hold --connect-timeout --reply-timeout --probe-period --deny --max-bulk --max-clients --idle-timeout --workers --config --log --log-format --drain-timeout --termination-log --http-bind --help"
+            opts="-h --listen --primary --replica --upstream --sentinel --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --read-from --consistency --max-replica-lag --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --config --log --log-format --drain-timeout --termination-log --http-bind --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -356,6 +356,22 @@ _patterns() {
                     return 0
                     ;;
                 --replica)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-primary)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -392,6 +408,10 @@ _patterns() {
                     return 0
                     ;;
                 --probe-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --probe-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -108,6 +108,10 @@ set edit:completion:arg-completer[patterns] = {|@words|
             cand --listen 'Where the application finds its Redis'
             cand --primary 'The primary; whether it is one is verified, and a demotion is noticed'
             cand --replica 'A replica of that primary; may be given several times'
+            cand --upstream 'A server whose role is to be found out; a name may stand for many addresses, and is resolved again and again'
+            cand --sentinel 'A Sentinel; may be given several times'
+            cand --sentinel-primary 'The name that the Sentinels have for the primary'
+            cand --sentinel-password-file 'File with the password of the Sentinels'
             cand --upstream-username 'The user that the ambassador is to the servers'
             cand --upstream-password-file 'File with the password for the servers; without it clients authenticate themselves'
             cand --read-from 'Who answers reads: primary, prefer-primary, replica, prefer-replica, any'
@@ -117,11 +121,12 @@ set edit:completion:arg-completer[patterns] = {|@words|
             cand --connect-timeout 'How long a connection attempt to a server may take'
             cand --reply-timeout 'How long a server may leave a request unanswered before its connection is given up; 0 for ever'
             cand --probe-period 'How often the role and the offset of each server are asked for'
+            cand --probe-timeout 'How long a server may take to answer a probe'
             cand --deny 'Commands that are refused; a comma between two'
             cand --max-bulk 'The longest argument that a client may send'
             cand --max-clients 'The most clients at a time'
             cand --idle-timeout 'Close clients that send nothing for this long; 0 for never'
-            cand --workers 'Threads that carry requests; 0 for one a CPU, at most 4'
+            cand --workers 'Threads that carry requests. One is as fast as one Redis, and keeps the order in which different clients have sent their requests; more of them help when several replicas share the reads'
             cand --config 'Settings file (YAML) with a section per mode; its keys are the long names of the options'
             cand --log 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`'
             cand --log-format 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere'
@@ -169,8 +174,8 @@ set edit:completion:arg-completer[patterns] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
             cand check 'Checks mapping files: mistakes, rules that nothing reaches, quirks'
-            cand explain 'By which rules a verb reads lines'
-            cand replay 'By which rules a verb reads lines'
+            cand explain 'Says what becomes of a StatsD line: samples, every rule tried, the final series'
+            cand replay 'Reads captured StatsD lines and prints the page that they give'
             cand diff 'Says which series change between two mapping files, over captured StatsD lines'
             cand dump 'Shows the next StatsD lines that a running adapter receives, as its rules see them'
         }
@@ -194,14 +199,14 @@ set edit:completion:arg-completer[patterns] = {|@words|
         }
         &'patterns;adapt-metrics;diff'= {
             cand --capture 'A file of StatsD lines, or - for standard input'
-            cand -h 'Print help'
-            cand --help 'Print help'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
         }
         &'patterns;adapt-metrics;dump'= {
             cand --adapter 'The adapter''s HTTP address on this machine'
             cand --count 'How many lines'
-            cand -h 'Print help'
-            cand --help 'Print help'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
         }
         &'patterns;probe'= {
             cand --http-bind 'Where the mode serves HTTP, if it was set by a flag'

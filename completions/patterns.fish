@@ -122,6 +122,10 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -s h -l help
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l listen -d 'Where the application finds its Redis' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l primary -d 'The primary; whether it is one is verified, and a demotion is noticed' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l replica -d 'A replica of that primary; may be given several times' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream -d 'A server whose role is to be found out; a name may stand for many addresses, and is resolved again and again' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l sentinel -d 'A Sentinel; may be given several times' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l sentinel-primary -d 'The name that the Sentinels have for the primary' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l sentinel-password-file -d 'File with the password of the Sentinels' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-username -d 'The user that the ambassador is to the servers' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-password-file -d 'File with the password for the servers; without it clients authenticate themselves' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l read-from -d 'Who answers reads: primary, prefer-primary, replica, prefer-replica, any' -r -f -a "primary\t'Only the primary'
@@ -138,11 +142,12 @@ complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l f
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l connect-timeout -d 'How long a connection attempt to a server may take' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l reply-timeout -d 'How long a server may leave a request unanswered before its connection is given up; 0 for ever' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l probe-period -d 'How often the role and the offset of each server are asked for' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l probe-timeout -d 'How long a server may take to answer a probe' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l deny -d 'Commands that are refused; a comma between two' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l max-bulk -d 'The longest argument that a client may send' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l max-clients -d 'The most clients at a time' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l idle-timeout -d 'Close clients that send nothing for this long; 0 for never' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l workers -d 'Threads that carry requests; 0 for one a CPU, at most 4' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l workers -d 'Threads that carry requests. One is as fast as one Redis, and keeps the order in which different clients have sent their requests; more of them help when several replicas share the reads' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l config -d 'Settings file (YAML) with a section per mode; its keys are the long names of the options' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l log -d 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l log-format -d 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere' -r -f -a "auto\t'Text on a terminal, JSON elsewhere'
@@ -199,8 +204,8 @@ complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "check" -d 'Checks mapping files: mistakes, rules that nothing reaches, quirks'
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "explain" -d 'By which rules a verb reads lines'
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "replay" -d 'By which rules a verb reads lines'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "explain" -d 'Says what becomes of a StatsD line: samples, every rule tried, the final series'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "replay" -d 'Reads captured StatsD lines and prints the page that they give'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "diff" -d 'Says which series change between two mapping files, over captured StatsD lines'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "dump" -d 'Shows the next StatsD lines that a running adapter receives, as its rules see them'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from check" -l format -d 'How to tell it' -r -f -a "text\t'A line each, for people'
@@ -216,10 +221,10 @@ complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __f
 uniform\t'In snake case, with base units and `_total` added where they are missing'"
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from diff" -l capture -d 'A file of StatsD lines, or - for standard input' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -l adapter -d 'The adapter\'s HTTP address on this machine' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -l count -d 'How many lines' -r
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -s h -l help -d 'Print help'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -l http-bind -d 'Where the mode serves HTTP, if it was set by a flag' -r
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -l timeout -d 'How long to wait for the answer' -r
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -1,4 +1,5 @@
-//! For users of statsd_exporter: its command line, turned into ours, and its own metrics' names, told beside ours.
+//! For users of statsd_exporter and graphite_exporter: their command lines, turned into ours, and statsd_exporter's own
+//! metrics' names, told beside ours.
 
 use std::ffi::OsString;
 
@@ -19,11 +20,15 @@ const SAME: &[(&str, &str)] = &[
     ("statsd.read-buffer", "statsd-receive-buffer"),
     ("statsd.relay.address", "statsd-relay"),
     ("statsd.relay.packet-length", "statsd-relay-packet-length"),
+    ("graphite.listen-address", "graphite-listen"),
+    ("graphite.mapping-config", "graphite-mapping"),
+    ("graphite.sample-expiry", "sample-expiry"),
     ("log.level", "log"),
 ];
 /// Switches of theirs; without a value they are on, and `--no-` turns them off.
 const SWITCHES: &[(&str, &str)] = &[
     ("web.enable-lifecycle", "lifecycle-for-all"),
+    ("graphite.mapping-strict-match", "graphite-strict"),
     ("statsd.parse-dogstatsd-tags", "statsd-parse-dogstatsd-tags"),
     ("statsd.parse-influxdb-tags", "statsd-parse-influxdb-tags"),
     ("statsd.parse-librato-tags", "statsd-parse-librato-tags"),
@@ -38,22 +43,39 @@ const IDLE: &[&str] = &[
     "statsd.event-flush-interval",
     "statsd.udp-packet-queue-size",
     "debug.dump-fsm",
+    "graphite.cache-size",
+    "graphite.cache-type",
 ];
 
-/// Rewrites the command line of statsd_exporter. One of ours passes through as it is.
+/// What statsd_exporter does where nothing is said.
+const STATSD_DEFAULTS: &[(&str, &str)] = &[
+    ("statsd-listen", ":9125"),
+    ("statsd-listen-tcp", ":9125"),
+    ("statsd-receive-buffer", "0"),
+    ("statsd-naming", "exact"),
+    ("statsd-exporter-metrics", "true"),
+];
+/// What graphite_exporter does where nothing is said.
+const GRAPHITE_DEFAULTS: &[(&str, &str)] = &[("graphite-listen", ":9109"), ("http-bind", ":9108")];
+
+/// Rewrites the command line of either. One of ours passes through as it is.
 pub fn arguments(given: Vec<OsString>) -> Vec<OsString> {
     let is_theirs = |argument: &OsString| {
         let text = argument.to_string_lossy();
         let name = text.trim_start_matches('-').trim_start_matches("no-");
         text.starts_with('-')
-            && (name.starts_with("statsd.")
+            && (name.starts_with("graphite.")
+                || name.starts_with("statsd.")
                 || name.starts_with("web.")
                 || name.split('=').next() == Some("check-config"))
     };
     if !given.iter().any(is_theirs) {
         return given;
     }
-    let mut reading = Reading { ours: Vec::new(), check: false, mapping: None };
+    let is_graphite =
+        given.iter().any(|argument| argument.to_string_lossy().trim_start_matches('-').starts_with("graphite."));
+    let defaults = if is_graphite { GRAPHITE_DEFAULTS } else { STATSD_DEFAULTS };
+    let mut reading = Reading { ours: Vec::new(), check: false, mapping: None, defaults };
     let mut rest = given.into_iter();
     while let Some(argument) = rest.next() {
         reading.take(argument, &mut rest);
@@ -65,6 +87,7 @@ struct Reading {
     ours: Vec<(String, String)>,
     check: bool,
     mapping: Option<String>,
+    defaults: &'static [(&'static str, &'static str)],
 }
 
 impl Reading {
@@ -80,11 +103,13 @@ impl Reading {
         };
         if let Some((_, ours)) = SAME.iter().find(|(theirs, _)| *theirs == name) {
             let value = value_of(value);
-            if *ours == "statsd-mapping" {
+            if matches!(*ours, "statsd-mapping" | "graphite-mapping") {
                 self.mapping = Some(value.clone());
             }
             // Theirs turn a listener or a relay off with an empty text; a path of ours cannot be empty.
-            if !(value.is_empty() && matches!(*ours, "statsd-listen-unixgram" | "statsd-mapping" | "statsd-relay")) {
+            if !(value.is_empty()
+                && matches!(*ours, "statsd-listen-unixgram" | "statsd-mapping" | "graphite-mapping" | "statsd-relay"))
+            {
                 self.ours.push(((*ours).to_owned(), value));
             }
         } else if let Some((_, ours)) = SWITCHES.iter().find(|(theirs, _)| *theirs == name) {
@@ -109,13 +134,7 @@ impl Reading {
             return ["check".to_owned()].into_iter().chain(self.mapping).map(OsString::from).collect();
         }
         let is_set = |ours: &[(String, String)], name: &str| ours.iter().any(|(set, _)| set == name);
-        for (name, value) in [
-            ("statsd-listen", ":9125"),
-            ("statsd-listen-tcp", ":9125"),
-            ("statsd-receive-buffer", "0"),
-            ("statsd-naming", "exact"),
-            ("statsd-exporter-metrics", "true"),
-        ] {
+        for &(name, value) in self.defaults {
             if !is_set(&self.ours, name) {
                 self.ours.push((name.to_owned(), value.to_owned()));
             }
@@ -260,6 +279,22 @@ mod tests {
     #[test]
     fn a_check_becomes_the_verb() {
         assert_eq!(rewritten(&["--check-config", "--statsd.mapping-config=m.yml"]), ["check", "m.yml"]);
+    }
+
+    #[test]
+    fn graphite_exporters_command_line_has_its_own_defaults() {
+        let given =
+            ["--graphite.mapping-config=g.yml", "--graphite.mapping-strict-match", "--graphite.sample-expiry", "1m"];
+        assert_eq!(
+            rewritten(&given),
+            [
+                "--graphite-mapping=g.yml",
+                "--graphite-strict=true",
+                "--sample-expiry=1m",
+                "--graphite-listen=:9109",
+                "--http-bind=:9108",
+            ]
+        );
     }
 
     #[test]

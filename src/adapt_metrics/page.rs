@@ -1,8 +1,8 @@
 //! The page: the table's families and series, written in chunks so that receivers never wait for a scraper.
 //!
 //! The format is the scraper's choice (`Accept`), `name[]=` in the query chooses families, and the whole is compressed
-//! when the scraper takes gzip. A page is rendered on a thread of its own: a large one takes tens of milliseconds, in which
-//! sources and probes go on.
+//! when the scraper takes gzip. A large page is rendered on a thread of its own: it takes tens of milliseconds, in which
+//! sources and probes go on. For a small one a thread would cost more than the page.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ use crate::core::metrics::{Collect, Encoder, Format, Registry};
 
 /// How many series are written while the table is held: about 0.2 ms.
 const CHUNK: usize = 2048;
+/// Below so many series a page takes less than a millisecond.
+const SMALL: usize = 5000;
 
 /// The table as a part of `/metrics`.
 pub struct Page(pub Arc<Hub>);
@@ -46,20 +48,25 @@ impl Collect for Page {
 }
 
 /// Answers a scraper.
-pub async fn answer(request: &Request, metrics: Registry) -> Reply {
+pub async fn answer(request: &Request, metrics: Registry, hub: &Hub) -> Reply {
     let negotiated = Format::negotiate(request.header("accept"));
     let names = names(&request.query);
     let takes_gzip = takes_gzip(request.header("accept-encoding").unwrap_or_default());
-    let rendered = tokio::task::spawn_blocking(move || {
+    let render = move || {
         let page = metrics.render_only(negotiated.format, &names);
         // Compressing into memory cannot fail; if it did, the page would go out as it is.
         match takes_gzip.then(|| gzip(&page)).flatten() {
             Some(packed) => (packed, true),
             None => (page, false),
         }
-    });
-    let Ok((page, is_packed)) = rendered.await else {
-        return Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be written\n");
+    };
+    let (page, is_packed) = if hub.table().len() < SMALL {
+        render()
+    } else {
+        match tokio::task::spawn_blocking(render).await {
+            Ok(rendered) => rendered,
+            Err(_) => return Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be written\n"),
+        }
     };
     // What is echoed are tokens that are known to us, so it is always a header's value.
     let content_type = HeaderValue::try_from(negotiated.content_type).unwrap_or(HeaderValue::from_static("text/plain"));

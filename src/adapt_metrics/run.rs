@@ -59,7 +59,7 @@ pub fn run(invocation: &Invocation) -> Result<(), Fault> {
             process.metrics.register(Arc::new(ExporterNames { telemetry: telemetry.clone() }));
         }
         status::describe(process, &telemetry, &runners);
-        serve(process, &settings.metrics_path, runners);
+        serve(process, &settings.metrics_path, runners, telemetry.hub.clone());
         lines(process, &settings, telemetry.hub.clone());
         lifecycle_routes(process, &settings, reloading);
         process.health.condition("listeners").ok();
@@ -196,11 +196,11 @@ async fn changed(file: Option<&mut FileWatch>) {
 }
 
 /// Serves the page, after sources that are polled on scrape have been.
-fn serve(process: &Process, path: &str, runners: Vec<Arc<Runner>>) {
+fn serve(process: &Process, path: &str, runners: Vec<Arc<Runner>>, hub: Arc<Hub>) {
     let metrics = process.metrics.clone();
     let runners: Arc<[Arc<Runner>]> = runners.into();
     let answer = move |request: Request| {
-        let (metrics, runners) = (metrics.clone(), runners.clone());
+        let (metrics, runners, hub) = (metrics.clone(), runners.clone(), hub.clone());
         async move {
             let asked = request.header("x-prometheus-scrape-timeout-seconds");
             let within =
@@ -212,7 +212,7 @@ fn serve(process: &Process, path: &str, runners: Vec<Arc<Runner>>) {
                 refreshing.spawn(async move { runner.refresh(within).await });
             }
             refreshing.join_all().await;
-            page::answer(&request, metrics).await
+            page::answer(&request, metrics, &hub).await
         }
     };
     process.http.route(Method::GET, "/metrics", Access::Public, answer.clone());

@@ -42,7 +42,7 @@ use crate::core::net::{self, Sharing};
 
 use settings::Settings;
 use shared::Shared;
-use topology::{Node, Prober, Topology};
+use topology::{Node, Prober, Sources, Topology};
 
 /// The pattern, for the registry.
 pub const MODE: Mode = Mode {
@@ -70,20 +70,27 @@ fn run(invocation: &Invocation) -> Result<(), Fault> {
 /// Opens the port and starts the threads and tasks.
 fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
     let listener = net::listen(&settings.listen, Sharing::Exclusive, "listen")?;
-    let addresses = settings.primary.iter().chain(&settings.replica).cloned();
-    let nodes: Vec<Arc<Node>> = (0..).zip(addresses).map(|(number, address)| Node::new(number, address)).collect();
-    let Some((primary, replicas)) = nodes.split_first() else {
-        return Err(Fault::config(anyhow::anyhow!("no server is given")).hint("set --primary"));
+    let fixed: Vec<_> = settings.primary.iter().chain(&settings.replica).cloned().collect();
+    let nodes: Vec<Arc<Node>> = (0..).zip(&fixed).map(|(number, address)| Node::new(number, address.clone())).collect();
+    let (primary, replicas) = match (&settings.primary, nodes.split_first()) {
+        (Some(_), Some((primary, replicas))) => (Ok(primary.clone()), replicas.to_vec()),
+        _ => (Err("the servers are being asked for their roles".to_owned()), nodes.clone()),
     };
-    let shared =
-        Shared::new(settings, Topology { epoch: 0, primary: Ok(primary.clone()), replicas: replicas.to_vec() });
+    let shared = Shared::new(settings, Topology { epoch: 0, primary, replicas });
     shared.credentials().map_err(Fault::config)?;
 
     process.metrics.register(Arc::new(metrics::Page(shared.clone())));
     status::describe(process, &shared);
 
-    let prober =
-        Prober::new(&shared, nodes, settings.max_replica_lag.0, settings.probe_period, settings.connect_timeout);
+    let sources = Sources::new(
+        &shared,
+        fixed,
+        settings.upstream.clone(),
+        settings.sentinel.clone(),
+        settings.sentinel_primary.clone(),
+        settings.probe_timeout,
+    );
+    let prober = Prober::new(&shared, sources, nodes, settings);
     process.tasks.spawn("probe", prober.follow(process.health.condition("primary"), process.drain.clone()));
     listener::start(process, listener, &shared, settings.max_clients)
 }

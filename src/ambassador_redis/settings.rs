@@ -19,12 +19,28 @@ pub struct Settings {
     pub listen: Bind,
 
     /// The primary; whether it is one is verified, and a demotion is noticed
-    #[arg(long, value_name = "HOST:PORT", required = true)]
+    #[arg(long, value_name = "HOST:PORT", required_unless_present_any = ["upstream", "sentinel"])]
     pub primary: Option<Endpoint>,
 
     /// A replica of that primary; may be given several times
     #[arg(long, value_name = "HOST:PORT")]
     pub replica: Vec<Endpoint>,
+
+    /// A server whose role is to be found out; a name may stand for many addresses, and is resolved again and again
+    #[arg(long, value_name = "HOST:PORT")]
+    pub upstream: Vec<Endpoint>,
+
+    /// A Sentinel; may be given several times
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "upstream")]
+    pub sentinel: Vec<Endpoint>,
+
+    /// The name that the Sentinels have for the primary
+    #[arg(long, value_name = "NAME", default_value = "mymaster")]
+    pub sentinel_primary: String,
+
+    /// File with the password of the Sentinels
+    #[arg(long, value_name = "FILE")]
+    pub sentinel_password_file: Option<SecretFile>,
 
     /// The user that the ambassador is to the servers
     #[arg(long, value_name = "NAME", default_value = "default")]
@@ -63,6 +79,10 @@ pub struct Settings {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = values::duration)]
     pub probe_period: Duration,
 
+    /// How long a server may take to answer a probe
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = values::duration)]
+    pub probe_timeout: Duration,
+
     /// Commands that are refused; a comma between two
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "shutdown,replicaof,slaveof,failover")]
     pub deny: Vec<String>,
@@ -79,9 +99,10 @@ pub struct Settings {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
     pub idle_timeout: Duration,
 
-    /// Threads that carry requests; 0 for one a CPU, at most 4
-    #[arg(long, value_name = "COUNT", default_value_t = 0)]
-    pub workers: usize,
+    /// Threads that carry requests. One is as fast as one Redis, and keeps the order in which different clients have sent their
+    /// requests; more of them help when several replicas share the reads
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: u16,
 }
 
 /// What the data path reads of the settings.
@@ -117,15 +138,5 @@ impl Policy {
     /// Whether a replica's answer must be proved to be new enough.
     pub fn is_guarded(&self) -> bool {
         matches!(self.consistency, Consistency::Session | Consistency::Proxy) && self.read_from != ReadFrom::Primary
-    }
-}
-
-impl Settings {
-    /// How many threads carry requests.
-    pub fn worker_count(&self) -> usize {
-        match self.workers {
-            0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),
-            count => count.min(64),
-        }
     }
 }

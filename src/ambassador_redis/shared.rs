@@ -1,7 +1,9 @@
 //! What the workers, the probe and the pages share: policy, topology, watermark, command table, statistics.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
@@ -15,6 +17,9 @@ use crate::core::secret::{Secret, SecretFile};
 
 /// Lanes of a worker: its shared RESP2 connection, its shared RESP3 connection, everything else.
 pub const LANES: usize = 3;
+
+/// How long a Sentinel's event makes the probe hasten.
+const ALARM: Duration = Duration::from_secs(15);
 
 /// One per process.
 pub struct Shared {
@@ -30,11 +35,15 @@ pub struct Shared {
     pub next_session: AtomicU64,
     username: String,
     password_file: Option<SecretFile>,
+    sentinel_password_file: Option<SecretFile>,
+    /// Until when the servers are probed in haste, in milliseconds since the start.
+    alarmed_until: AtomicU64,
+    started: Instant,
 }
 
 impl Shared {
     pub fn new(settings: &Settings, topology: Topology) -> Arc<Shared> {
-        let workers = settings.worker_count();
+        let workers = usize::from(settings.workers);
         let mut table = Table::built_in();
         for name in settings.deny.iter().filter(|name| !name.is_empty()) {
             table.deny(name.trim());
@@ -50,6 +59,9 @@ impl Shared {
             next_session: AtomicU64::new(1),
             username: settings.upstream_username.clone(),
             password_file: settings.upstream_password_file.clone(),
+            sentinel_password_file: settings.sentinel_password_file.clone(),
+            alarmed_until: AtomicU64::new(0),
+            started: Instant::now(),
         })
     }
 
@@ -60,5 +72,24 @@ impl Shared {
     pub fn credentials(&self) -> anyhow::Result<Option<(String, Secret)>> {
         let Some(file) = &self.password_file else { return Ok(None) };
         Ok(Some((self.username.clone(), file.read()?)))
+    }
+
+    /// User and password for the Sentinels, read now.
+    ///
+    /// # Errors
+    /// The password file cannot be read.
+    pub fn sentinel_credentials(&self) -> Result<Option<(String, Secret)>, String> {
+        let Some(file) = &self.sentinel_password_file else { return Ok(None) };
+        Ok(Some(("default".to_owned(), file.read().map_err(|error| format!("{error:#}"))?)))
+    }
+
+    /// A Sentinel tells that something happens: for a while the servers are probed in haste.
+    pub fn alarm(&self) {
+        let until = self.started.elapsed() + ALARM;
+        self.alarmed_until.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub fn is_alarmed(&self) -> bool {
+        self.started.elapsed().as_millis() < u128::from(self.alarmed_until.load(Relaxed))
     }
 }

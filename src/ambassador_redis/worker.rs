@@ -35,6 +35,8 @@ const TICK: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Private connections that wait for a session.
 const POOL: usize = 64;
+/// Private connections that are kept connected for those who will need one.
+const WARM: usize = 4;
 /// How many batches of writes are followed by a `ROLE` after a read was seen.
 const INTEREST: u32 = 64;
 
@@ -221,7 +223,7 @@ impl Worker {
     }
 
     /// Looks at the deadlines.
-    fn tick(&self) {
+    fn tick(self: &Rc<Self>) {
         self.second.set(u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX));
         if let Some(timeout) = self.shared.policy.reply_timeout {
             for connection in self.connections.borrow().values() {
@@ -239,6 +241,7 @@ impl Worker {
             }
         }
         self.pool.borrow_mut().retain(|connection| !connection.is_over());
+        self.warm();
         self.leaving.borrow_mut().retain(|connection| {
             connection.unclog(PATIENCE);
             !connection.is_over()
@@ -318,11 +321,28 @@ impl Worker {
                 && connection.node.number == node.number
                 && !connection.is_over()
         };
-        if let Some(at) = pool.iter().rposition(fits) {
+        if let Some(at) = pool.iter().position(fits) {
             return Ok(pool.remove(at));
         }
         drop(pool);
         Ok(Connection::private(self, node, version, identity))
+    }
+
+    /// Keeps a few private connections connected before they are needed: a command that blocks must reach the server before what
+    /// another client sends right behind it.
+    fn warm(self: &Rc<Self>) {
+        let identity = self.default_identity();
+        if !self.lines(Version::Resp2, &identity).primary.as_ref().is_ok_and(|primary| primary.is_ready()) {
+            return;
+        }
+        let is_warm =
+            |connection: &&Rc<Connection>| connection.version == Version::Resp2 && connection.identity == identity;
+        let have = self.pool.borrow().iter().filter(is_warm).count();
+        for _ in have..WARM {
+            if let Ok(connection) = self.fresh(Version::Resp2, &identity) {
+                self.pool.borrow_mut().push(connection);
+            }
+        }
     }
 
     /// A new connection to the primary for one session alone.
@@ -417,6 +437,12 @@ impl Worker {
     /// Something is wrong with a server: it should be probed now.
     pub fn suspect(&self, _node: &Node) {
         self.shared.suspicion.notify_one();
+    }
+
+    /// Nothing that was known of the replicas holds any more.
+    pub fn begin_generation(&self, node: &Node) {
+        self.shared.watermark.begin_generation();
+        self.suspect(node);
     }
 
     /// A connection is up, or the roles have changed: those who waited for that look again.

@@ -518,3 +518,21 @@ fn a_jvm_that_does_not_let_itself_be_attached_to_is_asked_once() {
     let dumps = jvm.output.by_ref().lines().map_while(Result::ok).take_while(|line| line != "done");
     assert_eq!(dumps.filter(|line| line.contains("Full thread dump")).count(), 1);
 }
+
+#[test]
+fn a_dump_shows_values_as_rules_see_them() {
+    let Some(mut settings) = shared() else { return };
+    settings.selection.include = vec!["app:type=Numbers,*".parse().unwrap(), "app:type=Open".parse().unwrap()];
+    let lines = run(async { JmxSource::new(settings).dump().await }).unwrap();
+    for line in [
+        "app<type=Numbers, name=first><>Double: 1.0E10",
+        "app<type=Numbers, name=first><>Mode: BUSY",
+        "app<type=Numbers, name=first><>Bool: true",
+        "app<type=Numbers, name=first><>BigInteger: 1180591620717411303424",
+        "app<type=Open><Usage>name: x",
+        "app<type=Open, key=one><Table>count: 3",
+        "app<type=Open, key_name=x, key_used=5, key=two><Nested>used: 5",
+    ] {
+        assert!(lines.iter().any(|known| known == line), "{line} is not in {lines:#?}");
+    }
+}

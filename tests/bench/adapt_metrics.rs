@@ -303,7 +303,8 @@ fn write_mapping(dir: &Path) -> PathBuf {
         yaml += &format!("- {{match: 'other.service{i}.*.*', name: other_{i}, labels: {{what: $1}}}}\n");
     }
     for i in 0..17 {
-        yaml += &format!("- {{match: 'app.service{i}.requests.*', name: app_service{i}, labels: {{what: $1}}}}\n");
+        yaml +=
+            &format!("- {{match: 'app.service{i}.requests.*', name: 'app_service{i}_${{1}}', labels: {{what: $1}}}}\n");
     }
     let path = dir.join("mapping.yml");
     std::fs::write(&path, yaml).unwrap();

@@ -123,3 +123,13 @@ fn no_two_modes_serve_http_on_one_port_by_default() {
     binds.dedup();
     assert_eq!(binds.len(), ALL.len(), "the modes of a Pod share its network: {binds:?}");
 }
+
+#[test]
+fn every_verb_says_what_it_does() {
+    for mode in patterns::modes::ALL {
+        for verb in mode.verbs {
+            let help = printed(&run(&[mode.name, verb.name, "--help"]));
+            assert!(help.starts_with(verb.about), "{} {}:\n{help}", mode.name, verb.name);
+        }
+    }
+}

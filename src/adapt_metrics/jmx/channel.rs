@@ -18,7 +18,7 @@ use super::serial::Limits;
 use super::tls::Tls;
 
 /// Calls that may be without a reply.
-const WINDOW: usize = 32;
+const WINDOW: usize = 64;
 /// Bytes of calls that may be without a reply, unless a single call is larger. Less than any socket buffer.
 const WINDOW_BYTES: usize = 48 << 10;
 const READ_SIZE: usize = 16 << 10;

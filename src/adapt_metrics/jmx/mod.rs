@@ -133,6 +133,29 @@ impl JmxSource {
         Ok(scrape)
     }
 
+    /// Every single value that the JVM has, text included, as the patterns of rules see it:
+    /// `domain<key=value, …><outer, inner>attribute: value`. For people who write rules.
+    ///
+    /// # Errors
+    /// As for [`JmxSource::scrape`].
+    pub async fn dump(&mut self) -> Result<Vec<String>, JmxError> {
+        let JmxSettings { target, selection, deadline } = &self.settings;
+        let selection = Selection { text: Text::Wanted, ..selection.clone() };
+        let dump = async {
+            let mut connection = Connection::open(target).await?;
+            let mut lines = Vec::new();
+            let each = |(): &mut (), reading: &Reading<'_>| {
+                let value = reading.value.text().unwrap_or_default();
+                lines.push(format!("{}: {value}", naming::match_name(reading, reading.attribute)));
+            };
+            Beans::new().read(&mut connection, &selection, Instant::now(), each).await?;
+            connection.close().await;
+            Ok(lines)
+        };
+        let late = |_| JmxError::Deadline { peer: target.address.to_string(), deadline: *deadline };
+        tokio::time::timeout(*deadline, dump).await.map_err(late)?
+    }
+
     /// Ends the connection, so that the JVM need not wait for it to time out.
     pub async fn close(&mut self) {
         if let Some(connection) = self.connection.take() {

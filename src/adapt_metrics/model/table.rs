@@ -111,6 +111,7 @@ pub struct Table {
     live: usize,
     mortal: usize,
     rounds: u32,
+    freed: u64,
     /// Per source: how many series, and those of its last poll.
     sources: Vec<(usize, Vec<SeriesId>)>,
 }
@@ -132,6 +133,7 @@ impl Table {
             live: 0,
             mortal: 0,
             rounds: 0,
+            freed: 0,
             sources: Vec::new(),
         }
     }
@@ -144,6 +146,11 @@ impl Table {
     /// Whether there is no series.
     pub fn is_empty(&self) -> bool {
         self.live == 0
+    }
+
+    /// How many families have been let go, each of whose names is free again.
+    pub fn freed(&self) -> u64 {
+        self.freed
     }
 
     /// How many families there are.
@@ -473,6 +480,7 @@ impl Table {
             self.names.remove(&family.name);
             self.families[series.family as usize] = None;
             self.free_families.push(series.family);
+            self.freed += 1;
         }
     }
 

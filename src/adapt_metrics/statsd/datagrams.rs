@@ -6,6 +6,7 @@
 //!
 //! At the drain the thread reads on until the socket is empty: what the kernel had taken is not lost.
 
+use std::borrow::Cow;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -19,8 +20,11 @@ use crate::core::fault::Fault;
 
 /// The most datagrams that one call reads.
 const BATCH: usize = 128;
-/// Room for one datagram; the largest there is.
-const DATAGRAM: usize = 65_536;
+/// Room for one datagram of the usual size. Not a power of two, so that the beginnings of a batch's datagrams do not all
+/// fall into the same lines of the cache.
+const USUAL: usize = 2048 + 64;
+/// Room for the rest of the largest datagram there is. It is only touched, and so only takes memory, when one comes.
+const REST: usize = 65_536 - USUAL;
 /// How long a call may wait, so that a drain and a reload are seen.
 pub const WAIT: Duration = Duration::from_millis(200);
 /// The longest nap.
@@ -45,22 +49,27 @@ impl Datagrams {
     ///
     /// # Errors
     /// The socket fails for good.
-    pub fn read(self, mut intake: Box<dyn Reads>, desk: &Desk) -> Result<(), Fault> {
+    pub fn read(self, mut reads: Box<dyn Reads>, desk: &Desk) -> Result<(), Fault> {
         let mut headers = MultiHeaders::<()>::preallocate(BATCH, None);
-        let mut memory = vec![0u8; BATCH * DATAGRAM];
+        let mut usual = vec![0u8; BATCH * USUAL];
+        let mut rest = vec![0u8; BATCH * REST];
         let mut pace = Pace::new(self.room);
         loop {
             let is_draining = desk.is_draining();
             let flags = if is_draining { MsgFlags::MSG_DONTWAIT } else { MsgFlags::MSG_WAITFORONE };
-            let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-                memory.chunks_mut(DATAGRAM).map(|chunk| [IoSliceMut::new(chunk)]).collect();
+            let mut slices: Vec<[IoSliceMut<'_>; 2]> = usual
+                .chunks_mut(USUAL)
+                .zip(rest.chunks_mut(REST))
+                .map(|(usual, rest)| [IoSliceMut::new(usual), IoSliceMut::new(rest)])
+                .collect();
             let received = recvmmsg(self.socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None);
             desk.beat();
             let count = match received {
                 Ok(messages) => {
                     let messages: Vec<_> = messages.collect();
-                    desk.batch(intake.as_mut(), messages.iter().flat_map(|message| message.iovs()));
-                    messages.len()
+                    let packets: Vec<Cow<'_, [u8]>> = messages.iter().map(|message| joined(message.iovs())).collect();
+                    desk.batch(reads.as_mut(), packets.iter().map(AsRef::as_ref));
+                    packets.len()
                 }
                 Err(Errno::EAGAIN) if is_draining => return Ok(()),
                 Err(Errno::EAGAIN | Errno::EINTR) => 0,
@@ -72,6 +81,15 @@ impl Datagrams {
                 std::thread::sleep(nap);
             }
         }
+    }
+}
+
+/// A datagram from its pieces; one of the usual size has one piece, which is not copied.
+fn joined<'m>(mut pieces: impl Iterator<Item = &'m [u8]>) -> Cow<'m, [u8]> {
+    let first = pieces.next().unwrap_or_default();
+    match pieces.next() {
+        None => Cow::Borrowed(first),
+        Some(second) => Cow::Owned([first, second].concat()),
     }
 }
 
@@ -105,6 +123,13 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_datagram_is_joined_and_a_usual_one_borrowed() {
+        assert!(matches!(joined([&b"ab"[..]].into_iter()), Cow::Borrowed(b"ab")));
+        assert_eq!(joined([&b"ab"[..], b"c"].into_iter()), Cow::<[u8]>::Owned(b"abc".to_vec()));
+        assert_eq!(joined([].into_iter()), Cow::Borrowed(b""));
+    }
 
     #[test]
     fn lone_packets_and_full_batches_are_read_at_once() {

@@ -23,6 +23,10 @@ pub struct Intake {
     rules: Arc<Rules>,
     source: Source,
     keys: Keys,
+    /// Types and names of conflicts that keys are known to end in.
+    conflicts: Vec<(Type, String)>,
+    /// How many families the table had let go when the conflicts were found: one more, and a name may be free again.
+    freed: u64,
     /// Members of sets are told apart by this hash.
     members: DefaultHashBuilder,
     /// What was seen since it was taken last.
@@ -32,7 +36,8 @@ pub struct Intake {
 impl Intake {
     /// A receiver that has seen nothing.
     pub fn new(grammar: Grammar, rules: Arc<Rules>, source: Source, room: Room, members: DefaultHashBuilder) -> Self {
-        Self { grammar, rules, source, keys: Keys::new(room), members, tally: Tally::default() }
+        let keys = Keys::new(room);
+        Self { grammar, rules, source, keys, conflicts: Vec::new(), freed: 0, members, tally: Tally::default() }
     }
 
     /// Reads one line, without its line break.
@@ -62,6 +67,12 @@ impl Intake {
             return applied;
         }
         let Some(number) = number::parse(value) else { return false };
+        if let Some((kind, name)) = effect.conflict.and_then(|conflict| self.conflicts.get(usize::from(conflict))) {
+            self.tally.samples += 1;
+            self.tally.judged(effect);
+            self.tally.conflict(*kind, name);
+            return true;
+        }
         if effect.is_dropped {
             self.tally.count(effect, 1);
             self.tally.dropped_by_rule += 1;
@@ -119,6 +130,7 @@ impl Intake {
             is_dropped: false,
             has_labels: !fields.labels.is_empty(),
             is_mapped: false,
+            conflict: None,
         };
         let rules = self.rules.clone();
         let target = match rules.judge(&line.name, fields.kind) {
@@ -131,7 +143,7 @@ impl Intake {
                 effect.is_dropped = true;
                 effect.is_mapped = true;
                 self.tally.dropped_by_rule += 1;
-                self.tally.recount(effect);
+                self.tally.judged(effect);
                 self.keys.insert(line.raw_name.as_bytes(), raw.suffix.as_bytes(), effect, None);
                 return Ok(());
             }
@@ -152,22 +164,42 @@ impl Intake {
                 }
             }
         };
-        self.tally.recount(effect);
+        self.tally.judged(effect);
         match self.place(&target, fields.labels.pairs(), table, now) {
             Ok(Placed::Series(id)) => {
                 table.apply(id, change, now);
+                self.tally.changed(effect);
                 if !fields.has_timestamp {
                     self.keys.insert(line.raw_name.as_bytes(), raw.suffix.as_bytes(), effect, Some(id));
                 }
             }
             Ok(Placed::Overflow(id)) => {
                 table.apply(id, change, now);
+                self.tally.changed(effect);
                 self.tally.over_limit(&target.name);
             }
             Err(Refusal::Full) => self.tally.over_limit(&target.name),
-            Err(_) => self.tally.conflict(fields.kind, &target.name),
+            Err(_) => {
+                self.tally.conflict(fields.kind, &target.name);
+                if let Some(conflict) = self.conflict(fields.kind, &target.name).filter(|_| !fields.has_timestamp) {
+                    effect.conflict = Some(conflict);
+                    self.keys.insert(line.raw_name.as_bytes(), raw.suffix.as_bytes(), effect, None);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// The number of a conflict; few are told apart, since each is a mistake of somebody's.
+    fn conflict(&mut self, kind: Type, name: &str) -> Option<u16> {
+        let known = self.conflicts.iter().position(|(known, of)| *known == kind && of == name);
+        let number = known.or_else(|| {
+            (self.conflicts.len() < 256).then(|| {
+                self.conflicts.push((kind, name.to_owned()));
+                self.conflicts.len() - 1
+            })
+        })?;
+        u16::try_from(number).ok()
     }
 
     fn place<K: AsRef<str>, V: AsRef<str>>(
@@ -206,11 +238,19 @@ impl Reads for Intake {
         // What is known of keys stands while the rules are the same.
         if !Arc::ptr_eq(&self.rules, &rules) {
             self.rules = rules;
+            self.conflicts.clear();
             self.keys.clear();
         }
     }
 
     fn packet(&mut self, packet: &[u8], table: &mut Table, now: Tick) {
+        if self.freed != table.freed() {
+            self.freed = table.freed();
+            if !self.conflicts.is_empty() {
+                self.conflicts.clear();
+                self.keys.clear();
+            }
+        }
         self.tally.packets += 1;
         self.tally.bytes += packet.len() as u64;
         let mut start = 0;

@@ -92,6 +92,17 @@ fn samples_of_one_line_do_not_share_labels() {
 }
 
 #[test]
+fn a_conflict_is_remembered_until_the_name_is_free() {
+    let mut bench = bench(Naming::Exact);
+    bench.intake.adopt(Arc::new(Rules::none(Naming::Exact, 10)));
+    bench.feed("x:1|c").feed("x:5|g").feed("x:6|g");
+    assert_eq!(bench.intake.tally.conflicts.get(&("gauge", "x".to_owned())), Some(&2));
+    assert_eq!(bench.intake.keys.count(), 2);
+    bench.table.sweep(Tick(10));
+    assert_eq!(bench.feed("x:7|g").samples(), ["x 7"]);
+}
+
+#[test]
 fn what_cannot_be_taken_is_counted_by_reason_with_the_last_example() {
     let mut bench = bench(Naming::Exact);
     bench.feed("bad\nworse\nc:-1|c\nc:NaN|c\nc:1e400|c\nu:1|s\n\nc:1|c|@x\n..:1|c\n_e{2,2}:hi|yo\n_sc|disk|0");

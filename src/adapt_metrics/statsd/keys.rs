@@ -28,6 +28,8 @@ pub struct Effect {
     pub has_labels: bool,
     /// Whether a rule matched.
     pub is_mapped: bool,
+    /// The number of the conflict that it always ends in.
+    pub conflict: Option<u16>,
 }
 
 /// How much is remembered.
@@ -167,6 +169,7 @@ mod tests {
         is_dropped: false,
         has_labels: false,
         is_mapped: false,
+        conflict: None,
     };
 
     #[test]

@@ -81,22 +81,27 @@ impl Tally {
     pub fn count(&mut self, effect: Effect, samples: u64) {
         self.samples += samples;
         if samples > 0 {
-            self.recount(effect);
+            self.judged(effect);
+            if !effect.is_dropped {
+                self.changed(effect);
+            }
         }
     }
 
-    /// A sample that is counted already as such.
+    /// A sample has been judged by the rules.
     #[inline]
-    pub fn recount(&mut self, effect: Effect) {
+    pub fn judged(&mut self, effect: Effect) {
         self.tagged += u64::from(effect.has_labels);
         if effect.is_mapped {
             self.mapped += u64::from(!effect.is_dropped);
         } else {
             self.unmapped += 1;
         }
-        if effect.is_dropped {
-            return;
-        }
+    }
+
+    /// A sample has changed its series.
+    #[inline]
+    pub fn changed(&mut self, effect: Effect) {
         match effect.kind {
             Type::Counter => self.events[0] += 1,
             Type::Gauge => self.events[1] += 1,

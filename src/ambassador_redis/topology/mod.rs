@@ -3,10 +3,13 @@
 //! The probe asks every server for its role and offset; `view::decide` makes one picture of the answers; the picture goes to
 //! the workers as a `Topology`. Only here is a primary chosen: the data path follows.
 
+mod control;
 mod probe;
+mod source;
 mod view;
 
 pub use probe::Prober;
+pub use source::Sources;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -4,28 +4,41 @@
 //! through the `redis` crate; it has its own connections, so that a probe overtakes what waits on the data path.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 
 use crate::ambassador_redis::command::Table;
+use crate::ambassador_redis::settings::Settings;
 use crate::ambassador_redis::shared::Shared;
 use crate::core::fault::Fault;
 use crate::core::health::Condition;
 use crate::core::values::Endpoint;
 
-use super::view::{Answer, Before, Observation, Verdict, decide};
+use super::control::{connect, reason};
+use super::source::Sources;
+use super::view::{Answer, Authority, Before, Observation, Verdict, decide};
 use super::{Facts, Node, Topology};
 
 /// The pause between two rounds while something is wrong.
 const HASTE: Duration = Duration::from_millis(100);
 
+/// How long a second server may claim to be the primary before the Sentinels' word counts alone.
+const FENCE: Duration = Duration::from_secs(10);
+/// How long a server that no source names any more and that does not answer is kept.
+const FORGET: Duration = Duration::from_secs(60);
+
 /// The servers, their control connections, and what was decided last.
 pub struct Prober {
     shared: Arc<Shared>,
+    sources: Sources,
     nodes: Vec<Probed>,
-    configured: Option<usize>,
-    before: Before,
+    next_number: u32,
+    /// The server that the user called the primary.
+    configured: Option<Endpoint>,
+    primary: Option<u32>,
+    history: String,
+    rivals_since: Option<Instant>,
     max_lag: u64,
     period: Duration,
     timeout: Duration,
@@ -36,25 +49,24 @@ pub struct Prober {
 struct Probed {
     node: Arc<Node>,
     connection: Option<MultiplexedConnection>,
+    named: Instant,
 }
 
 impl Prober {
-    /// The first node is the configured primary.
-    pub fn new(
-        shared: &Arc<Shared>,
-        nodes: Vec<Arc<Node>>,
-        max_lag: u64,
-        period: Duration,
-        timeout: Duration,
-    ) -> Prober {
+    pub fn new(shared: &Arc<Shared>, sources: Sources, nodes: Vec<Arc<Node>>, settings: &Settings) -> Prober {
+        let next_number = nodes.iter().map(|node| node.number + 1).max().unwrap_or(0);
         Prober {
             shared: shared.clone(),
-            nodes: nodes.into_iter().map(|node| Probed { node, connection: None }).collect(),
-            configured: Some(0),
-            before: Before::default(),
-            max_lag,
-            period,
-            timeout,
+            sources,
+            nodes: nodes.into_iter().map(Probed::new).collect(),
+            next_number,
+            configured: settings.primary.clone(),
+            primary: None,
+            history: String::new(),
+            rivals_since: None,
+            max_lag: settings.max_replica_lag.0,
+            period: settings.probe_period,
+            timeout: settings.probe_timeout,
             epoch: 0,
             learned: String::new(),
         }
@@ -62,8 +74,12 @@ impl Prober {
 
     /// Probes until the process drains.
     pub async fn follow(mut self, ready: Condition, drain: tokio_util::sync::CancellationToken) -> Result<(), Fault> {
+        for sentinel in self.sources.sentinels() {
+            let (shared, drain) = (self.shared.clone(), drain.clone());
+            tokio::spawn(async move { drain.run_until_cancelled(super::source::listen(shared, sentinel)).await });
+        }
         loop {
-            let calm = self.round(&ready).await;
+            let calm = self.round(&ready).await && !self.shared.is_alarmed();
             let pause = if calm { self.period } else { HASTE.min(self.period) };
             tokio::select! {
                 () = drain.cancelled() => return Ok(()),
@@ -75,16 +91,24 @@ impl Prober {
 
     /// One round; whether all is well.
     async fn round(&mut self, ready: &Condition) -> bool {
+        let found = self.sources.find().await;
+        self.know(&found.addresses);
+        // Whoever begins a generation while the servers are asked makes their answers worth nothing for it.
+        let generation = self.shared.watermark.generation();
         let (shared, timeout) = (self.shared.clone(), self.timeout);
         let asked = self.nodes.iter_mut().map(|probed| probed.ask(&shared, timeout));
         let answers: Vec<Answer> = join_all(asked).await;
-        let mut verdict = decide(&answers, self.configured, &self.before, self.max_lag);
-        let changed = self.note_primary(&answers, &verdict).await;
-        if changed {
-            // The history is another one now: who follows it is decided by it.
-            verdict = decide(&answers, self.configured, &self.before, self.max_lag);
-        }
-        self.publish(&answers, &verdict);
+        let authority = self.authority(&answers, found.named.as_ref());
+        let mut verdict = decide(&answers, &authority, &self.before(), self.max_lag);
+        let generation = match self.note_primary(&answers, &verdict).await {
+            None => generation,
+            Some(begun) => {
+                // The history is another one now: who follows it is decided by it.
+                verdict = decide(&answers, &authority, &self.before(), self.max_lag);
+                if begun == generation + 1 { begun } else { 0 }
+            }
+        };
+        self.publish(&answers, &verdict, generation);
         let primary = verdict
             .primary
             .as_ref()
@@ -98,10 +122,52 @@ impl Prober {
             && verdict.unfit.iter().enumerate().all(|(place, why)| why.is_none() || verdict.primary == Ok(place))
     }
 
-    /// Another primary or another history begins a generation. Whether it did.
-    async fn note_primary(&mut self, answers: &[Answer], verdict: &Verdict) -> bool {
-        let Ok(place) = verdict.primary else { return false };
-        let Ok(seen) = &answers[place] else { return false };
+    /// Adds servers that are named for the first time, and forgets those that are gone.
+    fn know(&mut self, addresses: &[Endpoint]) {
+        let now = Instant::now();
+        for address in addresses {
+            match self.nodes.iter_mut().find(|probed| probed.node.address == *address) {
+                Some(probed) => probed.named = now,
+                None => {
+                    tracing::info!(node = %address, "a server is known");
+                    self.nodes.push(Probed::new(Node::new(self.next_number, address.clone())));
+                    self.next_number += 1;
+                }
+            }
+        }
+        let primary = self.primary;
+        self.nodes.retain(|probed| {
+            let kept = probed.connection.is_some()
+                || Some(probed.node.number) == primary
+                || now.duration_since(probed.named) < FORGET;
+            if !kept {
+                tracing::info!(node = %probed.node.address, "a server is forgotten: nobody names it, and it does not answer");
+            }
+            kept
+        });
+    }
+
+    fn before(&self) -> Before {
+        let place = |number| self.nodes.iter().position(|probed| probed.node.number == number);
+        Before { primary: self.primary.and_then(place), history: self.history.clone() }
+    }
+
+    fn authority(&mut self, answers: &[Answer], named: Option<&Result<Endpoint, String>>) -> Authority {
+        let place = |address: &Endpoint| self.nodes.iter().position(|probed| probed.node.address == *address);
+        let Some(named) = named else {
+            return Authority::Roles { configured: self.configured.as_ref().and_then(place) };
+        };
+        let named = named.as_ref().map_err(Clone::clone).map(place);
+        let rivals = answers.iter().filter(|answer| answer.as_ref().is_ok_and(|seen| seen.is_primary)).count() > 1;
+        self.rivals_since = rivals.then(|| self.rivals_since.unwrap_or_else(Instant::now));
+        let fenced = self.rivals_since.is_some_and(|since| since.elapsed() < FENCE);
+        Authority::Sentinels { named, fenced }
+    }
+
+    /// Another primary or another history begins a generation. Which one.
+    async fn note_primary(&mut self, answers: &[Answer], verdict: &Verdict) -> Option<u64> {
+        let Ok(place) = verdict.primary else { return None };
+        let Ok(seen) = &answers[place] else { return None };
         if self.learned != seen.run_id {
             if let Some(connection) = &mut self.nodes[place].connection
                 && let Ok(Some(table)) =
@@ -112,17 +178,17 @@ impl Prober {
             }
             self.learned = seen.run_id.clone();
         }
-        if self.before.primary == Some(place) && self.before.history == seen.history {
-            return false;
+        let number = self.nodes[place].node.number;
+        if self.primary == Some(number) && self.history == seen.history {
+            return None;
         }
         let generation = self.shared.watermark.begin_generation();
         tracing::info!(primary = %self.nodes[place].node.address, generation, "the primary is known");
-        self.before = Before { primary: Some(place), history: seen.history.clone() };
-        true
+        (self.primary, self.history) = (Some(number), seen.history.clone());
+        Some(generation)
     }
 
-    fn publish(&mut self, answers: &[Answer], verdict: &Verdict) {
-        let generation = self.shared.watermark.generation();
+    fn publish(&mut self, answers: &[Answer], verdict: &Verdict, generation: u64) {
         let leader =
             verdict.primary.as_ref().ok().and_then(|place| answers[*place].as_ref().ok()).map_or(0, |seen| seen.offset);
         for (place, (probed, answer)) in self.nodes.iter().zip(answers).enumerate() {
@@ -175,6 +241,10 @@ impl Prober {
 }
 
 impl Probed {
+    fn new(node: Arc<Node>) -> Probed {
+        Probed { node, connection: None, named: Instant::now() }
+    }
+
     async fn ask(&mut self, shared: &Shared, timeout: Duration) -> Answer {
         match tokio::time::timeout(timeout, self.ask_now(shared)).await {
             Ok(Ok(observation)) => Ok(observation),
@@ -192,34 +262,14 @@ impl Probed {
     async fn ask_now(&mut self, shared: &Shared) -> Result<Observation, String> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(connect(&self.node.address, shared).await?),
+            none => {
+                let credentials = shared.credentials().map_err(|error| format!("{error:#}"))?;
+                none.insert(connect(&self.node.address, credentials).await?)
+            }
         };
         let info: String = redis::cmd("INFO").query_async(connection).await.map_err(|error| reason(&error))?;
         Observation::parse(&info).ok_or_else(|| "it is neither a primary nor a replica".to_owned())
     }
-}
-
-/// Opens a control connection.
-async fn connect(address: &Endpoint, shared: &Shared) -> Result<MultiplexedConnection, String> {
-    let address = match address {
-        Endpoint::Tcp { host, port } => redis::ConnectionAddr::Tcp(host.clone(), *port),
-        Endpoint::Unix(path) => redis::ConnectionAddr::Unix(path.clone()),
-    };
-    let mut settings = redis::RedisConnectionInfo::default().set_skip_set_lib_name();
-    if let Some((user, password)) = shared.credentials().map_err(|error| format!("{error:#}"))? {
-        settings = settings.set_username(user).set_password(password.expose());
-    }
-    let info = redis::IntoConnectionInfo::into_connection_info(address)
-        .map_err(|error| reason(&error))?
-        .set_redis_settings(settings);
-    let client = redis::Client::open(info).map_err(|error| reason(&error))?;
-    client.get_multiplexed_async_connection().await.map_err(|error| reason(&error))
-}
-
-fn reason(error: &redis::RedisError) -> String {
-    // The crate repeats itself: "I/O error: Connection refused (os error 111)".
-    let text = error.to_string();
-    text.trim_end_matches('.').to_lowercase()
 }
 
 /// Adds what the server's `COMMAND` lists to the known commands; `None` if there is nothing to add.
@@ -247,7 +297,7 @@ fn text(value: &redis::Value) -> Option<&str> {
 }
 
 /// Awaits all, at the same time.
-async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub(super) async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut running: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|cx| {
         for (future, done) in &mut running {

@@ -60,16 +60,39 @@ pub struct Before {
     pub history: String,
 }
 
-/// Makes one picture of the answers. `configured` is the place of the server that the user called the primary.
-pub fn decide(answers: &[Answer], configured: Option<usize>, before: &Before, max_lag: u64) -> Verdict {
+/// Who says which server is the primary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// The servers themselves; in doubt the one that the user called so.
+    Roles { configured: Option<usize> },
+    /// The Sentinels: the place of the server that they name. `fenced`: a second server has said for a short while only that it is a
+    /// primary, so that a failover may be under way which the Sentinels do not tell yet.
+    Sentinels { named: Result<Option<usize>, String>, fenced: bool },
+}
+
+/// Makes one picture of the answers.
+pub fn decide(answers: &[Answer], authority: &Authority, before: &Before, max_lag: u64) -> Verdict {
+    let primary = match authority {
+        Authority::Roles { configured } => by_roles(answers, *configured, before),
+        Authority::Sentinels { named, fenced } => by_sentinels(answers, named, *fenced, before),
+    };
+    let leader = primary.as_ref().ok().and_then(|place| answers[*place].as_ref().ok());
+    let unfit = answers.iter().map(|answer| unfit(answer, leader, &before.history, max_lag)).collect();
+    Verdict { primary, unfit }
+}
+
+fn by_roles(answers: &[Answer], configured: Option<usize>, before: &Before) -> Result<usize, String> {
     let claims: Vec<usize> = places(answers, |observation| observation.is_primary).collect();
     let preferred = before.primary.or(configured);
-    let primary = match claims.as_slice() {
+    match claims.as_slice() {
         // Nobody says so. A primary that cannot be asked may still be one; a demoted one is none.
         [] => match preferred {
             Some(place) if answers[place].is_err() => Ok(place),
             Some(_) => Err("no server says that it is the primary".to_owned()),
-            None => Err("no server can be asked".to_owned()),
+            None => match answers.iter().find_map(|answer| answer.as_ref().err()) {
+                Some(why) => Err(why.clone()),
+                None => Err("no server says that it is the primary".to_owned()),
+            },
         },
         [only] => match preferred {
             // Another server claims to be the primary while the known one is silent: believe it if others follow it.
@@ -80,10 +103,31 @@ pub fn decide(answers: &[Answer], configured: Option<usize>, before: &Before, ma
             Some(place) => Ok(place),
             None => Err(format!("{} servers say that they are the primary", several.len())),
         },
+    }
+}
+
+fn by_sentinels(
+    answers: &[Answer],
+    named: &Result<Option<usize>, String>,
+    fenced: bool,
+    before: &Before,
+) -> Result<usize, String> {
+    let place = match (named, before.primary) {
+        (Ok(Some(place)), _) => *place,
+        (Ok(None), _) => return Err("the Sentinels name a server that is not known yet".to_owned()),
+        // Sentinels that are away change nothing.
+        (Err(_), Some(place)) => place,
+        (Err(why), None) => return Err(why.clone()),
     };
-    let leader = primary.as_ref().ok().and_then(|place| answers[*place].as_ref().ok());
-    let unfit = answers.iter().map(|answer| unfit(answer, leader, &before.history, max_lag)).collect();
-    Verdict { primary, unfit }
+    match &answers[place] {
+        Ok(seen) if !seen.is_primary => Err("the server that the Sentinels name says that it is a replica".to_owned()),
+        Ok(_) if fenced && before.primary == Some(place) => {
+            Err("a second server says that it is the primary; waiting for the Sentinels".to_owned())
+        }
+        Ok(_) => Ok(place),
+        Err(_) if before.primary == Some(place) => Ok(place),
+        Err(why) => Err(why.clone()),
+    }
 }
 
 /// Whether a replica that is in step has the history of this server.
@@ -159,24 +203,55 @@ mod tests {
 
     #[test]
     fn a_demoted_primary_is_not_written_to() {
-        let verdict = decide(&[replica(9), primary(10)], Some(0), &before(0), 100);
+        let verdict = decide(&[replica(9), primary(10)], &Authority::Roles { configured: Some(0) }, &before(0), 100);
         assert_eq!(verdict.primary, Ok(1));
         assert_eq!(verdict.unfit[0], None);
-        let verdict = decide(&[replica(9), gone()], Some(0), &before(0), 100);
+        let verdict = decide(&[replica(9), gone()], &Authority::Roles { configured: Some(0) }, &before(0), 100);
         assert!(verdict.primary.is_err());
     }
 
     #[test]
     fn a_silent_primary_keeps_its_place_until_others_follow_a_new_one() {
-        assert_eq!(decide(&[gone(), replica(9), replica(9)], Some(0), &before(0), 100).primary, Ok(0));
-        assert_eq!(decide(&[gone(), primary(9), gone()], Some(0), &before(0), 100).primary, Ok(0));
-        assert_eq!(decide(&[gone(), primary(9), replica(9)], Some(0), &before(0), 100).primary, Ok(1));
+        assert_eq!(
+            decide(&[gone(), replica(9), replica(9)], &Authority::Roles { configured: Some(0) }, &before(0), 100)
+                .primary,
+            Ok(0)
+        );
+        assert_eq!(
+            decide(&[gone(), primary(9), gone()], &Authority::Roles { configured: Some(0) }, &before(0), 100).primary,
+            Ok(0)
+        );
+        assert_eq!(
+            decide(&[gone(), primary(9), replica(9)], &Authority::Roles { configured: Some(0) }, &before(0), 100)
+                .primary,
+            Ok(1)
+        );
     }
 
     #[test]
     fn of_two_primaries_the_known_one_stays() {
-        assert_eq!(decide(&[primary(5), primary(50)], Some(0), &before(0), 100).primary, Ok(0));
-        assert!(decide(&[primary(5), primary(50), gone()], None, &Before::default(), 100).primary.is_err());
+        assert_eq!(
+            decide(&[primary(5), primary(50)], &Authority::Roles { configured: Some(0) }, &before(0), 100).primary,
+            Ok(0)
+        );
+        assert!(
+            decide(&[primary(5), primary(50), gone()], &Authority::Roles { configured: None }, &Before::default(), 100)
+                .primary
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn with_sentinels_a_second_primary_holds_writes_until_they_have_spoken() {
+        let sentinels = |named, fenced| Authority::Sentinels { named: Ok(Some(named)), fenced };
+        let both = [primary(5), primary(6)];
+        assert!(decide(&both, &sentinels(0, true), &before(0), 100).primary.is_err());
+        assert_eq!(decide(&both, &sentinels(1, true), &before(0), 100).primary, Ok(1));
+        assert_eq!(decide(&both, &sentinels(0, false), &before(0), 100).primary, Ok(0));
+        assert!(decide(&[replica(5), primary(6)], &sentinels(0, false), &before(0), 100).primary.is_err());
+        assert_eq!(decide(&[gone(), replica(6)], &sentinels(0, false), &before(0), 100).primary, Ok(0));
+        let silent = Authority::Sentinels { named: Err("away".into()), fenced: false };
+        assert_eq!(decide(&[primary(5), replica(5)], &silent, &before(0), 100).primary, Ok(0));
     }
 
     #[test]
@@ -185,7 +260,7 @@ mod tests {
         let unlinked = Ok(Observation { history: "h".into(), ..Observation::default() });
         let verdict = decide(
             &[primary(1000), replica(950), replica(800), other, unlinked.clone(), gone()],
-            Some(0),
+            &Authority::Roles { configured: Some(0) },
             &before(0),
             100,
         );
@@ -194,6 +269,9 @@ mod tests {
             [false, true, false, false, false, false]
         );
         // With the primary away, its replicas still hold its history.
-        assert_eq!(decide(&[gone(), unlinked], Some(0), &before(0), 100).unfit[1], None);
+        assert_eq!(
+            decide(&[gone(), unlinked], &Authority::Roles { configured: Some(0) }, &before(0), 100).unfit[1],
+            None
+        );
     }
 }

@@ -374,6 +374,10 @@ impl Connection {
         state.applied = Mark::default();
         (state.asks_applied, state.unmarked, state.behind) = (false, false, false);
         state.failure = None;
+        if matches!(self.purpose, Purpose::Primary(_)) && state.last_up.is_some() {
+            // It may be another server now, with another history: the replicas must be proved anew.
+            self.worker.begin_generation(&self.node);
+        }
         state.last_up = Some(Instant::now());
         // What waited while there was no connection is queued again, so that SELECT and ROLE stand where this connection needs them.
         let waiting = std::mem::take(&mut state.runs);

@@ -14,11 +14,12 @@ pub fn command(mode: &Mode) -> Command {
         .long_about(format!("{}\n\n{}", mode.about, mode.description))
         .mut_arg("http_bind", |arg| arg.required(false).default_value(mode.http_bind))
         .mut_args(|arg| derived(arg, mode.name));
-    let command =
-        if mode.examples.is_empty() { command } else { command.after_help(format!("Examples:\n{}", mode.examples)) };
+    let examples = mode.examples.lines().map(|line| format!("\n  {}", line.trim())).collect::<String>();
+    let command = if examples.is_empty() { command } else { command.after_help(format!("Examples:{examples}")) };
     mode.verbs.iter().fold(command, |command, verb| {
         command
-            .subcommand((verb.arguments)(Command::new(verb.name).about(verb.about)))
+            // Behind the arguments: deriving them brings along what their struct says of itself.
+            .subcommand((verb.arguments)(Command::new(verb.name)).about(verb.about).long_about(verb.about))
             .subcommand_negates_reqs(true)
             .args_conflicts_with_subcommands(true)
             .disable_help_subcommand(true)

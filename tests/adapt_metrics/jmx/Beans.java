@@ -1,5 +1,5 @@
 // Beans of every shape that a JMX reader meets. Says "ready", then obeys lines on standard input until it ends:
-// "grow" adds an attribute to the dynamic bean, "many N" registers N small beans, "gc" collects garbage.
+// "many N" registers N small beans, "gc" collects garbage.
 
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
@@ -130,8 +130,6 @@ public class Beans {
                 case "Usage": return usage;
                 case "Table": return table;
                 case "Nested": return nested;
-                case "Grown":
-                    if (grown) return 77;
             }
             throw new AttributeNotFoundException(name);
         }
@@ -150,7 +148,7 @@ public class Beans {
 
         public MBeanInfo getMBeanInfo() {
             List<MBeanAttributeInfo> infos = new ArrayList<>();
-            for (String name : grown ? new String[] {"Usage", "Table", "Nested", "Grown"} : new String[] {"Usage", "Table", "Nested"}) {
+            for (String name : new String[] {"Usage", "Table", "Nested"}) {
                 infos.add(new MBeanAttributeInfo(name, "java.lang.Object", "the " + name, true, false, false));
             }
             return new MBeanInfo(getClass().getName(), "open", infos.toArray(new MBeanAttributeInfo[0]), null, null, null);
@@ -175,8 +173,6 @@ public class Beans {
         public int getSize() { return 3; }
     }
 
-    static volatile boolean grown;
-
     public static void main(String[] arguments) throws Exception {
         MBeanServer server = ManagementFactory.getPlatformMBeanServer();
         server.registerMBean(new Numbers(), new ObjectName("app:type=Numbers,name=first"));
@@ -187,9 +183,7 @@ public class Beans {
         System.out.println("ready");
         BufferedReader commands = new BufferedReader(new InputStreamReader(System.in));
         for (String line = commands.readLine(); line != null; line = commands.readLine()) {
-            if (line.equals("grow")) {
-                grown = true;
-            } else if (line.equals("gc")) {
+            if (line.equals("gc")) {
                 System.gc();
             } else if (line.startsWith("many ")) {
                 for (int at = 0; at < Integer.parseInt(line.substring(5)); at++) {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use git2::Oid;
@@ -42,8 +43,16 @@ pub(super) struct Source {
 impl Source {
     /// Ten commits on `main`, each changing `file` and adding one of its own; a lightweight and an annotated tag on the fifth.
     pub(super) fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let source = Self { root };
+        // Git makes it once; each test has its own copy.
+        static ORIGINAL: OnceLock<Source> = OnceLock::new();
+        let copy = Self { root: tempfile::tempdir().unwrap() };
+        copy_directory(&ORIGINAL.get_or_init(Self::make).path(), &copy.path());
+        copy
+    }
+
+    fn make() -> Self {
+        // Never dropped, so it lives where `cargo clean` finds it.
+        let source = Self { root: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap() };
         std::fs::create_dir(source.path()).unwrap();
         git(&source.path(), &["init", "-q", "-b", "main"]);
         for number in 1..=10 {
@@ -74,6 +83,18 @@ impl Source {
 
     pub(super) fn oid(&self, revision: &str) -> Oid {
         parse_oid(git(&self.path(), &["rev-parse", revision]).as_bytes()).unwrap()
+    }
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_directory(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
     }
 }
 

@@ -1,0 +1,208 @@
+//! Where the servers' addresses come from: the settings, a DNS name that stands for several, or Sentinels.
+//!
+//! Settings come in; each round, the addresses to probe and, with Sentinels, whom they name as the primary go out. Of several Sentinels
+//! the one with the highest configuration epoch is believed: after a failover the others still tell the old view for seconds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+
+use crate::ambassador_redis::shared::Shared;
+use crate::core::backoff::Backoff;
+use crate::core::values::Endpoint;
+
+use super::control::{connect, reason};
+
+/// How often names are resolved again.
+const RESOLVE: Duration = Duration::from_secs(5);
+/// Addresses that one source may bring; more are no one's replicas.
+const MAX_ADDRESSES: usize = 64;
+
+/// What a round works with.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    pub addresses: Vec<Endpoint>,
+    /// Whom the Sentinels name; `None` if no Sentinel is asked, an error if none knows.
+    pub named: Option<Result<Endpoint, String>>,
+}
+
+/// The sources of one ambassador.
+pub struct Sources {
+    shared: Arc<Shared>,
+    fixed: Vec<Endpoint>,
+    names: Vec<Endpoint>,
+    resolved: Vec<Endpoint>,
+    resolved_at: Option<Instant>,
+    sentinels: Vec<Sentinel>,
+    primary_name: String,
+    timeout: Duration,
+}
+
+struct Sentinel {
+    address: Endpoint,
+    connection: Option<MultiplexedConnection>,
+}
+
+/// The view of one Sentinel.
+struct View {
+    epoch: u64,
+    primary: Endpoint,
+    replicas: Vec<Endpoint>,
+}
+
+impl Sources {
+    pub fn new(
+        shared: &Arc<Shared>,
+        fixed: Vec<Endpoint>,
+        names: Vec<Endpoint>,
+        sentinels: Vec<Endpoint>,
+        primary_name: String,
+        timeout: Duration,
+    ) -> Sources {
+        Sources {
+            shared: shared.clone(),
+            fixed,
+            names,
+            resolved: Vec::new(),
+            resolved_at: None,
+            sentinels: sentinels.into_iter().map(|address| Sentinel { address, connection: None }).collect(),
+            primary_name,
+            timeout,
+        }
+    }
+
+    /// The addresses of the Sentinels, for those who listen to their events.
+    pub fn sentinels(&self) -> Vec<Endpoint> {
+        self.sentinels.iter().map(|sentinel| sentinel.address.clone()).collect()
+    }
+
+    /// Looks for servers.
+    pub async fn find(&mut self) -> Found {
+        self.resolve().await;
+        let mut found = Found { addresses: [self.fixed.as_slice(), &self.resolved].concat(), named: None };
+        if self.sentinels.is_empty() {
+            return found;
+        }
+        let (shared, name, timeout) = (&self.shared, self.primary_name.as_str(), self.timeout);
+        let asked = self.sentinels.iter_mut().map(|sentinel| sentinel.ask(shared, name, timeout));
+        let mut best: Option<View> = None;
+        let mut why = Vec::new();
+        for answer in super::probe::join_all(asked).await {
+            match answer {
+                Ok(view) if best.as_ref().is_none_or(|best| view.epoch > best.epoch) => best = Some(view),
+                Ok(_) => {}
+                Err(reason) => why.push(reason),
+            }
+        }
+        match best {
+            Some(view) => {
+                found.addresses.push(view.primary.clone());
+                found.addresses.extend(view.replicas.into_iter().take(MAX_ADDRESSES));
+                found.named = Some(Ok(view.primary));
+            }
+            None => found.named = Some(Err(format!("no Sentinel answers: {}", why.join("; ")))),
+        }
+        found
+    }
+
+    async fn resolve(&mut self) {
+        if self.names.is_empty() || self.resolved_at.is_some_and(|at| at.elapsed() < RESOLVE) {
+            return;
+        }
+        let mut resolved = Vec::new();
+        for name in &self.names {
+            let Endpoint::Tcp { host, port } = name else {
+                resolved.push(name.clone());
+                continue;
+            };
+            match tokio::time::timeout(self.timeout * 4, tokio::net::lookup_host((host.as_str(), *port))).await {
+                Ok(Ok(addresses)) => resolved.extend(
+                    addresses
+                        .take(MAX_ADDRESSES)
+                        .map(|at| Endpoint::Tcp { host: at.ip().to_string(), port: at.port() }),
+                ),
+                Ok(Err(error)) => tracing::warn!(name = %name, %error, "a name cannot be resolved"),
+                Err(_) => tracing::warn!(name = %name, "a name is not resolved in time"),
+            }
+        }
+        self.resolved_at = Some(Instant::now());
+        // A failing name server must not take the servers away that are known.
+        if !resolved.is_empty() {
+            resolved.sort();
+            resolved.dedup();
+            self.resolved = resolved;
+        }
+    }
+}
+
+impl Sentinel {
+    async fn ask(&mut self, shared: &Shared, name: &str, timeout: Duration) -> Result<View, String> {
+        let answer = match tokio::time::timeout(timeout, self.ask_now(shared, name)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("no answer within {timeout:?}")),
+        };
+        if answer.is_err() {
+            self.connection = None;
+        }
+        answer.map_err(|why| format!("{}: {why}", self.address))
+    }
+
+    async fn ask_now(&mut self, shared: &Shared, name: &str) -> Result<View, String> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(connect(&self.address, shared.sentinel_credentials()?).await?),
+        };
+        let ask = |what: &'static str| {
+            let mut command = redis::cmd("SENTINEL");
+            command.arg(what).arg(name);
+            command
+        };
+        let primary: HashMap<String, String> =
+            ask("MASTER").query_async(connection).await.map_err(|error| reason(&error))?;
+        let replicas: Vec<HashMap<String, String>> =
+            ask("REPLICAS").query_async(connection).await.map_err(|error| reason(&error))?;
+        Ok(View {
+            epoch: primary.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0),
+            primary: address(&primary).ok_or("it tells no address of the primary")?,
+            replicas: replicas.iter().filter_map(address).collect(),
+        })
+    }
+}
+
+fn address(fields: &HashMap<String, String>) -> Option<Endpoint> {
+    Some(Endpoint::Tcp { host: fields.get("ip")?.clone(), port: fields.get("port")?.parse().ok()? })
+}
+
+/// Listens to the events of one Sentinel: each is a reason to probe now. They are not read; they only come when something happens.
+pub async fn listen(shared: Arc<Shared>, address: Endpoint) {
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    loop {
+        if let Err(why) = follow_events(&shared, &address, &mut backoff).await {
+            tracing::debug!(sentinel = %address, %why, "the events of a Sentinel are not heard");
+        }
+        tokio::time::sleep(backoff.next_pause()).await;
+    }
+}
+
+async fn follow_events(shared: &Shared, address: &Endpoint, backoff: &mut Backoff) -> Result<(), String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let Endpoint::Tcp { host, port } = address else { return Err("it has no TCP address".to_owned()) };
+    let mut stream = tokio::net::TcpStream::connect((host.as_str(), *port)).await.map_err(|error| error.to_string())?;
+    let mut hello = Vec::new();
+    if let Some((user, password)) = shared.sentinel_credentials()? {
+        let words: [&[u8]; 3] = [b"AUTH", user.as_bytes(), password.expose().as_bytes()];
+        crate::ambassador_redis::resp::encode::command(&mut hello, &words);
+    }
+    let channels: [&[u8]; 5] = [b"PSUBSCRIBE", b"+*switch*", b"+*selected*", b"+*promoted*", b"*odown*"];
+    crate::ambassador_redis::resp::encode::command(&mut hello, &channels);
+    stream.write_all(&hello).await.map_err(|error| error.to_string())?;
+    let mut buffer = [0; 4096];
+    while stream.read(&mut buffer).await.map_err(|error| error.to_string())? > 0 {
+        backoff.reset();
+        shared.suspicion.notify_one();
+        shared.alarm();
+    }
+    Err("it closed the connection".to_owned())
+}
