@@ -13,6 +13,7 @@ use git2::Oid;
 
 use super::budget::Budget;
 use super::checkout::Export;
+use super::draft::Draft;
 use super::early::Written;
 use super::gitmodules::{self, Submodule};
 use super::manifest::Manifest;
@@ -23,7 +24,7 @@ use super::remote::{Remote, RemoteError, Scheme, Url, UrlError};
 use super::settings::limits::TreeLimits;
 use super::store::Store;
 use super::tree::{Kind, printable};
-use super::volume::{Draft, VolumeError};
+use super::volume::VolumeError;
 use super::worktree::{Filled, Worktree};
 
 /// Submodules of submodules of … : more is a loop that hides.

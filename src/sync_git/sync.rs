@@ -10,23 +10,24 @@ use std::time::{Duration, Instant};
 
 use git2::Oid;
 
-use super::budget::{Budget, Interrupted};
+use super::budget::Budget;
+use super::draft::{Blank, Recipe};
 use super::early::Early;
 use super::files::read_small;
 use super::gc;
 use super::history::{self, Fit};
-use super::hooks::{Action, Event, Hook, HookError, Runs};
+use super::hooks::{Action, Event, Hook, Runs};
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
+use super::outcome::{Outcome, SyncError};
 use super::pack;
-use super::publish::PublishError;
 use super::reach::Reach;
-use super::remote::{Depth, RemoteError};
+use super::remote::Depth;
 use super::retire::{Retired, Stay};
 use super::sparse::Patterns;
 use super::store::StoreError;
-use super::submodules::{Filler, Follow, SubmoduleError};
-use super::volume::{Blank, Published, Recipe, Volume, VolumeError};
+use super::submodules::{Filler, Follow};
+use super::volume::{Published, Volume, VolumeError};
 use super::worktree::Damage;
 
 /// A file of sparse patterns of this size has tens of thousands.
@@ -76,71 +77,6 @@ pub(crate) struct Options {
     pub stay: Stay,
     /// The pause between two full comparisons of the published tree; zero: only the first sync compares.
     pub verify: Duration,
-}
-
-/// How a sync ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The link shows another commit than before, or shows one for the first time.
-    Published { before: Option<Oid>, commit: Oid },
-    /// The commit is the same; its tree was damaged and was written again.
-    Repaired { commit: Oid },
-    /// Nothing had changed.
-    Unchanged { commit: Oid },
-}
-
-impl Outcome {
-    pub(crate) fn commit(&self) -> Oid {
-        match self {
-            Self::Published { commit, .. } | Self::Repaired { commit } | Self::Unchanged { commit } => *commit,
-        }
-    }
-}
-
-/// Why a sync failed. All of it is safe to try again.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SyncError {
-    #[error(transparent)]
-    Interrupted(#[from] Interrupted),
-    #[error(transparent)]
-    Remote(#[from] RemoteError),
-    #[error(transparent)]
-    Volume(#[from] VolumeError),
-    #[error(transparent)]
-    Submodule(#[from] SubmoduleError),
-    #[error(transparent)]
-    Gc(#[from] gc::GcError),
-    #[error("--sparse-checkout-file {} is not there", .0.display())]
-    NoPatterns(PathBuf),
-    /// The gate's verdict on the new tree; the old one stays published.
-    #[error("the pre-publish hook refused the new tree: {0}")]
-    Vetoed(#[source] HookError),
-}
-
-impl From<PublishError> for SyncError {
-    fn from(error: PublishError) -> Self {
-        Self::Volume(error.into())
-    }
-}
-
-impl From<StoreError> for SyncError {
-    fn from(error: StoreError) -> Self {
-        Self::Volume(error.into())
-    }
-}
-
-impl SyncError {
-    /// Whether the process was asked to stop, which is no failure.
-    pub(crate) fn is_stop(&self) -> bool {
-        match self {
-            Self::Interrupted(cut) => *cut == Interrupted::Stopping,
-            Self::Volume(VolumeError::Checkout(super::checkout::CheckoutError::Interrupted(cut))) => {
-                *cut == Interrupted::Stopping
-            }
-            Self::Submodule(error) => error.interruption() == Some(Interrupted::Stopping),
-            _ => false,
-        }
-    }
 }
 
 impl Syncer {

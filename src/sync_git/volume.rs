@@ -4,23 +4,19 @@
 //! place, and published by the link. At each step a killed process leaves the old tree published and whole; what it left
 //! unfinished is recognised by its name and swept at the next start. This half blocks; it runs on a blocking thread.
 
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use git2::Oid;
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 
 use super::budget::Budget;
 use super::checkout::{CheckoutError, Export};
-use super::early::Written;
-use super::files::{At, FileError, make_dirs, names_in, remove, sweep_unfinished, unique_name};
-use super::manifest::Manifest;
+use super::draft::{Blank, Draft, Recipe};
+use super::files::{FileError, make_dirs, names_in, remove, sweep_unfinished};
 use super::publish::{Link, PublishError, commit_of};
 use super::retire::{self, Retired, Stay};
 use super::reuse::{Previous, Reuse};
 use super::root::Root;
 use super::settings::limits::TreeLimits;
-use super::sparse::Patterns;
 use super::store::{Store, StoreError};
 use super::worktree::{Damage, Filled, Worktree};
 
@@ -32,72 +28,6 @@ pub(crate) struct Volume {
     pub recipe: Recipe,
     pub reuse: Reuse,
     pub limits: TreeLimits,
-}
-
-/// The settings that decide what a tree holds, beside the commit. A tree that was made with others is made again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Recipe {
-    /// Whatever else must be the same, one word a setting.
-    pub words: String,
-    /// The text of `--sparse-checkout-file`, and what it says.
-    pub sparse: Option<(Vec<u8>, Patterns)>,
-}
-
-impl Recipe {
-    /// The text that is kept beside a tree, to tell later whether it was made so.
-    pub(crate) fn text(&self) -> String {
-        let sparse = self.sparse.as_ref().map(|(text, _)| String::from_utf8_lossy(text)).unwrap_or_default();
-        format!("{}\n{sparse}", self.words)
-    }
-
-    pub(crate) fn patterns(&self) -> Option<&Patterns> {
-        self.sparse.as_ref().map(|(_, patterns)| patterns)
-    }
-}
-
-/// A directory for a tree, under a name that nobody reads; it goes away unless the tree is finished.
-pub(crate) struct Blank {
-    unfinished: PathBuf,
-    early: Written,
-    is_finished: bool,
-}
-
-impl Blank {
-    /// Where files may be written while they still arrive.
-    ///
-    /// # Errors
-    /// When the directory is gone.
-    pub(crate) fn open(&self) -> Result<OwnedFd, FileError> {
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::open(&self.unfinished, flags, Mode::empty()).at("open", &self.unfinished)
-    }
-
-    /// The files that stand there now.
-    pub(crate) fn holds(&mut self, early: Written) {
-        self.early = early;
-    }
-}
-
-impl Drop for Blank {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            let _ = remove(&self.unfinished); // what stopped the work says more; the sweep takes the rest
-        }
-    }
-}
-
-/// A tree whose files are written, but which nobody reads yet.
-pub(crate) struct Draft {
-    pub commit: Oid,
-    pub manifest: Manifest,
-    blank: Blank,
-}
-
-impl Draft {
-    /// Where its files are now.
-    pub(crate) fn path(&self) -> &Path {
-        &self.blank.unfinished
-    }
 }
 
 /// What the link shows.
@@ -190,10 +120,7 @@ impl Volume {
     /// # Errors
     /// The volume's.
     pub(crate) fn blank(&self) -> Result<Blank, VolumeError> {
-        make_dirs(&self.root.trees())?;
-        let unfinished = self.root.trees().join(unique_name());
-        std::fs::create_dir(&unfinished).at("make the directory", &unfinished)?;
-        Ok(Blank { unfinished, early: Written::default(), is_finished: false })
+        Ok(Blank::new(&self.root.trees())?)
     }
 
     /// Writes the files of `commit`, those that are not there already, taking unchanged ones over from the published tree.
@@ -204,8 +131,8 @@ impl Volume {
         let tree = self.store.commit(commit)?.tree;
         let published = self.published()?.filter(|published| published.commit != commit);
         let previous = published.and_then(|published| Previous::open(&self.worktree(published.commit), self.reuse));
-        let early = std::mem::take(&mut blank.early);
-        let manifest = self.export(budget).write(tree, &blank.unfinished, early, previous)?;
+        let (path, early) = blank.take();
+        let manifest = self.export(budget).write(tree, path, early, previous)?;
         Ok(Draft { commit, manifest, blank })
     }
 
@@ -214,13 +141,11 @@ impl Volume {
     ///
     /// # Errors
     /// The volume's; the draft is gone then.
-    pub(crate) fn finish(&self, mut draft: Draft, filled: &[Filled]) -> Result<(), VolumeError> {
+    pub(crate) fn finish(&self, draft: Draft, filled: &[Filled]) -> Result<(), VolumeError> {
         let worktree = self.worktree(draft.commit);
         worktree.describe(draft.path(), draft.commit, &draft.manifest)?;
         worktree.list_submodules(filled)?;
-        place(draft.path(), worktree.tree())?;
-        draft.blank.is_finished = true;
-        Ok(())
+        Ok(draft.place(worktree.tree())?)
     }
 
     /// Objects of the commit's tree that a partial fetch has left out, and that the tree needs.
@@ -287,23 +212,6 @@ impl Volume {
     fn worktree(&self, commit: Oid) -> Worktree {
         Worktree::new(self.root.tree(commit), self.store.dir(), commit.to_string(), self.recipe.text())
     }
-}
-
-/// Moves a finished tree to its place, changing places with what stands there.
-fn place(unfinished: &Path, at: &Path) -> Result<(), FileError> {
-    if std::fs::symlink_metadata(at).is_err() {
-        return std::fs::rename(unfinished, at).at("move the tree to", at);
-    }
-    match rustix::fs::renameat_with(CWD, unfinished, CWD, at, RenameFlags::EXCHANGE) {
-        Ok(()) => {}
-        // A file system that cannot exchange: there is a moment without the tree, and no other way.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            retire::discard(at)?;
-            return std::fs::rename(unfinished, at).at("move the tree to", at);
-        }
-        Err(error) => return Err(error).at("exchange the tree at", at),
-    }
-    remove(unfinished)
 }
 
 #[cfg(test)]
