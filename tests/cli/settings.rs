@@ -170,3 +170,17 @@ fn a_password_in_a_url_is_never_printed() {
         assert!(said.contains("127.0.0.1:1") && !said.contains("hunter2"), "{said}");
     }
 }
+
+#[test]
+fn options_that_need_or_exclude_each_other_are_judged_in_a_file_as_behind_flags() {
+    let (_dir, path) = file("ambassador-redis:\n  sentinel: [127.0.0.1:1, 127.0.0.1:2]\n");
+    let config = format!("--config={}", path.display());
+    let output = print(&["ambassador-redis", &config], &[]);
+    assert_eq!(row(&output, "sentinel"), ("[127.0.0.1:1, 127.0.0.1:2]".into(), format!("{}:2", path.display())));
+    let output = print(&["ambassador-redis", &config, "--sentinel=127.0.0.1:3"], &[]);
+    assert_eq!(row(&output, "sentinel"), ("127.0.0.1:3".into(), "flag".into()));
+    let output = print(&["ambassador-redis", &config, "--upstream=127.0.0.1:3"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = complaint(&output);
+    assert!(said.contains("--sentinel") && said.contains("--upstream"), "{said}");
+}

@@ -20,7 +20,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::builder::OsStr;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
@@ -150,14 +149,27 @@ pub fn resolve(mode: &'static Mode, all: &[Mode], given: &[OsString]) -> Result<
         environment.into_result()?;
     }
 
-    let parser = schema.clone().mut_args(|arg| match lowered.0.get(arg.get_id().as_str()) {
-        Some((values, _)) => arg.required(false).default_values(values.iter().map(|value| OsStr::from(value.clone()))),
-        None => arg,
-    });
-    let matches = parser.no_binary_name(true).try_get_matches_from(&arguments).map_err(Fault::usage)?;
+    let is_verb = first.as_ref().is_some_and(|matches| matches.subcommand_name().is_some());
+    let arguments = if is_verb { arguments } else { [as_arguments(&schema, &lowered), arguments].concat() };
+    let matches = schema.clone().no_binary_name(true).try_get_matches_from(&arguments).map_err(Fault::usage)?;
     let common = Common::from_arg_matches(&matches).map_err(Fault::bug)?;
     let origins = origins(&schema, &matches, &lowered);
     Ok(Resolved { matches, common, section, warnings, origins })
+}
+
+/// What was lowered, as arguments in front of the given ones: to clap, a default is not there when it judges which options
+/// need or exclude each other, and a file's value is.
+fn as_arguments(schema: &Command, lowered: &Lowered) -> Vec<OsString> {
+    let mut arguments = Vec::new();
+    for arg in schema.get_arguments() {
+        let (Some(long), Some((values, _))) = (arg.get_long(), lowered.0.get(arg.get_id().as_str())) else { continue };
+        for value in values {
+            let mut argument = OsString::from(format!("--{long}="));
+            argument.push(value);
+            arguments.push(argument);
+        }
+    }
+    arguments
 }
 
 /// Parses leniently, to learn which flags are given and where the settings file is. The real parse judges.
@@ -166,7 +178,8 @@ fn first_look(schema: &Command, arguments: &[OsString]) -> Option<ArgMatches> {
     lenient.try_get_matches_from(arguments).ok()
 }
 
-/// Checks the variables that clap will read, and lowers those that only a mode knows.
+/// Checks the variables that clap will read, lowers those that only a mode knows, and takes back what flags and variables
+/// outweigh.
 fn lower_environment(
     mode: &Mode,
     schema: &Command,
@@ -178,6 +191,7 @@ fn lower_environment(
     for arg in schema.get_arguments() {
         let (Some(long), id) = (arg.get_long(), arg.get_id().as_str()) else { continue };
         if is_flag(id) {
+            lowered.0.remove(id);
             continue;
         }
         let canonical = arg.get_env().map(|name| name.to_string_lossy().into_owned());
@@ -187,7 +201,9 @@ fn lower_environment(
         if let Err(reason) = trial::parse(arg, std::slice::from_ref(&value)) {
             let shown = if arg.is_hide_env_values_set() { "(hidden)".into() } else { value.to_string_lossy() };
             mistakes.add_unplaced(name, format!("{shown:?} is refused: {reason}"));
-        } else if canonical.as_ref() != Some(name) {
+        } else if canonical.as_ref() == Some(name) {
+            lowered.0.remove(id);
+        } else {
             if let Some(canonical) = canonical.as_ref().filter(|_| foreign.last() != Some(name)) {
                 warnings.push(format!("{name} is an old name; use {canonical}"));
             }
@@ -210,11 +226,11 @@ fn origins(schema: &Command, matches: &ArgMatches, lowered: &Lowered) -> HashMap
     for arg in schema.get_arguments() {
         let (Some(long), id) = (arg.get_long(), arg.get_id().as_str()) else { continue };
         let origin = match matches.value_source(id) {
-            Some(ValueSource::CommandLine) => Origin::Flag,
+            Some(ValueSource::CommandLine) => lowered.0.get(id).map_or(Origin::Flag, |(_, origin)| origin.clone()),
             Some(ValueSource::EnvVariable) => {
                 Origin::Variable(arg.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
             }
-            Some(_) => lowered.0.get(id).map_or(Origin::Default, |(_, origin)| origin.clone()),
+            Some(_) => Origin::Default,
             None => Origin::Unset,
         };
         origins.insert(long.to_owned(), origin);
