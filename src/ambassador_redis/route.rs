@@ -36,6 +36,8 @@ pub struct Question {
     pub told: bool,
     /// The replica that the session read from last.
     pub sticky: Option<u32>,
+    /// A number of the session's own: equally good replicas are given out by it.
+    pub session: u64,
 }
 
 /// What is known of one replica.
@@ -141,10 +143,13 @@ pub fn route(question: &Question, candidates: impl Iterator<Item = Candidate> + 
     }
 }
 
-/// The session's last replica, unless it is unfit or clearly busier than the least busy one.
+/// The session's last replica, unless it is unfit or clearly busier than the least busy one. Among equally good ones each
+/// session begins with another.
 fn choose(question: &Question, candidates: impl Iterator<Item = Candidate> + Clone) -> Option<(usize, Candidate)> {
+    let count = candidates.clone().count().max(1) as u64;
     let fit = candidates.enumerate().filter(|(_, candidate)| candidate.fit);
-    let least = fit.clone().min_by_key(|(_, candidate)| (candidate.behind, candidate.in_flight))?;
+    let turn = |index: usize| (index as u64 + count - question.session % count) % count;
+    let least = fit.clone().min_by_key(|(index, candidate)| (candidate.behind, candidate.in_flight, turn(*index)))?;
     let sticky = fit.clone().find(|(_, candidate)| Some(candidate.number) == question.sticky);
     match sticky {
         Some((index, sticky))
@@ -171,6 +176,7 @@ mod tests {
         reach: Mark::in_first_generation(10),
         told: true,
         sticky: None,
+        session: 0,
     };
 
     fn replica(number: u32, offset: u64) -> Candidate {
@@ -179,6 +185,16 @@ mod tests {
 
     fn ask(question: Question, candidates: &[Candidate]) -> Target {
         route(&question, candidates.iter().copied())
+    }
+
+    #[test]
+    fn sessions_begin_with_different_replicas_when_all_are_equally_good() {
+        let replicas = [replica(1, 10), replica(2, 10), replica(3, 10)];
+        let first = |session| match ask(Question { session, ..QUESTION }, &replicas) {
+            Target::Replica { index, .. } => index,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([0, 1, 2, 3].map(first), [0, 1, 2, 0]);
     }
 
     #[test]

@@ -79,6 +79,13 @@ impl Ambassador {
         Ambassador { port, http, process }
     }
 
+    /// A figure of the process's own status, such as `VmHWM:`, in KiB.
+    pub fn memory_kib(&self, key: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.pid())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a figure");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     pub fn client(&self) -> Client {
         Client::connect(self.port)
     }

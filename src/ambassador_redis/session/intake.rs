@@ -424,6 +424,7 @@ impl Session {
             reach: watermark.mark_to_reach(),
             told: state.told,
             sticky: state.sticky,
+            session: self.id,
         };
         self.worker.note_read();
         let generation = self.worker.generation();
