@@ -13,6 +13,8 @@ mod drain;
 mod end;
 #[path = "cli/http.rs"]
 mod http;
+#[path = "cli/init.rs"]
+mod init;
 #[path = "cli/links.rs"]
 mod links;
 #[path = "cli/reload.rs"]
