@@ -5,7 +5,7 @@
 //! (`a:1:2:3|ms`). A line with a DogStatsD tag field holds samples of one type only, since tags may hold colons.
 //!
 //! Everything that does not depend on the value is read once per distinct key by [`parse`] and remembered by the
-//! receiver; a repeated key costs [`split`] and a number only.
+//! receiver; a repeated key costs `split` and a number only.
 
 use std::borrow::Cow;
 
