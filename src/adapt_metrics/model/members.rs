@@ -1,6 +1,6 @@
 //! A set: members in, how many different ones there were out.
 //!
-//! Members are told apart by a hash. Up to [`EXACT`] of them are kept as they are; beyond, a HyperLogLog of 4 KiB
+//! Members are told apart by a hash. Up to `EXACT` of them are kept as they are; beyond, a HyperLogLog of 4 KiB
 //! estimates their number within about 2 %. The set spans the present window and the one before, so that the number does
 //! not fall to nothing at the turn.
 

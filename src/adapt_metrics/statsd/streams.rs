@@ -3,7 +3,7 @@
 //!
 //! A connection says which it is by its first four bytes: as a length, four characters of text would be hundreds of
 //! megabytes. Refused: a line or a packet longer than [`LONGEST`], which closes the connection; more than
-//! [`MAX_CONNECTIONS`] at once wait.
+//! `MAX_CONNECTIONS` at once wait.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

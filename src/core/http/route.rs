@@ -30,7 +30,7 @@ pub struct Request {
     pub query: String,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, at most [`super::server::MAX_BODY`] bytes.
+    /// The body, at most 1 MiB.
     pub body: Bytes,
     /// Who asks.
     pub peer: IpAddr,
