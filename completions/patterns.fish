@@ -45,10 +45,15 @@ off\t'None; their directories stay empty'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l root -d 'The directory that holds the store, the trees and, unless --link is absolute, the link' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l link -d 'The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l stale-worktree-timeout -d 'How long a replaced tree stays; 0 removes it at once' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l keep-worktrees -d 'How many replaced trees stay at least, the newest first, whatever their age' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-gc -d 'When to drop objects that no kept tree needs' -r -f -a "auto\t'When most of what is stored is garbage, or there are very many packs'
 always\t'When a fifth of what is stored is garbage, or there are many packs'
 aggressive\t'Whenever there is any'
 off\t'Never'"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l reuse -d 'How unchanged files come into the next tree' -r -f -a "auto\t'As hard links, where old trees go at once and the group may not write; else written anew'
+off\t'Written anew, always'
+reflink\t'As clones of their extents (btrfs, XFS); written anew where the file system cannot'
+hardlink\t'As hard links'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l group-write -d 'Make everything that is written writable for the group' -r -f -a "true\t''
 false\t''"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l touch-file -d 'A file to touch after each sync that changed something, absolute or relative to --root' -r -F
@@ -61,6 +66,8 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-time
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-failures -d 'How many syncs may fail in a row before the process exits with 1: 0 and 1 exit at the first failure, negative never' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l init-max-failures -d 'The same before the first success [default: --max-failures]' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-on-signal -d 'A signal (SIGHUP, HUP or its number) that starts a sync at once' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-token-file -d 'A file with the token or webhook secret for POST /sync, which starts a sync at once; without it only this machine may ask' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-staleness -d 'Not ready any more when the last success is older than this; 0: never' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l verify-interval -d 'How often to compare every published file with the commit; 0 only at start' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-command -d 'A program to run after each sync that changed something, in the new tree, without a shell; it must be idempotent' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-timeout -d 'How long that program may take' -r
@@ -92,6 +99,14 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-ap
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-base-url -d 'Where GitHub\'s API is' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-config -d 'Further settings in git\'s own names: `key:value,"quoted key":"value"`; see the manual for those that have a meaning' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-config-add -d 'One such pair; may be repeated' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l symlinks -d 'What symbolic links in the repository may point at' -r -f -a "keep\t'Anything, as git has it; a link may lead a consumer to its own files'
+inside-only\t'Only what lies in the tree; a commit with another link is refused'
+reject\t'Nothing; a commit with a link is refused'"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-pack-bytes -d 'The largest pack to receive' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-objects -d 'The most objects in one pack' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-object-bytes -d 'The largest single object, unpacked' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-tree-bytes -d 'The largest tree: all its files together, unpacked' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-path-depth -d 'The most directories on a path' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l branch -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l rev -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l dest -r -F
@@ -140,7 +155,7 @@ primary\t'Only the primary answers'"
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l max-replica-lag -d 'How far a replica may trail behind the primary, in bytes of the replication stream, and still answer' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l failover-hold -d 'How long requests wait for a primary that was there before, until they are answered with an error' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l connect-timeout -d 'How long a connection attempt to a server may take' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l reply-timeout -d 'How long a server may leave a request unanswered before its connection is given up; 0 for ever' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l reply-timeout -d 'How long a server may leave a request unanswered before its connection is given up; 0 for ever, as a Redis would' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l probe-period -d 'How often the role and the offset of each server are asked for' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l probe-timeout -d 'How long a server may take to answer a probe' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l deny -d 'Commands that are refused; a comma between two' -r
