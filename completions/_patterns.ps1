@@ -134,7 +134,7 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('--max-replica-lag', '--max-replica-lag', [CompletionResultType]::ParameterName, 'How far a replica may trail behind the primary, in bytes of the replication stream, and still answer')
             [CompletionResult]::new('--failover-hold', '--failover-hold', [CompletionResultType]::ParameterName, 'How long requests wait for a primary that was there before, until they are answered with an error')
             [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection attempt to a server may take')
-            [CompletionResult]::new('--reply-timeout', '--reply-timeout', [CompletionResultType]::ParameterName, 'How long a server may leave a request unanswered before its connection is given up; 0 for ever')
+            [CompletionResult]::new('--reply-timeout', '--reply-timeout', [CompletionResultType]::ParameterName, 'How long a server may leave a request unanswered before its connection is given up; 0 for ever, as a Redis would')
             [CompletionResult]::new('--probe-period', '--probe-period', [CompletionResultType]::ParameterName, 'How often the role and the offset of each server are asked for')
             [CompletionResult]::new('--probe-timeout', '--probe-timeout', [CompletionResultType]::ParameterName, 'How long a server may take to answer a probe')
             [CompletionResult]::new('--deny', '--deny', [CompletionResultType]::ParameterName, 'Commands that are refused; a comma between two')

@@ -129,7 +129,7 @@ set edit:completion:arg-completer[patterns] = {|@words|
             cand --max-replica-lag 'How far a replica may trail behind the primary, in bytes of the replication stream, and still answer'
             cand --failover-hold 'How long requests wait for a primary that was there before, until they are answered with an error'
             cand --connect-timeout 'How long a connection attempt to a server may take'
-            cand --reply-timeout 'How long a server may leave a request unanswered before its connection is given up; 0 for ever'
+            cand --reply-timeout 'How long a server may leave a request unanswered before its connection is given up; 0 for ever, as a Redis would'
             cand --probe-period 'How often the role and the offset of each server are asked for'
             cand --probe-timeout 'How long a server may take to answer a probe'
             cand --deny 'Commands that are refused; a comma between two'

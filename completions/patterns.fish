@@ -155,7 +155,7 @@ primary\t'Only the primary answers'"
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l max-replica-lag -d 'How far a replica may trail behind the primary, in bytes of the replication stream, and still answer' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l failover-hold -d 'How long requests wait for a primary that was there before, until they are answered with an error' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l connect-timeout -d 'How long a connection attempt to a server may take' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l reply-timeout -d 'How long a server may leave a request unanswered before its connection is given up; 0 for ever' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l reply-timeout -d 'How long a server may leave a request unanswered before its connection is given up; 0 for ever, as a Redis would' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l probe-period -d 'How often the role and the offset of each server are asked for' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l probe-timeout -d 'How long a server may take to answer a probe' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l deny -d 'Commands that are refused; a comma between two' -r

@@ -71,8 +71,8 @@ pub struct Settings {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = values::duration)]
     pub connect_timeout: Duration,
 
-    /// How long a server may leave a request unanswered before its connection is given up; 0 for ever
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::duration)]
+    /// How long a server may leave a request unanswered before its connection is given up; 0 for ever, as a Redis would
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
     pub reply_timeout: Duration,
 
     /// How often the role and the offset of each server are asked for

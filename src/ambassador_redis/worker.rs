@@ -57,6 +57,7 @@ pub struct Worker {
     held: RefCell<held::Queue>,
     /// Whether there was a primary to wait for.
     had_primary: Cell<bool>,
+    primary_up: Cell<Option<Instant>>,
     /// Shared connections that end when their queue is empty.
     leaving: RefCell<Vec<Rc<Connection>>>,
     sessions: RefCell<HashMap<u64, Rc<Session>>>,
@@ -135,6 +136,7 @@ impl Worker {
             privates: RefCell::default(),
             held: RefCell::default(),
             had_primary: Cell::new(false),
+            primary_up: Cell::new(None),
             sessions: RefCell::default(),
             waiting: RefCell::default(),
             identity: RefCell::new(Rc::new(Identity { credentials: None })),
@@ -263,7 +265,9 @@ impl Worker {
         self.warm();
         self.leaving.borrow_mut().retain(|connection| {
             connection.unclog(PATIENCE);
-            if connection.waits_since().is_some_and(|since| since.elapsed() > PATIENCE) {
+            let is_primary =
+                self.topology.borrow().primary.as_ref().is_ok_and(|node| node.number == connection.node.number);
+            if !is_primary && connection.waits_since().is_some_and(|since| since.elapsed() > PATIENCE) {
                 connection.retire("the server has another role now, and leaves a request unanswered");
             }
             !connection.is_over()
@@ -333,7 +337,12 @@ impl Worker {
     ///
     /// # Errors
     /// There is no primary; the text says why.
-    pub fn private(self: &Rc<Self>, version: Version, identity: &Rc<Identity>) -> Result<Rc<Connection>, String> {
+    pub fn private(
+        self: &Rc<Self>,
+        version: Version,
+        identity: &Rc<Identity>,
+        db: u32,
+    ) -> Result<Rc<Connection>, String> {
         let topology = self.topology.borrow().clone();
         let node = topology.primary.as_ref().map_err(Clone::clone)?;
         let mut pool = self.pool.borrow_mut();
@@ -343,7 +352,10 @@ impl Worker {
                 && connection.node.number == node.number
                 && !connection.is_over()
         };
-        if let Some(at) = pool.iter().position(fits) {
+        // One that is in the right database already needs no SELECT.
+        let at =
+            pool.iter().position(|connection| fits(connection) && connection.is_in(db)).or(pool.iter().position(fits));
+        if let Some(at) = at {
             return Ok(pool.remove(at));
         }
         drop(pool);
@@ -366,6 +378,11 @@ impl Worker {
                 connection.reset("it answers neither reads nor the probe");
             }
         }
+    }
+
+    /// When the primary was last known to be up.
+    pub fn primary_up(&self) -> Option<Instant> {
+        self.primary_up.get()
     }
 
     /// Keeps a few private connections connected before they are needed: a command that blocks must reach the server before what
@@ -520,6 +537,9 @@ impl Worker {
         let had = self.had_primary.get()
             || self.lines.borrow().values().any(|lines| lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()));
         self.had_primary.set(had);
+        if had {
+            self.primary_up.set(Some(Instant::now()));
+        }
         for session in self.waiting.borrow_mut().drain(..) {
             session.wake();
         }

@@ -24,6 +24,8 @@ pub enum Class {
     Write,
     /// Neither reads nor writes data (`PING`, `INFO`, `PUBLISH`): primary, at most once.
     Neutral,
+    /// May write, and may run so long that the server answers `BUSY` to others: those must not be queued behind it.
+    Script,
     /// Waits at the server: a connection of its own until the reply.
     Blocking,
     /// `WAIT` and `WAITAOF`: blocking, and about the writes that came before.
@@ -60,7 +62,7 @@ impl Class {
         match self {
             Class::Read | Class::ReadScript => "read",
             Class::PrimaryRead => "primary_read",
-            Class::Write => "write",
+            Class::Write | Class::Script => "write",
             Class::Neutral | Class::CrossProtocol => "neutral",
             Class::Blocking | Class::Wait => "blocking",
             Class::Control => "control",

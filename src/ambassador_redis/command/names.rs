@@ -21,7 +21,7 @@ pub const BUILT_IN: &[(Class, &str)] = &[
     (Class::PrimaryRead, "dbsize hscan keys object randomkey scan sscan touch xinfo zscan"),
     (
         Class::Write,
-        "append bitfield bitop copy decr decrby del delex eval evalsha expire expireat fcall flushall flushdb geoadd georadius \
+        "append bitfield bitop copy decr decrby del delex expire expireat flushall flushdb geoadd georadius \
          georadiusbymember geosearchstore getdel getex getset hdel hexpire hexpireat hgetdel hgetex hincrby hincrbyfloat hmset \
          hpersist hpexpire hpexpireat hset hsetex hsetnx incr incrby incrbyfloat linsert lmove lmpop lpop lpush lpushx lrem lset \
          ltrim migrate move mset msetex msetnx persist pexpire pexpireat pfadd pfdebug pfmerge psetex publish rename renamenx restore \
@@ -32,14 +32,16 @@ pub const BUILT_IN: &[(Class, &str)] = &[
     ),
     (
         Class::Neutral,
-        "acl asking bgrewriteaof bgsave cluster command config debug echo failover function info lastsave latency memory module \
+        "acl asking bgrewriteaof bgsave cluster command config echo failover function info lastsave latency memory module \
          pfselftest ping pubsub readonly readwrite replicaof role save script shutdown slaveof slowlog time",
     ),
     (Class::Blocking, "blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin xread xreadgroup"),
+    (Class::Script, "eval evalsha fcall"),
     (Class::Wait, "wait waitaof"),
     (Class::Stateful, "client"),
     (Class::Stream, "monitor psubscribe punsubscribe ssubscribe subscribe sunsubscribe unsubscribe"),
     (Class::Replication, "psync replconf sync"),
+    (Class::Control, "debug"),
     (Class::Multi, "multi"),
     (Class::Exec, "exec"),
     (Class::Discard, "discard"),

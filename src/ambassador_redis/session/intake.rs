@@ -471,6 +471,7 @@ fn is_plain(state: &State, entry: &Entry) -> bool {
     match entry.class {
         _ if entry.denied => false,
         Class::Read | Class::ReadScript | Class::PrimaryRead | Class::Write | Class::Neutral => true,
+        Class::Script => state.private.is_some(),
         Class::Blocking | Class::Wait | Class::Control => state.private.is_some() && state.mode == Mode::Pinned,
         Class::Reset | Class::Quit | Class::CrossProtocol | Class::Stream | Class::Replication => false,
         _ => state.mode == Mode::Pinned,

@@ -103,7 +103,7 @@ impl Session {
 
     /// A connection of the session's own, in the state in which the client believes its connection to be.
     pub(super) fn attach(self: &Rc<Self>, state: &State, version: Version) -> Result<Rc<Connection>, String> {
-        let private = self.worker.private(version, &state.identity)?;
+        let private = self.worker.private(version, &state.identity, state.db)?;
         private.belong_to(Some(self.clone()));
         if let Some(extra) = &state.extra {
             if !extra.name.is_empty() {

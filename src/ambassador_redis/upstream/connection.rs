@@ -159,6 +159,10 @@ impl Connection {
         self.state.borrow_mut().session = session;
     }
 
+    pub fn is_in(&self, db: u32) -> bool {
+        self.state.borrow().db == Some(db)
+    }
+
     /// Keeps a private connection from being used by another session: it was told who its client is.
     pub fn spoil(&self) {
         self.state.borrow_mut().spoiled = true;
@@ -278,7 +282,9 @@ impl Connection {
             return Some(why.to_owned());
         }
         let failure = state.failure.as_ref()?;
-        let held = state.last_up.is_some_and(|up| up.elapsed() < self.worker.policy().failover_hold);
+        // A connection that takes the place of another has not been up itself.
+        let up = state.last_up.or(self.worker.primary_up().filter(|_| matches!(self.purpose, Purpose::Primary(_))));
+        let held = up.is_some_and(|up| up.elapsed() < self.worker.policy().failover_hold);
         (!held).then(|| failure.clone())
     }
 

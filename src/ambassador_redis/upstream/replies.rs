@@ -20,7 +20,7 @@ use super::state::State;
 const MAX_CARRY: usize = 256 * 1024;
 /// Unread bytes of a large reply beyond which its connection is read no further: when nobody else waits on it, and when others do.
 const UNREAD: usize = 4 * 1024 * 1024;
-const UNREAD_BEFORE_OTHERS: usize = 32 * 1024 * 1024;
+const UNREAD_BEFORE_OTHERS: usize = 16 * 1024 * 1024;
 
 impl Connection {
     pub(super) fn receive(self: &Rc<Self>, state: &mut State, data: &[u8]) -> Result<(), String> {
