@@ -134,3 +134,17 @@ fn a_large_request_is_passed_on_and_what_follows_is_understood() {
     let replies: Vec<String> = (0..5).map(|_| client.reply()).collect();
     assert_eq!(replies, ["+OK", "+OK", ":2097152", ":4194304", "+PONG"]);
 }
+
+#[test]
+fn a_request_of_very_many_small_arguments_is_passed_on() {
+    let set = Set::start(0, &[]);
+    let mut client = set.client();
+    for count in [30_000, 34_830, 60_000, 120_000] {
+        let members: Vec<String> = (0..count).flat_map(|n| [n.to_string(), format!("member:{n}")]).collect();
+        let mut arguments = vec!["ZADD", "many"];
+        arguments.extend(members.iter().map(String::as_str));
+        client.send(&arguments);
+        assert_eq!(client.reply(), format!(":{count}"));
+        assert_eq!(client.ask("DEL many"), ":1");
+    }
+}

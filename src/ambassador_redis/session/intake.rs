@@ -215,6 +215,10 @@ impl Session {
         }
         let (upload, passed_on) = Upload::begin(std::mem::take(&mut state.scanner));
         self.send_one(state, &input[..passed_on], entry.class, None);
+        if let Some(private) = &state.private {
+            // From here on the session is woken when the connection has room.
+            private.append_upload(&[]);
+        }
         self.worker.stats().command(entry.number);
         state.upload = Some(Box::new(upload));
         Begun::Yes { passed_on }
