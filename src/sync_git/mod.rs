@@ -16,6 +16,7 @@
 //! says so. No git runs, nor does anything that a repository contains: no hook, no filter, no configuration of its.
 
 mod budget;
+mod changes;
 mod checkout;
 mod credentials;
 mod cycle;
@@ -235,6 +236,7 @@ fn start_hooks(settings: &HookSettings, pace: &Pace, process: &Process) -> (Befo
             method: settings.webhook_method.clone(),
             success: u16::try_from(settings.webhook_success_status).ok().filter(|status| *status > 0),
             timeout: settings.webhook_timeout,
+            body: settings.webhook_body,
         });
         hooks.after.push(start("webhook", action, settings.webhook_backoff));
     }
