@@ -29,6 +29,8 @@ pub struct Mode {
     pub arguments: fn(Command) -> Command,
     /// Structured keys of the mode's section, which no flag can carry.
     pub documents: &'static [Document],
+    /// Options and structured keys that the mode takes in while it runs; every other waits for the next start.
+    pub live: &'static [&'static str],
     /// What the mode can do besides running: checks, explanations, replays.
     pub verbs: &'static [Verb],
     /// The names that users of another tool bring along.
@@ -37,6 +39,13 @@ pub struct Mode {
     pub starts_processes: fn(&ArgMatches) -> bool,
     /// Runs until it is done or drained.
     pub run: fn(&Invocation) -> Result<(), Fault>,
+}
+
+impl Mode {
+    /// Whether a new value of this option or structured key is taken in while the mode runs.
+    pub fn is_live(&self, key: &str) -> bool {
+        key == "log" || self.live.contains(&key)
+    }
 }
 
 /// A structured key of a mode's section: a list or a mapping that is read by the mode itself.

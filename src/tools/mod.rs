@@ -8,7 +8,6 @@ mod man_file;
 mod probe;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 
 use clap::{Command, FromArgMatches, Subcommand};
 
@@ -73,14 +72,5 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<(), Fault> {
         Tool::Completions(completions) => completions.run(),
         Tool::Man(man) => man.run(),
         Tool::InstallLinks(links) => links.run(),
-    }
-}
-
-/// Prints on standard output. A reader that has left is no fault.
-fn say(text: &[u8]) -> Result<(), Fault> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Fault::failed(error).context("cannot print")),
-        _ => Ok(()),
     }
 }
