@@ -43,7 +43,7 @@ impl Config {
         match self {
             Self::Print(print) => {
                 let mode = mode(&print.mode)?;
-                let invocation = Invocation::new(mode, modes::ALL, mode.name, print.arguments)?;
+                let invocation = Invocation::new(mode, modes::ALL, &print.mode, print.arguments)?;
                 say(settings::print(mode, &invocation.resolved))
             }
             Self::Check(check) => {

@@ -20,7 +20,9 @@ impl InstallLinks {
     pub(super) fn run(&self) -> Result<(), Fault> {
         let binary =
             std::env::current_exe().map_err(|error| Fault::failed(error).context("cannot find this binary"))?;
-        for name in modes::ALL.iter().flat_map(|mode| std::iter::once(&mode.name).chain(mode.links)) {
+        for name in
+            modes::ALL.iter().flat_map(|mode| std::iter::once(mode.name).chain(mode.links.iter().map(|link| link.name)))
+        {
             let link = self.directory.join(name);
             match std::fs::symlink_metadata(&link) {
                 Ok(found) if !found.is_symlink() => {
