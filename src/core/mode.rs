@@ -29,6 +29,8 @@ pub struct Mode {
     pub arguments: fn(Command) -> Command,
     /// Structured keys of the mode's section, which no flag can carry.
     pub documents: &'static [Document],
+    /// Options and structured keys that the mode takes in while it runs; every other waits for the next start.
+    pub live: &'static [&'static str],
     /// What the mode can do besides running: checks, explanations, replays.
     pub verbs: &'static [Verb],
     /// The names that users of another tool bring along.
@@ -53,6 +55,11 @@ impl Mode {
     /// What differs for who called this mode by `name`; nothing for the mode's own name.
     pub fn link(&self, name: &str) -> Option<&'static Link> {
         self.links.iter().find(|link| link.name == name)
+    }
+
+    /// Whether a new value of this option or structured key is taken in while the mode runs.
+    pub fn is_live(&self, key: &str) -> bool {
+        key == "log" || self.live.contains(&key)
     }
 }
 

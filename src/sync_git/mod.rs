@@ -97,6 +97,7 @@ pub const MODE: Mode = Mode {
     // As with git-sync, the last of a repeated flag counts.
     arguments: |command| Settings::augment_args(command).args_override_self(true),
     documents: &[],
+    live: &[],
     verbs: &[],
     foreign: legacy::FOREIGN,
     run,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 
-use super::say;
 use crate::core::fault::Fault;
+use crate::core::stdout::say;
 use crate::modes;
 
 #[derive(Args)]
@@ -36,7 +36,7 @@ impl InstallLinks {
             }
             symlink(&binary, &link)
                 .map_err(|error| Fault::failed(error).context(format!("cannot make {}", link.display())))?;
-            say(format!("{} -> {}\n", link.display(), binary.display()).as_bytes())?;
+            say(format!("{} -> {}\n", link.display(), binary.display()))?;
         }
         Ok(())
     }

@@ -8,13 +8,13 @@ mod man_file;
 mod probe;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 
 use clap::{Command, FromArgMatches, Subcommand};
 
 use crate::core::fault::Fault;
 use crate::core::mode::Mode;
 use crate::core::settings;
+use crate::core::stdout::say;
 use crate::modes;
 
 pub use completions::{SHELLS, generate};
@@ -102,17 +102,8 @@ impl Asked {
     /// Standard output cannot be written.
     pub(crate) fn answer(self, mode: &Mode, called: &str) -> Result<(), Fault> {
         match self {
-            Self::Version => say(format!("{called} (patterns) {}\n", long_version()).as_bytes()),
-            Self::Manual => say(settings::command_as(mode, called).render_long_help().to_string().as_bytes()),
+            Self::Version => say(format!("{called} (patterns) {}\n", long_version())),
+            Self::Manual => say(settings::command_as(mode, called).render_long_help().to_string()),
         }
-    }
-}
-
-/// Prints on standard output. A reader that has left is no fault.
-fn say(text: &[u8]) -> Result<(), Fault> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Fault::failed(error).context("cannot print")),
-        _ => Ok(()),
     }
 }
