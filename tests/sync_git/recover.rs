@@ -91,6 +91,32 @@ fn sync_crash_no_worktree_cleanup_retry() {
 }
 
 #[test]
+fn stale_worktree_timeout() {
+    let world = World::new();
+    let first = world.head();
+    let _process = world.follow(&["--stale-worktree-timeout=3s"]);
+    world.wait_for_commit(&first);
+    let started = std::time::Instant::now();
+    let second = world.commit_file("file2", "2");
+    world.wait_for_commit(&second);
+    let third = world.commit_file("file3", "3");
+    world.wait_for_commit(&third);
+    let tree = |commit: &str| world.root().join(".worktrees").join(commit);
+    if started.elapsed() < std::time::Duration::from_secs(2) {
+        // The grace of none can be over yet.
+        assert!(tree(&first).join("file").exists() && !tree(&first).join("file2").exists());
+        assert!(tree(&second).join("file2").exists() && !tree(&second).join("file3").exists());
+    }
+    wait_for("the old trees to go, the older one first", || {
+        let trees = world.trees();
+        assert!(trees.contains(&third));
+        assert!(trees.contains(&second) || !trees.contains(&first), "{trees:?}");
+        (trees == [third.clone()]).then_some(())
+    });
+    assert!(started.elapsed() >= std::time::Duration::from_secs(3), "before its grace was over");
+}
+
+#[test]
 fn stale_worktree_timeout_restart() {
     let world = World::new();
     let first = world.head();
