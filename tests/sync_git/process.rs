@@ -214,6 +214,36 @@ fn init_period_faster_initial_sync() {
     world.wait_for_content("init");
 }
 
+/// The pauses that were meant are on the status page; a signal cuts any of them short.
+#[test]
+fn failures_in_a_row_are_tried_again_ever_later() {
+    let world = World::new();
+    let (process, port) = world.follow_with_http(&[
+        "--ref=later",
+        "--max-failures=-1",
+        "--max-backoff=1h",
+        "--period-jitter=0",
+        "--sync-on-signal=USR1",
+    ]);
+    process.wait_for_log("is tried again");
+    let page = wait_for("a pause of many doublings", || {
+        process.signal("USR1");
+        let (_, page) = support::get(port, "/")?;
+        (page.contains("in 59m") || page.contains("in 1h")).then_some(page)
+    });
+    assert!(page.contains("in a row"), "{page}");
+    world.git(&["branch", "later"]);
+    process.signal("USR1");
+    world.wait_for_content("init");
+    let second = {
+        world.commit("2");
+        world.git(&["branch", "-f", "later"]);
+        world.head()
+    };
+    // After the success the pause is the period again.
+    world.wait_for_commit(&second);
+}
+
 fn signalled(name: &str) {
     let world = World::new();
     let on = format!("--sync-on-signal={name}");
