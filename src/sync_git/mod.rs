@@ -65,9 +65,10 @@ use self::remote::{Selector, Url};
 use self::retire::Stay;
 use self::reuse::Reuse;
 use self::root::Root;
+use self::settings::paths::Inside;
 use self::settings::{HookSettings, Pace, Settings, legacy};
 use self::status::Status;
-use self::sync::{BeforePublish, Options, Syncer};
+use self::sync::{BeforePublish, Options, Sparse, Syncer};
 use self::trigger::Trigger;
 use self::volume::Volume;
 use crate::core::fault::Fault;
@@ -152,6 +153,13 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
+    if target.wipe_root {
+        let marks = [&target.touch_file, &target.error_file].into_iter().flatten().map(|path| root.resolve(path));
+        let ours: Vec<_> = marks.chain([link.path().to_owned()]).collect();
+        for error in root.wipe(&ours).map_err(|error| Fault::failed(error).context("--wipe-root failed"))? {
+            tracing::warn!(%error, "something in the root cannot be removed");
+        }
+    }
     // Trees that share files with one that stays, or that the group may write, would share its changes too.
     let is_shared_long = !target.stale_worktree_timeout.is_zero() || target.keep_worktrees > 0 || target.group_write;
     let reuse = match target.reuse {
@@ -159,7 +167,9 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
         Reuse::Auto => Reuse::Hardlink,
         other => other,
     };
-    let origin = Origin::new(url, selector, source.filter, &reach);
+    // Of a few directories nobody wants the files of all.
+    let filter = source.filter.or_else(|| (!source.path.is_empty()).then(|| "blob:none".to_owned()));
+    let origin = Origin::new(url, selector, filter, &reach);
     let shown = origin.shown();
     let mut volume = Volume::open(root, link, &shown, reuse)
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
@@ -187,7 +197,11 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
             source.submodules, limits.symlinks, target.group_write
         ),
         gc: target.git_gc,
-        sparse_file: source.sparse_checkout_file,
+        sparse: match source.sparse_checkout_file {
+            Some(file) => Sparse::File(file),
+            None if source.path.is_empty() => Sparse::Everything,
+            None => Sparse::Patterns(Inside::patterns(&source.path)),
+        },
         pack_limits: limits.of_packs(),
         stay: Stay { grace: target.stale_worktree_timeout, least: target.keep_worktrees as usize },
         verify: pace.verify_interval,

@@ -159,3 +159,21 @@ fn two_instances_share_a_link_directory() {
         assert_eq!(published(&world.path("links").join(name)).unwrap(), world.head());
     }
 }
+
+#[test]
+fn unknown_files_in_the_root_go_only_when_that_is_asked_for() {
+    let world = World::new();
+    world.sync(&["--link=a/link", "--touch-file=marks/touch"]);
+    let theirs = ["somebody.txt", "lost+found/x", "some directory/y", ".hidden"];
+    for name in theirs {
+        let path = world.root().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "x").unwrap();
+    }
+    world.commit("2");
+    world.sync(&["--link=a/link", "--touch-file=marks/touch"]);
+    assert!(theirs.iter().all(|name| world.root().join(name).exists()));
+    world.sync(&["--link=a/link", "--touch-file=marks/touch", "--wipe-root"]);
+    assert_eq!(crate::world::names(&world.root()), [".git", ".worktrees", "a", "marks"]);
+    assert_eq!(std::fs::read_to_string(world.root().join("a/link/file")).unwrap(), "2");
+}

@@ -10,6 +10,7 @@ mod hooks;
 pub(super) mod legacy;
 pub(super) mod limits;
 mod numbers;
+pub(super) mod paths;
 mod signals;
 
 use std::path::PathBuf;
@@ -55,7 +56,8 @@ pub(crate) struct Source {
     #[arg(long, value_name = "URL")]
     pub repo: String,
 
-    /// What to follow: a branch, a tag, a full hash, or HEAD for the remote's default branch
+    /// What to follow: a branch, a tag, a full hash, HEAD for the remote's default branch, or the tag of the newest version in
+    /// a range (semver:^1.2, semver:~1.2.3, semver:*)
     #[arg(long = "ref", value_name = "REF", default_value = "HEAD")]
     pub reference: String,
 
@@ -71,6 +73,11 @@ pub(crate) struct Source {
     #[arg(long, value_name = "FILE")]
     pub sparse_checkout_file: Option<PathBuf>,
 
+    /// Write only this directory (or file) of the repository, and fetch only its files where the server can (--filter
+    /// blob:none); may be repeated
+    #[arg(long, value_name = "DIR", value_parser = paths::inside, conflicts_with = "sparse_checkout_file")]
+    pub path: Vec<paths::Inside>,
+
     /// Which submodules to write
     #[arg(long, value_name = "WHICH", default_value = "recursive")]
     pub submodules: Follow,
@@ -83,6 +90,10 @@ pub(crate) struct Target {
     /// The directory that holds the store, the trees and, unless --link is absolute, the link
     #[arg(long, value_name = "DIR")]
     pub root: PathBuf,
+
+    /// At start, remove everything from --root that is not sync-git's own. Without it nothing that it has not made is removed
+    #[arg(long)]
+    pub wipe_root: bool,
 
     /// The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]
     #[arg(long, value_name = "PATH")]
