@@ -15,10 +15,12 @@
 //! flags and their meaning are git-sync's (version 4); where its behaviour is a defect, ours is the right one, and the manual
 //! says so. No git runs, nor does anything that a repository contains: no hook, no filter, no configuration of its.
 
+mod attributes;
 mod budget;
 mod cache_tree;
 mod changes;
 mod checkout;
+mod convert;
 mod credentials;
 mod cycle;
 mod draft;
@@ -58,6 +60,7 @@ use anyhow::anyhow;
 use clap::Args;
 use hyper::{Method, StatusCode};
 
+use self::attributes::LineEnds;
 use self::cycle::{Cycle, Hooks};
 use self::hooks::{Action, Exec, Hook, Retry, Runs, Web};
 use self::metrics::Metrics;
@@ -68,6 +71,7 @@ use self::remote::{Selector, Url};
 use self::retire::Stay;
 use self::reuse::{Exposure, Sources, Spares};
 use self::root::Root;
+use self::settings::limits::TreeLimits;
 use self::settings::paths::Inside;
 use self::settings::{HookSettings, Pace, Settings, Target, legacy};
 use self::status::Status;
@@ -171,7 +175,7 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let mut volume = Volume::open(root, link, &shown, sources)
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
 
-    volume.limits = limits.of_trees();
+    volume.limits = TreeLimits { line_ends: reach.line_ends, ..limits.of_trees() };
 
     let status = Status::default();
     status.tell(|news| {
@@ -190,8 +194,11 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
         depth: source.depth,
         submodules: source.submodules,
         recipe: format!(
-            "submodules={:?} symlinks={:?} group-write={}",
-            source.submodules, limits.symlinks, target.group_write
+            "submodules={:?} symlinks={:?} group-write={}{}",
+            source.submodules,
+            limits.symlinks,
+            target.group_write,
+            if reach.line_ends == LineEnds::default() { String::new() } else { format!(" {:?}", reach.line_ends) }
         ),
         gc: target.git_gc,
         sparse: match source.sparse_checkout_file {
