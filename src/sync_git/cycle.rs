@@ -188,7 +188,7 @@ impl Cycle {
     }
 
     async fn retire(&mut self, budget: &Budget) {
-        match self.syncer.retire().await {
+        match self.syncer.retire(budget).await {
             Ok(retired) => {
                 for error in retired.refused {
                     tracing::warn!(%error, "an old tree does not go away yet");

@@ -16,6 +16,7 @@
 //! says so. No git runs, nor does anything that a repository contains: no hook, no filter, no configuration of its.
 
 mod budget;
+mod cache_tree;
 mod checkout;
 mod credentials;
 mod cycle;
@@ -40,6 +41,7 @@ mod retire;
 mod reuse;
 mod root;
 mod settings;
+mod spare;
 mod sparse;
 mod status;
 mod store;
@@ -49,6 +51,7 @@ mod tree;
 mod trigger;
 mod volume;
 mod worktree;
+mod writer;
 
 use anyhow::anyhow;
 use clap::Args;
@@ -62,9 +65,9 @@ use self::publish::Link;
 use self::reach::Reach;
 use self::remote::{Selector, Url};
 use self::retire::Stay;
-use self::reuse::Reuse;
+use self::reuse::{Exposure, Sources, Spares};
 use self::root::Root;
-use self::settings::{HookSettings, Pace, Settings, legacy};
+use self::settings::{HookSettings, Pace, Settings, Target, legacy};
 use self::status::Status;
 use self::sync::{BeforePublish, Options, Syncer};
 use self::trigger::Trigger;
@@ -151,16 +154,10 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
-    // Trees that share files with one that stays, or that the group may write, would share its changes too.
-    let is_shared_long = !target.stale_worktree_timeout.is_zero() || target.keep_worktrees > 0 || target.group_write;
-    let reuse = match target.reuse {
-        Reuse::Auto if is_shared_long => Reuse::Off,
-        Reuse::Auto => Reuse::Hardlink,
-        other => other,
-    };
+    let sources = sources(&target, &pace);
     let origin = Origin::new(url, selector, source.filter, &reach);
     let shown = origin.shown();
-    let mut volume = Volume::open(root, link, &shown, reuse)
+    let mut volume = Volume::open(root, link, &shown, sources)
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
 
     volume.limits = limits.of_trees();
@@ -197,6 +194,14 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let cycle = Cycle::new(syncer, hooks, trigger, pace, marks, status, process)?;
     process.tasks.spawn("sync", cycle.run(process.clone()));
     Ok(())
+}
+
+/// Where unchanged files come from. Trees that share files with one that stays, or that the group may write, would share its
+/// changes too; and a run that ends after one sync has no use for a spare.
+fn sources(target: &Target, pace: &Pace) -> Sources {
+    let is_long = !target.stale_worktree_timeout.is_zero() || target.keep_worktrees > 0 || target.group_write;
+    let sources = target.reuse.sources(if is_long { Exposure::Long } else { Exposure::Brief });
+    if pace.one_time { Sources { spare: Spares::None, ..sources } } else { sources }
 }
 
 /// What stands where git-sync has Go's profiler: the kernel's figures of this process.

@@ -204,10 +204,10 @@ impl Syncer {
     ///
     /// # Errors
     /// When the volume cannot be read.
-    pub(crate) async fn retire(&mut self) -> Result<Retired, VolumeError> {
+    pub(crate) async fn retire(&mut self, budget: &Budget) -> Result<Retired, VolumeError> {
         let started = Instant::now();
-        let stay = self.options.stay;
-        let retired = self.on_volume(move |volume| volume.retire(stay)).await?;
+        let (stay, budget) = (self.options.stay, budget.clone());
+        let retired = self.on_volume(move |volume| volume.retire(stay, &budget)).await?;
         self.metrics.spent(Phase::Retire, started.elapsed());
         self.metrics.retired.add(retired.removed as u64);
         Ok(retired)
