@@ -17,6 +17,7 @@
 
 mod budget;
 mod cache_tree;
+mod changes;
 mod checkout;
 mod credentials;
 mod cycle;
@@ -241,6 +242,7 @@ fn start_hooks(settings: &HookSettings, pace: &Pace, process: &Process) -> (Befo
             method: settings.webhook_method.clone(),
             success: u16::try_from(settings.webhook_success_status).ok().filter(|status| *status > 0),
             timeout: settings.webhook_timeout,
+            body: settings.webhook_body,
         });
         hooks.after.push(start("webhook", action, settings.webhook_backoff));
     }
