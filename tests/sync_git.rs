@@ -31,3 +31,5 @@ mod remote;
 mod root_and_link;
 #[path = "sync_git/submodules.rs"]
 mod submodules;
+#[path = "sync_git/trust.rs"]
+mod trust;

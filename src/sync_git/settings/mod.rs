@@ -11,6 +11,7 @@ pub(super) mod legacy;
 pub(super) mod limits;
 mod numbers;
 mod signals;
+mod trust;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub(crate) struct Settings {
     pub auth: auth::AuthSettings,
     #[command(flatten)]
     pub limits: limits::LimitSettings,
+    #[command(flatten)]
+    pub trust: trust::TrustSettings,
     #[command(flatten)]
     pub legacy: legacy::Legacy,
 }
@@ -189,6 +192,7 @@ impl Settings {
             }
         }
         self.hooks.check()?;
+        self.trust.check()?;
         let is_web = |scheme: &str| repo.to_ascii_lowercase().starts_with(scheme);
         self.auth.check(&auth::Surroundings {
             password: auth::secret_variable(&auth::PASSWORD_VARIABLES).is_some(),
