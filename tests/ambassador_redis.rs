@@ -7,6 +7,8 @@
 mod client;
 #[path = "ambassador_redis/consistency.rs"]
 mod consistency;
+#[path = "ambassador_redis/doors.rs"]
+mod doors;
 #[path = "ambassador_redis/failover.rs"]
 mod failover;
 #[path = "ambassador_redis/faults.rs"]
@@ -18,3 +20,5 @@ mod servers;
 #[path = "ambassador_redis/sessions.rs"]
 mod sessions;
 mod support;
+#[path = "ambassador_redis/tls.rs"]
+mod tls;

@@ -10,7 +10,8 @@ use tokio::sync::{Notify, watch};
 
 use super::command::Table;
 use super::consistency::Watermark;
-use super::metrics::Stats;
+use super::dial::Dialer;
+use super::metrics::{Refused, Stats};
 use super::settings::{Policy, Settings};
 use super::topology::Topology;
 use crate::core::secret::{Secret, SecretFile};
@@ -32,6 +33,8 @@ pub struct Shared {
     /// One for each worker.
     pub stats: Vec<Arc<Stats>>,
     pub sessions: AtomicUsize,
+    pub refused: Refused,
+    pub dialer: Dialer,
     pub next_session: AtomicU64,
     username: String,
     password_file: Option<SecretFile>,
@@ -42,7 +45,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(settings: &Settings, topology: Topology) -> Arc<Shared> {
+    pub fn new(settings: &Settings, dialer: Dialer, topology: Topology) -> Arc<Shared> {
         let workers = usize::from(settings.workers);
         let mut table = Table::built_in();
         for name in settings.deny.iter().filter(|name| !name.is_empty()) {
@@ -56,6 +59,8 @@ impl Shared {
             suspicion: Notify::new(),
             stats: (0..workers).map(|_| Arc::new(Stats::default())).collect(),
             sessions: AtomicUsize::new(0),
+            refused: Refused::default(),
+            dialer,
             next_session: AtomicU64::new(1),
             username: settings.upstream_username.clone(),
             password_file: settings.upstream_password_file.clone(),

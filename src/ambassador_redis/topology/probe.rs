@@ -267,7 +267,7 @@ impl Probed {
             Some(connection) => connection,
             none => {
                 let credentials = shared.credentials().map_err(|error| format!("{error:#}"))?;
-                none.insert(connect(&self.node.address, credentials).await?)
+                none.insert(connect(&shared.dialer, &self.node.address, credentials).await?)
             }
         };
         let info: String = redis::cmd("INFO").query_async(connection).await.map_err(|error| reason(&error))?;

@@ -154,7 +154,7 @@ impl Sentinel {
     async fn ask_now(&mut self, shared: &Shared, name: &str) -> Result<View, String> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(connect(&self.address, shared.sentinel_credentials()?).await?),
+            none => none.insert(connect(&shared.dialer, &self.address, shared.sentinel_credentials()?).await?),
         };
         let ask = |what: &'static str| {
             let mut command = redis::cmd("SENTINEL");
@@ -192,8 +192,7 @@ pub async fn listen(shared: Arc<Shared>, address: Endpoint) {
 
 async fn follow_events(shared: &Shared, address: &Endpoint, backoff: &mut Backoff) -> Result<(), String> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let Endpoint::Tcp { host, port } = address else { return Err("it has no TCP address".to_owned()) };
-    let mut stream = tokio::net::TcpStream::connect((host.as_str(), *port)).await.map_err(|error| error.to_string())?;
+    let mut stream = shared.dialer.dial(address).await.map_err(|error| error.to_string())?;
     let mut hello = Vec::new();
     if let Some((user, password)) = shared.sentinel_credentials()? {
         let words: [&[u8]; 3] = [b"AUTH", user.as_bytes(), password.expose().as_bytes()];

@@ -244,6 +244,7 @@ impl Connection {
         {
             tracing::warn!(
                 session = session.id,
+                peer = %session.peer,
                 "a client does not read its reply, which others wait behind; it is closed"
             );
             session.abort();

@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use super::command::Table;
 use super::consistency::{LaneId, Watermark};
+use super::downstream::Peer;
 use super::held;
 use super::metrics::Stats;
 use super::resp::Version;
@@ -151,10 +152,10 @@ impl Worker {
     }
 
     /// Serves one client until its session ends.
-    pub fn adopt(self: &Rc<Self>, transport: Transport) {
+    pub fn adopt(self: &Rc<Self>, transport: Transport, peer: Peer) {
         self.stats().opened();
         let id = self.shared.next_session.fetch_add(1, Relaxed);
-        let session = Session::new(self, id, transport);
+        let session = Session::new(self, id, transport, peer);
         self.sessions.borrow_mut().insert(id, session.clone());
         let leaving = Leaving { worker: self.clone(), session: session.clone() };
         self.spawn(async move {
