@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::command::Table;
-use super::consistency::{LaneId, Watermark};
+use super::consistency::{History, LaneId, Watermark};
 use super::held;
 use super::metrics::Stats;
 use super::resp::Version;
@@ -427,7 +427,19 @@ impl Worker {
     /// Sends requests that another connection could not answer to the primary.
     pub fn redo(self: &Rc<Self>, requests: &[u8], ticket: Ticket, replies: u32, why: &'static str) {
         self.stats().redone(why, replies);
+        ticket.session.detour();
         self.to_primary(requests, Ticket { requests: replies, needs: None, torn: false, ..ticket });
+    }
+
+    /// Keeps a request that a server refused because it is no primary any more, until there is another one.
+    pub fn wait_for_other(self: &Rc<Self>, refused_by: &Node, requests: &[u8], ticket: Ticket) {
+        ticket.session.detour();
+        let ticket = Ticket { needs: None, ..ticket };
+        let is_other = self.topology.borrow().primary.as_ref().is_ok_and(|primary| primary.number != refused_by.number);
+        match is_other {
+            true => self.to_primary(requests, ticket),
+            false => self.hold(requests, ticket, "it is read-only now"),
+        }
     }
 
     /// Sends requests to the primary, or holds them until there is one.
@@ -526,10 +538,18 @@ impl Worker {
         self.shared.suspicion.notify_one();
     }
 
-    /// Nothing that was known of the replicas holds any more.
-    pub fn begin_generation(&self, node: &Node) {
-        self.shared.watermark.begin_generation();
+    /// A primary is connected and has told its history, if it tells that; which one is in force for its connection. If it is another
+    /// one than before, nothing that was known of the replicas holds any more; nor if it does not tell, and the connection was lost.
+    pub fn enter_history(&self, node: &Node, history: Option<History>, lost: Option<Instant>) -> History {
+        let watermark = &self.shared.watermark;
+        match (history, lost) {
+            (Some(history), _) if !watermark.enter(history) => return history,
+            (Some(_), _) => {}
+            (None, Some(_)) => watermark.begin_generation(),
+            (None, None) => return watermark.history(),
+        }
         self.suspect(node);
+        history.unwrap_or_else(|| watermark.history())
     }
 
     /// A connection is up, or the roles have changed: those who waited for that look again.

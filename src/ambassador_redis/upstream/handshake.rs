@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::io;
 
+use crate::ambassador_redis::consistency::History;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
 use crate::ambassador_redis::resp::{Version, encode};
 use crate::ambassador_redis::transport::Transport;
@@ -35,6 +36,8 @@ pub struct Greeting {
     pub hello: Vec<u8>,
     /// `None` if the server does not tell strangers.
     pub role: Option<Role>,
+    /// The identity of its replication history; likewise.
+    pub history: Option<History>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -64,27 +67,38 @@ pub async fn greet(
         hello.extend([b"AUTH", user.as_slice(), password.as_slice()]);
     }
     encode::command(&mut out, &hello);
-    encode::command(&mut out, &[b"ROLE"]);
+    about_replication(&mut out);
     write_all(transport, &out).await?;
     let mut replies = Replies::default();
     let hello = replies.next(transport).await?;
-    let role = replies.next(transport).await?;
+    let (role, history) = (replies.next(transport).await?, replies.next(transport).await?);
     // Servers before 6.0 know no HELLO, but the old AUTH.
     if let (b"-ERR", Some((_, password)), Version::Resp2) =
         (&hello[..4.min(hello.len())], &identity.credentials, version)
     {
         out.clear();
         encode::command(&mut out, &[b"AUTH", password]);
-        encode::command(&mut out, &[b"ROLE"]);
+        about_replication(&mut out);
         write_all(transport, &out).await?;
         accept(&replies.next(transport).await?)?;
-        let role = replies.next(transport).await?;
-        return Ok(Greeting { hello, role: Role::parse(&role) });
+        let (role, history) = (replies.next(transport).await?, replies.next(transport).await?);
+        return Ok(Greeting { hello, role: Role::parse(&role), history: history_in(&history) });
     }
     if identity.credentials.is_some() {
         accept(&hello)?;
     }
-    Ok(Greeting { hello, role: Role::parse(&role) })
+    Ok(Greeting { hello, role: Role::parse(&role), history: history_in(&history) })
+}
+
+fn about_replication(out: &mut Vec<u8>) {
+    encode::command(out, &[b"ROLE"]);
+    encode::command(out, &[b"INFO", b"replication"]);
+}
+
+/// Finds the history in the reply of `INFO`.
+fn history_in(info: &[u8]) -> Option<History> {
+    let at = memchr::memmem::find(info, b"\nmaster_replid:")? + b"\nmaster_replid:".len();
+    History::parse(std::str::from_utf8(info.get(at..at + 40)?).ok()?)
 }
 
 fn accept(reply: &[u8]) -> Result<(), HandshakeError> {
