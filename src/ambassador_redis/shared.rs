@@ -21,6 +21,9 @@ pub const LANES: usize = 3;
 
 /// How long a Sentinel's event makes the probe hasten.
 const ALARM: Duration = Duration::from_secs(15);
+/// How long writes wait after a Sentinel has selected the next primary, unless that one shows itself: the promotion takes a few
+/// milliseconds, and what the old primary acknowledges from then on is lost.
+const SELECTED: Duration = Duration::from_secs(3);
 
 /// One per process.
 pub struct Shared {
@@ -41,6 +44,8 @@ pub struct Shared {
     sentinel_password_file: Option<SecretFile>,
     /// Until when the servers are probed in haste, in milliseconds since the start.
     alarmed_until: AtomicU64,
+    /// Until when the primary is not written to, counted alike.
+    fenced_until: AtomicU64,
     started: Instant,
 }
 
@@ -66,6 +71,7 @@ impl Shared {
             password_file: settings.upstream_password_file.clone(),
             sentinel_password_file: settings.sentinel_password_file.clone(),
             alarmed_until: AtomicU64::new(0),
+            fenced_until: AtomicU64::new(0),
             started: Instant::now(),
         })
     }
@@ -90,11 +96,29 @@ impl Shared {
 
     /// A Sentinel tells that something happens: for a while the servers are probed in haste.
     pub fn alarm(&self) {
-        let until = self.started.elapsed() + ALARM;
-        self.alarmed_until.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Relaxed);
+        self.alarmed_until.store(self.millis(ALARM), Relaxed);
     }
 
     pub fn is_alarmed(&self) -> bool {
-        self.started.elapsed().as_millis() < u128::from(self.alarmed_until.load(Relaxed))
+        self.millis(Duration::ZERO) < self.alarmed_until.load(Relaxed)
+    }
+
+    /// A Sentinel has selected another server as the next primary.
+    pub fn fence(&self) {
+        self.fenced_until.store(self.millis(SELECTED), Relaxed);
+    }
+
+    /// The next primary is known, or there will be none.
+    pub fn lift_fence(&self) {
+        self.fenced_until.store(0, Relaxed);
+    }
+
+    pub fn is_fenced(&self) -> bool {
+        self.millis(Duration::ZERO) < self.fenced_until.load(Relaxed)
+    }
+
+    /// Milliseconds since the start, so much from now.
+    fn millis(&self, ahead: Duration) -> u64 {
+        u64::try_from((self.started.elapsed() + ahead).as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -296,6 +296,11 @@ impl Session {
         self.wake();
     }
 
+    /// Requests go another way than the one they were sent. What follows must not overtake them: it waits until they are answered.
+    pub fn detour(&self) {
+        self.state.borrow_mut().paused = true;
+    }
+
     /// What the session has learned from a reply.
     pub fn observe(&self, observe: Observe, reply: &[u8]) {
         if reply.first() == Some(&b'-') {

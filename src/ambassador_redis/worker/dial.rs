@@ -22,7 +22,15 @@ impl Worker {
         let timeout = self.shared.policy.connect_timeout;
         let attempt = async {
             let mut transport = self.shared.dialer.dial(&node.address).await.map_err(|error| error.to_string())?;
-            let greeting = greet(&mut transport, version, identity).await.map_err(|error| error.to_string())?;
+            let own;
+            let credentials = match identity {
+                Identity::Client(credentials) => Some(credentials),
+                Identity::Own => {
+                    own = self.own_credentials()?;
+                    own.as_ref()
+                }
+            };
+            let greeting = greet(&mut transport, version, credentials).await.map_err(|error| error.to_string())?;
             Ok::<_, String>((transport, greeting))
         };
         match tokio::time::timeout(timeout, attempt).await {
