@@ -5,19 +5,17 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::core::secret::SecretFile;
-use crate::core::values::{self, Bind, ByteSize, Endpoint};
+use crate::core::values::{self, ByteSize, Endpoint};
 
 use super::consistency::Consistency;
+use super::dial::DialSettings;
+use super::downstream::DoorSettings;
 use super::route::ReadFrom;
 
 /// The options.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Redis ambassador")]
 pub struct Settings {
-    /// Where the application finds its Redis
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:6379")]
-    pub listen: Bind,
-
     /// The primary; whether it is one is verified, and a demotion is noticed
     #[arg(long, value_name = "HOST:PORT", required_unless_present_any = ["upstream", "sentinel"])]
     pub primary: Option<Endpoint>,
@@ -103,6 +101,12 @@ pub struct Settings {
     /// requests; more of them help when several replicas share the reads
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
+
+    #[command(flatten)]
+    pub doors: DoorSettings,
+
+    #[command(flatten)]
+    pub dial: DialSettings,
 }
 
 /// What the data path reads of the settings.

@@ -417,22 +417,21 @@ impl Session {
             return primary();
         }
         let policy = self.worker.policy();
-        let watermark = self.worker.watermark();
+        let reach = self.worker.watermark().reach();
         let question = Question {
             reads: batch.reads,
             read_from: policy.read_from,
             consistency: policy.consistency,
             primary_ready: lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()),
             primary_in_flight: lines.primary.as_ref().map_or(u32::MAX, |primary| primary.in_flight()),
-            settled: watermark.is_settled(),
-            reach: watermark.mark_to_reach(),
+            settled: reach.mark.is_some(),
+            reach: reach.mark.unwrap_or_default(),
             told: state.told,
             sticky: state.sticky,
             session: self.id,
         };
         self.worker.note_read();
-        let generation = self.worker.generation();
-        match route(&question, lines.replicas.iter().map(|replica| replica.candidate(generation))) {
+        match route(&question, lines.replicas.iter().map(|replica| replica.candidate(reach.generation))) {
             Target::Primary(reason) => {
                 if reason == Reason::Behind {
                     lines

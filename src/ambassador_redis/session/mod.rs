@@ -21,6 +21,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use crate::ambassador_redis::downstream::Peer;
 use crate::ambassador_redis::resp::{Version, encode, request};
 use crate::ambassador_redis::transport::Transport;
 use crate::ambassador_redis::upstream::{Connection, Greeted, Identity, Observe};
@@ -40,6 +41,8 @@ const KEEP: usize = 1024;
 /// One client's connection.
 pub struct Session {
     pub id: u64,
+    /// Who the client is, as far as anybody tells.
+    pub peer: Peer,
     worker: Rc<Worker>,
     state: RefCell<State>,
     waker: RefCell<Option<Waker>>,
@@ -126,7 +129,7 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub fn new(worker: &Rc<Worker>, id: u64, transport: Transport) -> Rc<Session> {
+    pub fn new(worker: &Rc<Worker>, id: u64, transport: Transport, peer: Peer) -> Rc<Session> {
         let identity = worker.default_identity();
         let state = State {
             transport,
@@ -158,6 +161,7 @@ impl Session {
         };
         Rc::new(Session {
             id,
+            peer,
             worker: worker.clone(),
             state: RefCell::new(state),
             waker: RefCell::new(None),
@@ -290,6 +294,11 @@ impl Session {
         }
         drop(state);
         self.wake();
+    }
+
+    /// Requests go another way than the one they were sent. What follows must not overtake them: it waits until they are answered.
+    pub fn detour(&self) {
+        self.state.borrow_mut().paused = true;
     }
 
     /// What the session has learned from a reply.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::ambassador_redis::command::{Class, Entry};
 use crate::ambassador_redis::resp::request::{Frame, arguments};
 use crate::ambassador_redis::resp::{Version, encode, parse_integer};
-use crate::ambassador_redis::upstream::{Connection, Greeted, Observe, unreachable};
+use crate::ambassador_redis::upstream::{Connection, Credentials, Greeted, Identity, Observe, unreachable};
 
 use super::intake::Taken;
 use super::{Ending, Mode, Session, State};
@@ -178,9 +178,9 @@ impl Session {
         let Some(wanted) = HelloRequest::read(arguments, state.version) else {
             return self.on_its_own(state, bytes, None);
         };
-        if wanted.credentials.is_some() && wanted.credentials != state.identity.credentials {
+        if let Some(credentials) = wanted.credentials.filter(|given| !self.is_known(state, given)) {
             // Only the server can say whether they are right.
-            let identity = self.worker.identity(wanted.credentials);
+            let identity = Rc::new(Identity::Client(credentials));
             return self.on_its_own(
                 state,
                 bytes,
@@ -223,16 +223,25 @@ impl Session {
             return Taken::NotYet;
         }
         let credentials = match arguments {
-            [_, password] => Some((b"default".to_vec(), password.to_vec())),
-            [_, user, password] => Some((user.to_vec(), password.to_vec())),
+            [_, password] => Credentials { user: b"default".to_vec(), password: password.to_vec() },
+            [_, user, password] => Credentials { user: user.to_vec(), password: password.to_vec() },
             _ => return self.send_one(state, bytes, Class::Neutral, None),
         };
-        if credentials == state.identity.credentials {
+        if self.is_known(state, &credentials) {
             self.write(state, b"+OK\r\n");
             return Taken::Yes;
         }
-        let identity = self.worker.identity(credentials);
+        let identity = Rc::new(Identity::Client(credentials));
         self.on_its_own(state, bytes, Some(Greeted { identity, version: state.version, name: None }))
+    }
+
+    /// Whether these are the credentials that the session's connections have used.
+    fn is_known(&self, state: &State, given: &Credentials) -> bool {
+        match &*state.identity {
+            Identity::Client(known) => known.are(given),
+            // A password that cannot be read now is none that we could compare.
+            Identity::Own => self.worker.own_credentials().ok().flatten().is_some_and(|own| own.are(given)),
+        }
     }
 
     /// Lets a fresh connection answer, and learns from what it says.
@@ -266,7 +275,7 @@ impl Session {
 /// A `HELLO` that can be understood without asking the server.
 struct HelloRequest {
     version: Version,
-    credentials: Option<(Vec<u8>, Vec<u8>)>,
+    credentials: Option<Credentials>,
     name: Option<Vec<u8>>,
 }
 
@@ -282,7 +291,7 @@ impl HelloRequest {
         while let Some((option, rest)) = options.split_first() {
             options = match rest {
                 [user, password, rest @ ..] if option.eq_ignore_ascii_case(b"auth") => {
-                    wanted.credentials = Some((user.to_vec(), password.to_vec()));
+                    wanted.credentials = Some(Credentials { user: user.to_vec(), password: password.to_vec() });
                     rest
                 }
                 [name, rest @ ..]

@@ -36,6 +36,8 @@ use super::state::State;
 const READS_A_TURN: usize = 8;
 /// How much may wait to be sent before a session with a connection of its own is asked to pause.
 const HIGH_WATER: usize = 256 * 1024;
+/// How much may wait for a connection to be established again.
+const MAX_WAITING: usize = 64 * 1024 * 1024;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,6 +246,7 @@ impl Connection {
         {
             tracing::warn!(
                 session = session.id,
+                peer = %session.peer,
                 "a client does not read its reply, which others wait behind; it is closed"
             );
             session.abort();
@@ -280,6 +283,9 @@ impl Connection {
     pub(super) fn refusal(&self, state: &State) -> Option<String> {
         if let Some(why) = state.retired {
             return Some(why.to_owned());
+        }
+        if state.transport.is_none() && state.out.unsent().len() > MAX_WAITING {
+            return Some("too many requests wait for it".to_owned());
         }
         let failure = state.failure.as_ref()?;
         // A connection that takes the place of another has not been up itself.
@@ -338,7 +344,7 @@ impl Connection {
             _ => {}
         }
         let mut state = self.state.borrow_mut();
-        let Greeting { hello, .. } = greeting;
+        let Greeting { hello, history, .. } = greeting;
         state.hello = Some(hello.into());
         state.transport = Some(transport);
         state.scanner = Scanner::default();
@@ -346,9 +352,9 @@ impl Connection {
         state.applied = Mark::default();
         (state.asks_applied, state.unmarked, state.behind) = (false, false, false);
         state.failure = None;
-        if matches!(self.purpose, Purpose::Primary(_)) && state.last_up.is_some() {
-            // It may be another server now, with another history: the replicas must be proved anew.
-            self.worker.begin_generation(&self.node);
+        if matches!(self.purpose, Purpose::Primary(_)) {
+            // It may be another server now, with another history: then the replicas must be proved anew.
+            state.history = self.worker.enter_history(&self.node, history, state.last_up);
         }
         state.last_up = Some(Instant::now());
         // What waited while there was no connection is queued again, so that SELECT and ROLE stand where this connection needs them.
@@ -407,8 +413,9 @@ impl Connection {
     fn send(&self, state: &mut State, cx: &mut Context<'_>) -> std::io::Result<()> {
         if matches!(self.purpose, Purpose::Primary(_)) && state.unmarked && self.worker.wants_mark() {
             state.unmarked = false;
-            let pending = self.worker.watermark().mark();
-            state.own(&[b"ROLE"], Owner::Watermark(pending));
+            if let Some(pending) = self.worker.watermark().mark(state.history) {
+                state.own(&[b"ROLE"], Owner::Watermark(pending));
+            }
         }
         let Some(transport) = &mut state.transport else { return Ok(()) };
         while !state.out.unsent().is_empty() {

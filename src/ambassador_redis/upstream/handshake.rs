@@ -6,25 +6,43 @@
 use std::future::poll_fn;
 use std::io;
 
+use crate::ambassador_redis::consistency::History;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
 use crate::ambassador_redis::resp::{Version, encode};
 use crate::ambassador_redis::transport::Transport;
+use crate::core::secret;
 
 use super::role::Role;
 
 /// A greeting is a few hundred bytes; modules make it longer.
 const MAX_GREETING: usize = 256 * 1024;
 
-/// Who we are for the server. Two identities are the same if their credentials are.
+/// Who we are for the server.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Identity {
-    /// User and password, if any.
-    pub credentials: Option<(Vec<u8>, Vec<u8>)>,
+pub enum Identity {
+    /// The ambassador itself: what its settings say at the time of the handshake, so that a new password is followed.
+    Own,
+    /// What a client has proved to know.
+    Client(Credentials),
+}
+
+/// A user and its password.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    pub user: Vec<u8>,
+    pub password: Vec<u8>,
+}
+
+impl Credentials {
+    /// Whether a client has given the same. Tells nothing by the time that it takes but the password's length.
+    pub fn are(&self, other: &Credentials) -> bool {
+        self.user == other.user && secret::is_same(&self.password, &other.password)
+    }
 }
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.credentials.is_some() { "Identity(credentials)" } else { "Identity(none)" })
+        f.write_str(if *self == Identity::Own { "Identity(own)" } else { "Identity(client)" })
     }
 }
 
@@ -35,6 +53,8 @@ pub struct Greeting {
     pub hello: Vec<u8>,
     /// `None` if the server does not tell strangers.
     pub role: Option<Role>,
+    /// The identity of its replication history; likewise.
+    pub history: Option<History>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -55,36 +75,47 @@ pub enum HandshakeError {
 pub async fn greet(
     transport: &mut Transport,
     version: Version,
-    identity: &Identity,
+    credentials: Option<&Credentials>,
 ) -> Result<Greeting, HandshakeError> {
     let mut out = Vec::with_capacity(128);
     let number = [b'0' + version.number()];
     let mut hello: Vec<&[u8]> = vec![b"HELLO", &number];
-    if let Some((user, password)) = &identity.credentials {
+    if let Some(Credentials { user, password }) = credentials {
         hello.extend([b"AUTH", user.as_slice(), password.as_slice()]);
     }
     encode::command(&mut out, &hello);
-    encode::command(&mut out, &[b"ROLE"]);
+    about_replication(&mut out);
     write_all(transport, &out).await?;
     let mut replies = Replies::default();
     let hello = replies.next(transport).await?;
-    let role = replies.next(transport).await?;
+    let (role, history) = (replies.next(transport).await?, replies.next(transport).await?);
     // Servers before 6.0 know no HELLO, but the old AUTH.
-    if let (b"-ERR", Some((_, password)), Version::Resp2) =
-        (&hello[..4.min(hello.len())], &identity.credentials, version)
+    if let (b"-ERR", Some(Credentials { password, .. }), Version::Resp2) =
+        (&hello[..4.min(hello.len())], credentials, version)
     {
         out.clear();
         encode::command(&mut out, &[b"AUTH", password]);
-        encode::command(&mut out, &[b"ROLE"]);
+        about_replication(&mut out);
         write_all(transport, &out).await?;
         accept(&replies.next(transport).await?)?;
-        let role = replies.next(transport).await?;
-        return Ok(Greeting { hello, role: Role::parse(&role) });
+        let (role, history) = (replies.next(transport).await?, replies.next(transport).await?);
+        return Ok(Greeting { hello, role: Role::parse(&role), history: history_in(&history) });
     }
-    if identity.credentials.is_some() {
+    if credentials.is_some() {
         accept(&hello)?;
     }
-    Ok(Greeting { hello, role: Role::parse(&role) })
+    Ok(Greeting { hello, role: Role::parse(&role), history: history_in(&history) })
+}
+
+fn about_replication(out: &mut Vec<u8>) {
+    encode::command(out, &[b"ROLE"]);
+    encode::command(out, &[b"INFO", b"replication"]);
+}
+
+/// Finds the history in the reply of `INFO`.
+fn history_in(info: &[u8]) -> Option<History> {
+    let at = memchr::memmem::find(info, b"\nmaster_replid:")? + b"\nmaster_replid:".len();
+    History::parse(std::str::from_utf8(info.get(at..at + 40)?).ok()?)
 }
 
 fn accept(reply: &[u8]) -> Result<(), HandshakeError> {

@@ -82,10 +82,12 @@ impl Connection {
                 };
                 self.worker.watermark().cover(pending, lane, offset);
             }
-            (Owner::Watermark(_), _) => self.worker.suspect(&self.node),
-            (Owner::Applied(generation), Some(Role::Replica { offset, linked: true })) => {
+            (Owner::Watermark(_), Some(Role::Replica { .. })) => self.worker.suspect(&self.node),
+            (Owner::Applied(generation), Some(Role::Replica { offset, linked: true, source }))
+                if self.node.follows(source) =>
+            {
                 state.applied = Mark::new(*generation, offset);
-                state.behind = state.applied < self.worker.watermark().mark_to_reach();
+                state.behind = self.worker.watermark().is_behind(state.applied);
             }
             (Owner::Applied(_), _) => {
                 state.applied = Mark::default();
@@ -100,7 +102,10 @@ impl Connection {
     /// Hands the replies of the front run to its session; returns the place behind them.
     fn scan_session(self: &Rc<Self>, state: &mut State, data: &[u8], start: usize) -> Result<usize, String> {
         let State { runs, scanner, carry, applied, behind, session, replaced, .. } = state;
-        let Some(Run { owner: Owner::Session(ticket), left, .. }) = runs.front_mut() else { return Ok(start) };
+        let (first, second) = runs.as_mut_slices();
+        let Some((Run { owner: Owner::Session(ticket), left, .. }, later)) = first.split_first_mut() else {
+            return Ok(start);
+        };
         if ticket.needs.take().is_some_and(|needs| *applied < needs) {
             *behind = true;
             self.redo_front(state, "it is behind what the application has seen");
@@ -112,7 +117,10 @@ impl Connection {
             let whole = scanner.is_between();
             match scanner.step(&data[at..]).map_err(|error| error.to_string())? {
                 Step::Reply { len, kind } => {
-                    if kind == b'-' && self.is_refusal(&data[at..at + len], ticket) {
+                    if kind == b'-'
+                        && self.is_refusal(&data[at..at + len], ticket)
+                        && (ticket.repeatable || may_wait(ticket, later.iter().chain(second.iter())))
+                    {
                         refused = true;
                         *scanner = Scanner::default();
                         break;
@@ -199,12 +207,23 @@ impl Connection {
     fn redo_front(&self, state: &mut State, why: &'static str) {
         let Some(run) = state.runs.front_mut() else { return };
         let Owner::Session(ticket) = std::mem::replace(&mut run.owner, Owner::Nobody) else { return };
-        let requests = &state.out.unanswered()[..run.bytes];
-        if matches!(self.purpose, Purpose::Primary(_)) {
-            self.worker.hold(requests, ticket, "it is read-only now");
-            return;
+        let (left, bytes) = (run.left, run.bytes);
+        // What the session has asked behind it must not be answered as of an earlier moment: it takes the same way.
+        for run in state.runs.iter_mut().skip(1) {
+            match &mut run.owner {
+                Owner::Session(later) if later.repeatable && Rc::ptr_eq(&later.session, &ticket.session) => {
+                    later.needs = Some(Mark::BEYOND);
+                }
+                _ => {}
+            }
         }
-        self.worker.redo(remaining(requests, ticket.requests - run.left), ticket, run.left, why);
+        let requests = remaining(&state.out.unanswered()[..bytes], ticket.requests - left);
+        match self.purpose {
+            Purpose::Primary(_) => {
+                self.worker.wait_for_other(&self.node, requests, Ticket { requests: left, ..ticket });
+            }
+            _ => self.worker.redo(requests, ticket, left, why),
+        }
     }
 
     fn unexpected(&self, state: &mut State, data: &[u8]) -> Result<(), String> {
@@ -216,4 +235,13 @@ impl Connection {
             _ => Err("it answered without being asked".to_owned()),
         }
     }
+}
+
+/// Whether a refused write may wait for the next primary although the session has asked for more behind it. What is a read, or will be
+/// refused alike, waits as well; of anything else a part may be executed before it.
+fn may_wait<'a>(ticket: &Ticket, mut later: impl Iterator<Item = &'a Run>) -> bool {
+    later.all(|run| match &run.owner {
+        Owner::Session(later) if Rc::ptr_eq(&later.session, &ticket.session) => later.repeatable || later.requests == 1,
+        _ => true,
+    })
 }

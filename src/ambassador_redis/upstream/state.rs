@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
 
-use crate::ambassador_redis::consistency::Mark;
+use crate::ambassador_redis::consistency::{History, Mark};
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::reply::Scanner;
 use crate::ambassador_redis::session::Session;
@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) carry: Vec<u8>,
     /// The database that the next request would meet.
     pub(super) db: Option<u32>,
+    /// The replication history that a primary told when it was greeted.
+    pub(super) history: History,
     /// The offset that this server is known to have applied.
     pub(super) applied: Mark,
     /// Whether a `ROLE` waits unsent before the reads of this turn.

@@ -35,7 +35,7 @@ impl Worker {
         }
         let topology = self.topology.borrow().clone();
         let lane = match version {
-            _ if **identity != **self.identity.borrow() => 2,
+            _ if **identity != Identity::Own => 2,
             Version::Resp2 => 0,
             Version::Resp3 => 1,
         };
@@ -93,7 +93,6 @@ impl Worker {
         *self.table.borrow_mut() = self.shared.table.load_full();
         *self.topology.borrow_mut() = topology;
         self.lines.borrow_mut().clear();
-        self.read_credentials();
         let topology = self.topology.borrow().clone();
         let is_used = |connection: &Connection| match connection.purpose {
             Purpose::Primary(_) => topology.primary.as_ref().is_ok_and(|node| node.number == connection.node.number),
