@@ -171,11 +171,9 @@ impl Syncer {
             other => other,
         };
         let commit = brought?;
-        if current != Some(commit) {
-            if !matches!(self.before_publish, BeforePublish::Nothing) {
-                let event = self.event(current, commit).await;
-                consult(&self.before_publish, event, budget).await?;
-            }
+        if current != Some(commit) && !matches!(self.before_publish, BeforePublish::Nothing) {
+            let event = self.event(current, commit).await;
+            consult(&self.before_publish, event, budget).await?;
         }
         self.on_volume(move |volume| volume.publish(commit)).await?;
         Ok(match current == Some(commit) {
