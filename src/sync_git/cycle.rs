@@ -18,6 +18,7 @@ use super::settings::Pace;
 use super::status::Status;
 use super::sync::Syncer;
 use super::trigger::Trigger;
+use crate::core::backoff::spread;
 use crate::core::fault::Fault;
 use crate::core::health::{Condition, Heartbeat};
 use crate::core::lifecycle::Process;
@@ -65,6 +66,8 @@ pub(crate) struct Cycle {
 
 /// Who sees the touch file finds the work of quick hooks done: it waits this long for them, once their commit is published.
 const HEAD_START: Duration = Duration::from_millis(500);
+
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// A wait is this long at most between two heartbeats.
 pub(crate) const BEAT: Duration = Duration::from_secs(10);
@@ -247,11 +250,11 @@ impl Cycle {
 
     /// Waits for the next sync: the period, the signal, or the drain, whichever is first.
     async fn wait(&mut self, process: &Process) {
-        let pause = match (self.has_succeeded, self.pace.init_period) {
-            (false, Some(pause)) => pause,
-            _ => self.pace.period,
-        };
-        let next = tokio::time::Instant::now() + pause;
+        let pause = self.pace.pause(self.has_succeeded, self.failures);
+        let pause = pause + spread(self.pace.jitter(pause));
+        let now = tokio::time::Instant::now();
+        // Nobody waits for what a clock cannot tell.
+        let next = now.checked_add(pause).unwrap_or(now + CENTURY);
         let beat = if self.pace.max_staleness.is_zero() { BEAT } else { BEAT.min(self.pace.max_staleness) };
         self.status.tell(|news| news.next = Some(next.into_std()));
         loop {
