@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::core::lifecycle::Process;
+use crate::core::mode::Invocation;
 use crate::core::reload::FileWatch;
 
 type Load<C> = Box<dyn Fn() -> Result<Arc<C>> + Send + Sync>;
@@ -52,7 +53,7 @@ impl<C: Send + Sync + 'static> Rotating<C> {
         };
         let (done, refused) = (counter("done"), counter("refused"));
         let changes = self.files.iter().map(|file| Change::File(Box::new(FileWatch::new(file))));
-        for mut change in changes.chain([Change::Settings(process.reload.clone())]) {
+        for mut change in changes.chain([Change::Settings(process.settings.clone())]) {
             let (rotating, drain) = (self.clone(), process.drain.clone());
             let (done, refused) = (done.clone(), refused.clone());
             process.tasks.spawn("tls", async move {
@@ -82,7 +83,7 @@ impl<C: Send + Sync + 'static> Rotating<C> {
 /// What makes us look again.
 enum Change {
     File(Box<FileWatch>),
-    Settings(tokio::sync::watch::Receiver<u64>),
+    Settings(tokio::sync::watch::Receiver<Invocation>),
 }
 
 impl Change {
@@ -92,7 +93,7 @@ impl Change {
             match self {
                 Change::File(file) => file.changed().await,
                 // The sender lives as long as the process runs.
-                Change::Settings(reload) => match reload.changed().await {
+                Change::Settings(settings) => match settings.changed().await {
                     Ok(()) => {}
                     Err(_) => std::future::pending().await,
                 },
