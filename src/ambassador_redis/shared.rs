@@ -14,6 +14,8 @@ use super::dial::Dialer;
 use super::metrics::{Refused, Stats};
 use super::settings::{Policy, Settings};
 use super::topology::Topology;
+use super::users::Users;
+use crate::core::rotating::Rotating;
 use crate::core::secret::{Secret, SecretFile};
 
 /// Lanes of a worker: its shared RESP2 connection, its shared RESP3 connection, everything else.
@@ -38,6 +40,8 @@ pub struct Shared {
     pub sessions: AtomicUsize,
     pub refused: Refused,
     pub dialer: Dialer,
+    /// The ambassador's own users, if it has some.
+    pub users: Option<Arc<Rotating<Users>>>,
     pub next_session: AtomicU64,
     username: String,
     password_file: Option<SecretFile>,
@@ -50,7 +54,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(settings: &Settings, dialer: Dialer, topology: Topology) -> Arc<Shared> {
+    pub fn new(
+        settings: &Settings,
+        dialer: Dialer,
+        users: Option<Arc<Rotating<Users>>>,
+        topology: Topology,
+    ) -> Arc<Shared> {
         let workers = usize::from(settings.workers);
         let mut table = Table::built_in();
         for name in settings.deny.iter().filter(|name| !name.is_empty()) {
@@ -66,6 +75,7 @@ impl Shared {
             sessions: AtomicUsize::new(0),
             refused: Refused::default(),
             dialer,
+            users,
             next_session: AtomicU64::new(1),
             username: settings.upstream_username.clone(),
             password_file: settings.upstream_password_file.clone(),

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::ambassador_redis::command::{Class, Entry, classify};
 use crate::ambassador_redis::consistency::Mark;
 use crate::ambassador_redis::resp::encode;
-use crate::ambassador_redis::resp::request::{Client, Frame, Limits, Scanner, Step, Upload};
+use crate::ambassador_redis::resp::request::{Frame, Limits, Scanner, Step, Upload};
 use crate::ambassador_redis::route::{Question, Reason, Target, route};
 use crate::ambassador_redis::upstream::{Connection, Observe, Ticket, unreachable};
 
@@ -89,7 +89,7 @@ impl Session {
 
     /// Takes as many whole requests as it may; returns how many bytes they had.
     fn requests(self: &Rc<Self>, state: &mut State, input: &[u8]) -> usize {
-        let limits = Limits { bulk: self.worker.policy().max_bulk, client: Client::Known };
+        let mut limits = Limits { bulk: self.worker.policy().max_bulk, client: state.client() };
         let mut at = 0;
         let mut batch = Batch::at(0);
         while at < input.len() && state.ending == Ending::No && !state.paused {
@@ -147,6 +147,7 @@ impl Session {
                         break;
                     }
                     at += frame.len;
+                    limits.client = state.client();
                 }
                 Ok(Step::Inline { len, multibulk }) => {
                     if self.commit(state, input, &mut batch, at) == Taken::NotYet
@@ -156,6 +157,7 @@ impl Session {
                         break;
                     }
                     at += len;
+                    limits.client = state.client();
                 }
                 Ok(Step::Nothing { len }) => {
                     if self.commit(state, input, &mut batch, at) == Taken::NotYet {
@@ -197,6 +199,12 @@ impl Session {
         let Some(name) = state.scanner.name() else { return Begun::No };
         let entry = self.worker.table().find(name.of(input));
         if entry.denied {
+            return Begun::No;
+        }
+        if self.is_kept(state, &entry, input, &Frame { name, ..Frame::default() }) {
+            // It is not worth receiving.
+            self.refuse(state, 1, "NOPERM this user has no permissions to run this command");
+            state.ending = Ending::Soon;
             return Begun::No;
         }
         if !state.slots.is_empty() {
@@ -280,7 +288,8 @@ impl Session {
             Class::Multi if frame.arguments != 1 => Class::Neutral,
             class => class,
         };
-        Entry { class, ..entry }
+        let denied = entry.denied || self.is_kept(state, &entry, bytes, frame);
+        Entry { class, denied, ..entry }
     }
 
     /// Sends the batch, which ends at `end`; leaves an empty one that begins there.

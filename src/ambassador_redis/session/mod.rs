@@ -13,18 +13,21 @@
 //! What it refuses: input that Redis refuses (with Redis' words), commands that the policy denies, and more awaited replies or more
 //! unread bytes than the limits allow: then it stops reading until the client has caught up.
 
+mod access;
 mod intake;
 mod own;
 mod slots;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::ambassador_redis::downstream::Peer;
 use crate::ambassador_redis::resp::{Version, encode, request};
 use crate::ambassador_redis::transport::Transport;
 use crate::ambassador_redis::upstream::{Connection, Greeted, Identity, Observe};
+use crate::ambassador_redis::users::{Access, Users};
 use crate::ambassador_redis::worker::{Lines, Worker};
 
 use slots::Slots;
@@ -61,6 +64,9 @@ struct State {
     version: Version,
     db: u32,
     identity: Rc<Identity>,
+    /// The ambassador's own users, if it has some: those that were in force when the session began.
+    users: Option<Arc<Users>>,
+    access: Access,
     lines: Rc<Lines>,
     /// Where the unanswered requests are.
     current: Option<Rc<Connection>>,
@@ -96,6 +102,8 @@ struct Extra {
     name: Vec<u8>,
     /// `CLIENT SETINFO` commands to repeat on a connection of its own.
     infos: Vec<Vec<u8>>,
+    /// The user of ours that the client has proved to be.
+    user: Option<Vec<u8>>,
 }
 
 /// What the session's own connection is needed for.
@@ -131,6 +139,7 @@ impl std::fmt::Debug for Session {
 impl Session {
     pub fn new(worker: &Rc<Worker>, id: u64, transport: Transport, peer: Peer) -> Rc<Session> {
         let identity = worker.default_identity();
+        let users = worker.users();
         let state = State {
             transport,
             tail: Vec::new(),
@@ -142,6 +151,8 @@ impl Session {
             db: 0,
             lines: worker.lines(Version::Resp2, &identity),
             identity,
+            access: users.as_ref().map_or(Access::All, |users| users.access_at_first()),
+            users,
             current: None,
             sticky: None,
             told: false,

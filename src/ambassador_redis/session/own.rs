@@ -16,6 +16,9 @@ impl Session {
     /// Takes a request that changes the session, or needs a connection of its own.
     pub(super) fn special(self: &Rc<Self>, state: &mut State, bytes: &[u8], frame: &Frame, entry: Entry) -> Taken {
         let class = entry.class;
+        if self.is_kept(state, &entry, bytes, frame) {
+            return self.keep(state, bytes, frame, entry);
+        }
         if entry.denied {
             let name = String::from_utf8_lossy(frame.name.of(bytes)).to_ascii_lowercase();
             return self.refuse(state, 1, &format!("NOPERM ambassador: the command '{name}' is denied here (--deny)"));
@@ -116,7 +119,13 @@ impl Session {
         Ok(private)
     }
 
-    fn about_session(self: &Rc<Self>, state: &mut State, bytes: &[u8], frame: &Frame, class: Class) -> Taken {
+    pub(super) fn about_session(
+        self: &Rc<Self>,
+        state: &mut State,
+        bytes: &[u8],
+        frame: &Frame,
+        class: Class,
+    ) -> Taken {
         let arguments: Vec<&[u8]> = arguments(bytes).collect();
         match class {
             Class::Select => {
@@ -265,6 +274,7 @@ impl Session {
         state.db = 0;
         state.version = Version::Resp2;
         state.identity = self.worker.default_identity();
+        state.forget_user();
         state.lines = self.worker.lines(state.version, &state.identity);
         state.extra = None;
         self.write(state, b"+RESET\r\n");
@@ -273,14 +283,14 @@ impl Session {
 }
 
 /// A `HELLO` that can be understood without asking the server.
-struct HelloRequest {
-    version: Version,
-    credentials: Option<Credentials>,
-    name: Option<Vec<u8>>,
+pub(super) struct HelloRequest {
+    pub(super) version: Version,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) name: Option<Vec<u8>>,
 }
 
 impl HelloRequest {
-    fn read(arguments: &[&[u8]], current: Version) -> Option<HelloRequest> {
+    pub(super) fn read(arguments: &[&[u8]], current: Version) -> Option<HelloRequest> {
         let mut wanted = HelloRequest { version: current, credentials: None, name: None };
         let Some((version, mut options)) = arguments.get(1..)?.split_first() else { return Some(wanted) };
         wanted.version = match *version {

@@ -35,6 +35,7 @@ use super::shared::{LANES, Shared};
 use super::topology::{Node, Topology};
 use super::transport::Transport;
 use super::upstream::{Connection, Credentials, Identity};
+use super::users::Users;
 
 use lines::Line;
 pub use lines::Lines;
@@ -71,6 +72,8 @@ pub struct Worker {
     second: Cell<u32>,
     started: Instant,
     interest: Cell<u32>,
+    /// The users by which the sessions were last checked.
+    users: RefCell<Option<Arc<Users>>>,
 }
 
 /// Where bytes are read into; one for all sets of a thread.
@@ -127,6 +130,7 @@ impl Worker {
             second: Cell::new(0),
             started: Instant::now(),
             interest: Cell::new(0),
+            users: RefCell::default(),
             shared,
             number,
         })
@@ -266,6 +270,11 @@ impl Worker {
 
     pub fn upstream_scratch(&self) -> RefMut<'_, Box<[u8]>> {
         self.scratch.upstream.borrow_mut()
+    }
+
+    /// The ambassador's own users, if it has some.
+    pub fn users(&self) -> Option<Arc<Users>> {
+        self.shared.users.as_ref().map(|users| users.current())
     }
 
     /// The ambassador's own credentials for the servers, as its settings have them now.
