@@ -203,7 +203,7 @@ impl Session {
             return Begun::Later;
         }
         if state.private.is_none() {
-            match self.attach(state, state.version) {
+            match self.attach(state) {
                 Ok(private) => state.private = Some(private),
                 Err(why) => {
                     self.refuse(state, 1, &unreachable(&why));
@@ -251,7 +251,7 @@ impl Session {
         match &state.private {
             Some(private) if private.is_full() => at,
             Some(private) => {
-                private.append_stream(&input[at..], self, state.db);
+                private.append_stream(&input[at..], self);
                 input.len()
             }
             None => input.len(),
@@ -382,7 +382,6 @@ impl Session {
             session: self.clone(),
             slot: state.slots.open(batch.requests),
             requests: batch.requests,
-            db: state.db,
             class: batch.class,
             repeatable: batch.repeatable && observe.is_none(),
             needs,
@@ -405,7 +404,7 @@ impl Session {
     /// Which shared connection the batch goes to, and what a replica must prove.
     fn target(&self, state: &mut State, batch: &Batch) -> Result<(Rc<Connection>, Option<Mark>), Nobody> {
         if state.lines.epoch != self.worker.epoch() {
-            state.lines = self.worker.lines(state.version, &state.identity);
+            state.lines = self.worker.lines(&state.line);
         }
         let lines = state.lines.clone();
         let primary = || lines.primary.clone().map(|primary| (primary, None)).map_err(Nobody::Primary);

@@ -23,7 +23,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::ambassador_redis::resp::{Version, encode, request};
 use crate::ambassador_redis::transport::Transport;
-use crate::ambassador_redis::upstream::{Connection, Greeted, Identity, Observe};
+use crate::ambassador_redis::upstream::{Connection, Greeted, Line, Observe};
 use crate::ambassador_redis::worker::{Lines, Worker};
 
 use slots::Slots;
@@ -55,9 +55,7 @@ struct State {
     out: Vec<u8>,
     written: usize,
     slots: Slots,
-    version: Version,
-    db: u32,
-    identity: Rc<Identity>,
+    line: Line,
     lines: Rc<Lines>,
     /// Where the unanswered requests are.
     current: Option<Rc<Connection>>,
@@ -127,7 +125,7 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub fn new(worker: &Rc<Worker>, id: u64, transport: Transport) -> Rc<Session> {
-        let identity = worker.default_identity();
+        let line = worker.usual_line(Version::Resp2);
         let state = State {
             transport,
             tail: Vec::new(),
@@ -135,10 +133,8 @@ impl Session {
             out: Vec::new(),
             written: 0,
             slots: Slots::default(),
-            version: Version::Resp2,
-            db: 0,
-            lines: worker.lines(Version::Resp2, &identity),
-            identity,
+            lines: worker.lines(&line),
+            line,
             current: None,
             sticky: None,
             told: false,
@@ -304,16 +300,21 @@ impl Session {
         }
         let mut state = self.state.borrow_mut();
         match observe {
-            Observe::Select(db) => state.db = db,
+            Observe::Select(db) => state.line.db = db,
             Observe::Greeted(Greeted { identity, version, name }) => {
-                (state.identity, state.version) = (identity, version);
+                (state.line.identity, state.line.version) = (identity, version);
                 if let Some(name) = name {
                     state.extra.get_or_insert_default().name = name;
                 }
             }
             Observe::Nothing => return,
         }
-        state.lines = self.worker.lines(state.version, &state.identity);
+        state.lines = self.worker.lines(&state.line);
+    }
+
+    /// Version, credentials and database of this session.
+    pub fn line(&self) -> Line {
+        self.state.borrow().line.clone()
     }
 
     /// Bytes that the client has not read yet.
@@ -331,7 +332,7 @@ impl Session {
     pub fn lines(&self) -> Rc<Lines> {
         let mut state = self.state.borrow_mut();
         if state.lines.epoch != self.worker.epoch() {
-            state.lines = self.worker.lines(state.version, &state.identity);
+            state.lines = self.worker.lines(&state.line);
         }
         state.lines.clone()
     }

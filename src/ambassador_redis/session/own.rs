@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::ambassador_redis::command::{Class, Entry};
 use crate::ambassador_redis::resp::request::{Frame, arguments};
 use crate::ambassador_redis::resp::{Version, encode, parse_integer};
-use crate::ambassador_redis::upstream::{Connection, Greeted, Observe, unreachable};
+use crate::ambassador_redis::upstream::{Connection, Greeted, Line, Observe, unreachable};
 
 use super::intake::Taken;
 use super::{Ending, Mode, Session, State};
@@ -58,9 +58,9 @@ impl Session {
             let attached = match class {
                 Class::Replication => self
                     .worker
-                    .fresh(state.version, &state.identity)
+                    .fresh(&Line { db: 0, ..state.line.clone() })
                     .inspect(|private| private.belong_to(Some(self.clone()))),
-                _ => self.attach(state, state.version),
+                _ => self.attach(state),
             };
             match attached {
                 Ok(private) => state.private = Some(private),
@@ -86,12 +86,12 @@ impl Session {
         };
         match &state.private {
             Some(private) if class == Class::Stream => {
-                private.append_stream(bytes, self, state.db);
+                private.append_stream(bytes, self);
                 return Taken::Yes;
             }
             // The server accepts it only as the first word.
             Some(private) if class == Class::Replication => {
-                private.append_stream(bytes, self, 0);
+                private.append_stream(bytes, self);
                 return Taken::Yes;
             }
             // WAIT is about the writes of its connection: a first command tells the server that all earlier ones are meant.
@@ -102,8 +102,8 @@ impl Session {
     }
 
     /// A connection of the session's own, in the state in which the client believes its connection to be.
-    pub(super) fn attach(self: &Rc<Self>, state: &State, version: Version) -> Result<Rc<Connection>, String> {
-        let private = self.worker.private(version, &state.identity, state.db)?;
+    pub(super) fn attach(self: &Rc<Self>, state: &State) -> Result<Rc<Connection>, String> {
+        let private = self.worker.private(&state.line)?;
         private.belong_to(Some(self.clone()));
         if let Some(extra) = &state.extra {
             if !extra.name.is_empty() {
@@ -121,7 +121,7 @@ impl Session {
         match class {
             Class::Select => {
                 match arguments.get(1).and_then(|db| parse_integer(db)).and_then(|db| u32::try_from(db).ok()) {
-                    Some(db) if arguments.len() == 2 => self.learn(state, bytes, Observe::Select(db)),
+                    Some(db) if arguments.len() == 2 => self.select(state, bytes, db),
                     _ => self.send_one(state, bytes, Class::Neutral, None),
                 }
             }
@@ -138,6 +138,21 @@ impl Session {
             Class::Hello => self.hello(state, bytes, &arguments),
             _ => self.auth(state, bytes, &arguments),
         }
+    }
+
+    /// `SELECT`: right at once if the server has let somebody with these credentials into that database, otherwise it is asked.
+    fn select(self: &Rc<Self>, state: &mut State, bytes: &[u8], db: u32) -> Taken {
+        if !state.slots.is_empty() {
+            return Taken::NotYet;
+        }
+        let line = Line { db, ..state.line.clone() };
+        if self.worker.is_proved(&line) && state.private.is_none() {
+            self.write(state, b"+OK\r\n");
+            state.lines = self.worker.lines(&line);
+            state.line = line;
+            return Taken::Yes;
+        }
+        self.on_its_own(state, bytes, Observe::Select(db))
     }
 
     /// Sends a request whose reply changes the session: nothing further is taken before it is there.
@@ -160,7 +175,7 @@ impl Session {
                 let mut reply = Vec::new();
                 match state.extra.as_ref().map(|extra| extra.name.as_slice()) {
                     Some(name) if !name.is_empty() => encode::bulk(&mut reply, name),
-                    _ => encode::null(&mut reply, state.version),
+                    _ => encode::null(&mut reply, state.line.version),
                 }
                 self.answer(state, &reply);
                 Taken::Yes
@@ -175,20 +190,20 @@ impl Session {
         if !state.slots.is_empty() {
             return Taken::NotYet;
         }
-        let Some(wanted) = HelloRequest::read(arguments, state.version) else {
-            return self.on_its_own(state, bytes, None);
+        let Some(wanted) = HelloRequest::read(arguments, state.line.version) else {
+            return self.on_its_own(state, bytes, Observe::Nothing);
         };
-        if wanted.credentials.is_some() && wanted.credentials != state.identity.credentials {
+        if wanted.credentials.is_some() && wanted.credentials != state.line.identity.credentials {
             // Only the server can say whether they are right.
             let identity = self.worker.identity(wanted.credentials);
             return self.on_its_own(
                 state,
                 bytes,
-                Some(Greeted { identity, version: wanted.version, name: wanted.name }),
+                Observe::Greeted(Greeted { identity, version: wanted.version, name: wanted.name }),
             );
         }
-        let identity = state.identity.clone();
-        let lines = self.worker.lines(wanted.version, &identity);
+        let line = Line { version: wanted.version, ..state.line.clone() };
+        let lines = self.worker.lines(&line);
         let primary = match &lines.primary {
             Ok(primary) => primary,
             Err(why) => return self.refuse(state, 1, &unreachable(why)),
@@ -200,7 +215,7 @@ impl Session {
                     return Taken::Yes;
                 }
                 self.write(state, &with_id(&hello, self.id));
-                (state.version, state.lines) = (wanted.version, lines);
+                (state.line.version, state.lines) = (wanted.version, lines);
                 if let Some(name) = wanted.name {
                     state.extra.get_or_insert_default().name = name;
                 }
@@ -227,24 +242,26 @@ impl Session {
             [_, user, password] => Some((user.to_vec(), password.to_vec())),
             _ => return self.send_one(state, bytes, Class::Neutral, None),
         };
-        if credentials == state.identity.credentials {
+        if credentials == state.line.identity.credentials {
             self.write(state, b"+OK\r\n");
             return Taken::Yes;
         }
         let identity = self.worker.identity(credentials);
-        self.on_its_own(state, bytes, Some(Greeted { identity, version: state.version, name: None }))
+        self.on_its_own(state, bytes, Observe::Greeted(Greeted { identity, version: state.line.version, name: None }))
     }
 
     /// Lets a fresh connection answer, and learns from what it says.
-    fn on_its_own(self: &Rc<Self>, state: &mut State, bytes: &[u8], greeted: Option<Greeted>) -> Taken {
-        match self.attach(state, state.version) {
-            Ok(private) => state.private = Some(private),
-            Err(why) => return self.refuse(state, 1, &unreachable(&why)),
+    fn on_its_own(self: &Rc<Self>, state: &mut State, bytes: &[u8], observe: Observe) -> Taken {
+        if state.private.is_none() {
+            match self.attach(state) {
+                Ok(private) => state.private = Some(private),
+                Err(why) => return self.refuse(state, 1, &unreachable(&why)),
+            }
         }
         if let Some(private) = &state.private {
             private.spoil();
         }
-        self.learn(state, bytes, greeted.map_or(Observe::Nothing, Observe::Greeted))
+        self.learn(state, bytes, observe)
     }
 
     fn reset(self: &Rc<Self>, state: &mut State) -> Taken {
@@ -253,10 +270,8 @@ impl Session {
             private.retire("its session was reset");
         }
         state.mode = Mode::Plain;
-        state.db = 0;
-        state.version = Version::Resp2;
-        state.identity = self.worker.default_identity();
-        state.lines = self.worker.lines(state.version, &state.identity);
+        state.line = self.worker.usual_line(Version::Resp2);
+        state.lines = self.worker.lines(&state.line);
         state.extra = None;
         self.write(state, b"+RESET\r\n");
         Taken::Yes

@@ -1,10 +1,11 @@
-//! The first words on a connection: protocol version, credentials, role.
+//! The first words on a connection: protocol version, credentials, role, database.
 //!
 //! A fresh stream comes in; what the server said about itself goes out. Refused: a server that does not speak RESP, or that refuses the
-//! credentials. A server that wants credentials which nobody gave is accepted: the client will hear `NOAUTH` from it and send its own.
+//! credentials or the database. A server that wants credentials which nobody gave is accepted: the client will hear `NOAUTH` from it and send its own.
 
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 
 use crate::ambassador_redis::consistency::History;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
@@ -29,6 +30,14 @@ impl std::fmt::Debug for Identity {
     }
 }
 
+/// What tells connections to one server apart: all that is settled in the handshake, and stays.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Line {
+    pub version: Version,
+    pub identity: Rc<Identity>,
+    pub db: u32,
+}
+
 /// What the server said.
 #[derive(Debug)]
 pub struct Greeting {
@@ -50,20 +59,18 @@ pub enum HandshakeError {
     Closed,
     #[error("it refuses the credentials: {0}")]
     Refused(String),
+    #[error("it refuses database {0}: {1}")]
+    Database(u32, String),
     #[error("its greeting is longer than {MAX_GREETING} bytes")]
     Long,
 }
 
 /// Greets the server.
-pub async fn greet(
-    transport: &mut Transport,
-    version: Version,
-    identity: &Identity,
-) -> Result<Greeting, HandshakeError> {
+pub async fn greet(transport: &mut Transport, line: &Line) -> Result<Greeting, HandshakeError> {
     let mut out = Vec::with_capacity(128);
-    let number = [b'0' + version.number()];
+    let number = [b'0' + line.version.number()];
     let mut hello: Vec<&[u8]> = vec![b"HELLO", &number];
-    if let Some((user, password)) = &identity.credentials {
+    if let Some((user, password)) = &line.identity.credentials {
         hello.extend([b"AUTH", user.as_slice(), password.as_slice()]);
     }
     encode::command(&mut out, &hello);
@@ -71,21 +78,28 @@ pub async fn greet(
     write_all(transport, &out).await?;
     let mut replies = Replies::default();
     let hello = replies.next(transport).await?;
-    let (role, history) = (replies.next(transport).await?, replies.next(transport).await?);
+    let (mut role, mut history) = (replies.next(transport).await?, replies.next(transport).await?);
     // Servers before 6.0 know no HELLO, but the old AUTH.
     if let (b"-ERR", Some((_, password)), Version::Resp2) =
-        (&hello[..4.min(hello.len())], &identity.credentials, version)
+        (&hello[..4.min(hello.len())], &line.identity.credentials, line.version)
     {
         out.clear();
         encode::command(&mut out, &[b"AUTH", password]);
         about_replication(&mut out);
         write_all(transport, &out).await?;
         accept(&replies.next(transport).await?)?;
-        let (role, history) = (replies.next(transport).await?, replies.next(transport).await?);
-        return Ok(Greeting { hello, role: Role::parse(&role), history: history_in(&history) });
-    }
-    if identity.credentials.is_some() {
+        (role, history) = (replies.next(transport).await?, replies.next(transport).await?);
+    } else if line.identity.credentials.is_some() {
         accept(&hello)?;
+    }
+    // Before anything is sent for a client: a SELECT that is refused must not let commands into another database.
+    if line.db != 0 {
+        out.clear();
+        encode::command(&mut out, &[b"SELECT", itoa::Buffer::new().format(line.db).as_bytes()]);
+        write_all(transport, &out).await?;
+        if let [b'-', text @ ..] = replies.next(transport).await?.as_slice() {
+            return Err(HandshakeError::Database(line.db, String::from_utf8_lossy(text).trim_end().to_owned()));
+        }
     }
     Ok(Greeting { hello, role: Role::parse(&role), history: history_in(&history) })
 }

@@ -8,6 +8,8 @@ use crate::ambassador_redis::upstream::{Purpose, unreachable};
 
 /// How often deadlines are looked at.
 pub(super) const TICK: Duration = Duration::from_millis(100);
+/// After how many of them it is asked which connections nobody uses any more.
+const UNUSED: u32 = 100;
 /// How long a client may keep others waiting behind a large reply that it does not read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -38,6 +40,10 @@ impl Worker {
         self.pool.borrow_mut().retain(|connection| !connection.is_over());
         self.privates.borrow_mut().retain(|connection| connection.strong_count() > 0);
         self.warm();
+        self.ticks.set(self.ticks.get().wrapping_add(1));
+        if self.ticks.get().is_multiple_of(UNUSED) {
+            self.leave_unused();
+        }
         self.leaving.borrow_mut().retain(|connection| {
             connection.unclog(PATIENCE);
             let is_primary =

@@ -5,10 +5,9 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Worker;
-use crate::ambassador_redis::resp::Version;
 use crate::ambassador_redis::topology::Node;
 use crate::ambassador_redis::transport::Transport;
-use crate::ambassador_redis::upstream::{Greeting, Identity, greet};
+use crate::ambassador_redis::upstream::{Greeting, Line, greet};
 use crate::core::values::Endpoint;
 
 impl Worker {
@@ -16,12 +15,7 @@ impl Worker {
     ///
     /// # Errors
     /// Why it cannot be used, with its address.
-    pub async fn connect(
-        &self,
-        node: &Node,
-        version: Version,
-        identity: &Identity,
-    ) -> Result<(Transport, Greeting), String> {
+    pub async fn connect(&self, node: &Node, line: &Line) -> Result<(Transport, Greeting), String> {
         let timeout = self.shared.policy.connect_timeout;
         let attempt = async {
             let mut transport = match &node.address {
@@ -41,7 +35,7 @@ impl Worker {
                     Transport::Unix(UnixStream::connect(path).await.map_err(|error| error.to_string())?)
                 }
             };
-            let greeting = greet(&mut transport, version, identity).await.map_err(|error| error.to_string())?;
+            let greeting = greet(&mut transport, line).await.map_err(|error| error.to_string())?;
             Ok::<_, String>((transport, greeting))
         };
         match tokio::time::timeout(timeout, attempt).await {

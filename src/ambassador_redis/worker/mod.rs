@@ -33,9 +33,8 @@ use super::settings::Policy;
 use super::shared::{LANES, Shared};
 use super::topology::{Node, Topology};
 use super::transport::Transport;
-use super::upstream::{Connection, Identity};
+use super::upstream::{Connection, Identity, Line};
 
-use lines::Line;
 pub use lines::Lines;
 pub use thread::run;
 
@@ -54,6 +53,8 @@ pub struct Worker {
     changes: Cell<u64>,
     connections: RefCell<HashMap<(u32, Line), Rc<Connection>>>,
     lines: RefCell<HashMap<Line, Rc<Lines>>>,
+    /// Whose lane each one behind the first is.
+    lanes: RefCell<[Option<Line>; LANES - 1]>,
     pool: RefCell<Vec<Rc<Connection>>>,
     /// Every private connection, in the pool or in use.
     privates: RefCell<Vec<Weak<Connection>>>,
@@ -68,6 +69,7 @@ pub struct Worker {
     identity: RefCell<Rc<Identity>>,
     scratch: Rc<Scratch>,
     second: Cell<u32>,
+    ticks: Cell<u32>,
     started: Instant,
     interest: Cell<u32>,
 }
@@ -113,6 +115,7 @@ impl Worker {
             table: RefCell::new(table),
             connections: RefCell::default(),
             lines: RefCell::default(),
+            lanes: RefCell::default(),
             pool: RefCell::default(),
             leaving: RefCell::default(),
             privates: RefCell::default(),
@@ -124,6 +127,7 @@ impl Worker {
             identity: RefCell::new(Rc::new(Identity { credentials: None })),
             scratch,
             second: Cell::new(0),
+            ticks: Cell::new(0),
             started: Instant::now(),
             interest: Cell::new(0),
             shared,
@@ -138,7 +142,7 @@ impl Worker {
         let mut topology = self.shared.topology.subscribe();
         let mut tick = tokio::time::interval(deadlines::TICK);
         // Connected before the first client comes.
-        self.lines(Version::Resp2, &self.default_identity());
+        self.lines(&self.usual_line(Version::Resp2));
         loop {
             tokio::select! {
                 changed = topology.changed() => match changed {
@@ -222,13 +226,13 @@ impl Worker {
         self.shared.suspicion.notify_one();
     }
 
-    /// The lane of everything but the two usual shared connections.
+    /// The lane of everything that has none of its own.
     pub fn private_lane(&self) -> LaneId {
-        self.lane(2)
+        self.lane(0)
     }
 
     fn lane(&self, place: usize) -> LaneId {
-        self.shared.watermark.lane(self.number * LANES + place)
+        self.shared.watermark.lane(self.number, place)
     }
 
     /// When the primary was last known to be up.
