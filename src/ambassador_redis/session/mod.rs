@@ -13,6 +13,7 @@
 //! What it refuses: input that Redis refuses (with Redis' words), commands that the policy denies, and more awaited replies or more
 //! unread bytes than the limits allow: then it stops reading until the client has caught up.
 
+mod farewell;
 mod intake;
 mod own;
 mod slots;
@@ -75,6 +76,8 @@ struct State {
     ended: bool,
     /// The process is ending: close as soon as nothing is awaited.
     draining: bool,
+    /// Whether what the client has got so far ends with a whole reply; while replies are not counted only.
+    position: Position,
     ending: Ending,
     extra: Option<Box<Extra>>,
     /// How many requests may be awaited, and the replies by which that is measured.
@@ -117,6 +120,15 @@ enum Ending {
     Now,
 }
 
+/// Where a stream of replies stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// Between two replies.
+    Between,
+    /// In one, or in something that is no reply.
+    Within,
+}
+
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Session({})", self.id)
@@ -145,6 +157,7 @@ impl Session {
             counted: 0,
             ended: false,
             draining: false,
+            position: Position::Between,
             ending: Ending::No,
             extra: None,
             window: intake::FIRST_WINDOW,
@@ -217,21 +230,11 @@ impl Session {
         current.iter().chain(&lines.primary).for_each(|connection| connection.wake());
     }
 
-    /// Ends when everything that has arrived is answered; a session that only waits or listens ends at once.
-    pub fn drain(&self) {
-        let mut state = self.state.borrow_mut();
-        state.draining = true;
-        if state.waits || state.mode == Mode::Stream {
-            state.ending = Ending::Now;
-        }
-        drop(state);
-        self.wake();
-    }
-
     /// Bytes of the replies of a slot, and how many replies end in them.
     pub fn deliver(&self, slot: u64, bytes: &[u8], replies: u32) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
+        let bytes = if state.draining { farewell::translated(bytes) } else { bytes };
         state.measured_bytes += bytes.len();
         state.measured_replies += replies;
         if state.slots.is_first(slot) {
@@ -253,9 +256,10 @@ impl Session {
         }
     }
 
-    /// Bytes that answer no request.
-    pub fn stream(&self, bytes: &[u8]) {
+    /// Bytes that answer no request, and where they end.
+    pub fn stream(&self, bytes: &[u8], position: Position) {
         let mut state = self.state.borrow_mut();
+        state.position = position;
         self.write(&mut state, bytes);
     }
 

@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::{LaneId, Mark};
+use crate::ambassador_redis::resp::parse_integer;
 use crate::ambassador_redis::resp::reply::Scanner;
 use crate::ambassador_redis::route::Candidate;
 use crate::ambassador_redis::session::Session;
@@ -195,6 +196,15 @@ impl Connection {
     /// The reply that the server gave to `HELLO`.
     pub fn hello(&self) -> Option<Rc<[u8]>> {
         self.state.borrow().hello.clone()
+    }
+
+    /// The number that the server has given to this connection.
+    pub fn number_at_server(&self) -> Option<u64> {
+        let state = self.state.borrow();
+        let hello = state.hello.as_deref()?;
+        let at = memchr::memmem::find(hello, b"$2\r\nid\r\n:")? + b"$2\r\nid\r\n:".len();
+        let end = memchr::memchr(b'\r', &hello[at..])?;
+        u64::try_from(parse_integer(&hello[at..at + end])?).ok()
     }
 
     /// Asks a replica that was behind how far it is now, unless the question is on its way.

@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) broken: Option<&'static str>,
     /// The session whose reply is too large for what its client reads, and since when.
     pub(super) clog: Option<(Rc<Session>, Instant)>,
+    /// The stream of its session is no RESP.
+    pub(super) opaque: bool,
     /// Another connection carries what comes from now on.
     pub(super) replaced: bool,
     pub(super) session: Option<Rc<Session>>,

@@ -28,7 +28,7 @@ impl Worker {
         if let Some(timeout) = self.shared.policy.idle_timeout {
             for session in self.sessions.borrow().values() {
                 if Duration::from_secs(u64::from(self.second.get() - session.active.get())) > timeout {
-                    session.drain();
+                    session.leave_idle();
                 }
             }
         }

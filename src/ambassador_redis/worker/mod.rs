@@ -174,6 +174,13 @@ impl Worker {
         }
     }
 
+    /// Ends the sessions that still wait at a server which does not let them go.
+    pub fn cut(&self) {
+        for session in self.sessions.borrow().values() {
+            session.cut();
+        }
+    }
+
     /// Whether every session has ended.
     pub fn is_empty(&self) -> bool {
         self.sessions.borrow().is_empty()

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Worker;
+use crate::ambassador_redis::resp::Version;
 use crate::ambassador_redis::upstream::{Connection, Line};
 
 /// Private connections that wait for a session.
@@ -41,6 +42,20 @@ impl Worker {
         let connection = Connection::private(self, node, line);
         self.privates.borrow_mut().push(Rc::downgrade(&connection));
         Ok(connection)
+    }
+
+    /// Lets the server answer what waits there on a private connection; whether it can be asked to.
+    pub fn let_go(self: &Rc<Self>, private: &Connection) -> bool {
+        let lines = self.lines(&self.usual_line(Version::Resp2));
+        match (&lines.primary, private.number_at_server()) {
+            (Ok(primary), Some(number)) if primary.is_ready() => {
+                let number = number.to_string();
+                primary.append_own(&[b"CLIENT", b"UNBLOCK", number.as_bytes(), b"ERROR"]);
+                primary.wake();
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Takes a private connection back that holds no state any more.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -14,6 +15,9 @@ use super::deadlines::TICK;
 use super::{Scratch, Worker};
 use crate::ambassador_redis::shared::Shared;
 use crate::ambassador_redis::transport::Transport;
+
+/// How long a server may take to let those go who wait at it, when the process ends.
+const LET_GO: Duration = Duration::from_secs(2);
 
 /// Runs the thread with this number until the process drains.
 ///
@@ -40,8 +44,12 @@ pub fn run(
             }
         }
         worker.drain();
+        let deadline = tokio::time::Instant::now() + LET_GO;
         while !worker.is_empty() {
             tokio::time::sleep(TICK).await;
+            if tokio::time::Instant::now() > deadline {
+                worker.cut();
+            }
         }
     });
     Ok(())
