@@ -203,3 +203,32 @@ fn a_client_with_credentials_of_its_own_reads_from_replicas() {
         (set.replica_calls("get") > before).then_some(())
     });
 }
+
+#[test]
+fn who_changes_settings_reads_from_the_server_that_has_them() {
+    let set = Set::start(1, &["--deny", ""]);
+    let (mut operator, mut other) = (set.client(), set.client());
+    assert_eq!(operator.ask("CONFIG SET hash-max-listpack-entries 1"), "+OK");
+    let before = set.replica_calls("get");
+    for _ in 0..20 {
+        assert_eq!(operator.ask("GET k"), "(nil)");
+    }
+    assert_eq!(set.replica_calls("get"), before);
+    wait_for("others to read from the replica", || {
+        other.ask("GET k");
+        (set.replica_calls("get") > before).then_some(())
+    });
+}
+
+#[test]
+fn a_user_who_may_not_select_keeps_the_database_that_was_chosen_before() {
+    let set = Set::start(0, &[]);
+    let mut client = set.client();
+    assert_eq!(client.ask("SELECT 9"), "+OK");
+    assert_eq!(client.ask("SET k nine"), "+OK");
+    assert_eq!(client.ask("ACL SETUSER reader on >secret ~* +get"), "+OK");
+    assert_eq!(client.ask("AUTH reader secret"), "+OK");
+    assert_eq!(client.ask("GET k"), "nine");
+    assert!(client.ask("SELECT 0").starts_with("-NOPERM"));
+    assert_eq!(client.ask("GET k"), "nine");
+}

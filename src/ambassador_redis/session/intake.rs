@@ -408,11 +408,15 @@ impl Session {
         }
         let lines = state.lines.clone();
         let primary = || lines.primary.clone().map(|primary| (primary, None)).map_err(Nobody::Primary);
-        if !batch.reads || lines.replicas.is_empty() {
+        let reason = match () {
+            () if !batch.reads => Some(Reason::Command),
+            () if state.operates => Some(Reason::Policy),
+            () if lines.replicas.is_empty() => Some(Reason::NoReplica),
+            () => None,
+        };
+        if let Some(reason) = reason {
             state.told = true;
-            self.worker
-                .stats()
-                .routed_to_primary(if batch.reads { Reason::NoReplica } else { Reason::Command }, batch.requests);
+            self.worker.stats().routed_to_primary(reason, batch.requests);
             return primary();
         }
         let policy = self.worker.policy();

@@ -62,6 +62,8 @@ struct State {
     current: Option<Rc<Connection>>,
     /// The replica that answered last.
     sticky: Option<u32>,
+    /// The session has changed settings of the primary, or debugs it: how its keys are stored and when they expire is asked there.
+    operates: bool,
     /// Whether the primary has told this session anything.
     told: bool,
     private: Option<Rc<Connection>>,
@@ -149,6 +151,7 @@ impl Session {
             line,
             current: None,
             sticky: None,
+            operates: false,
             told: false,
             private: None,
             mode: Mode::Plain,

@@ -45,6 +45,14 @@ impl Session {
                     _ => self.about_session(state, bytes, frame, class),
                 }
             }
+            Class::Settings => {
+                state.operates = true;
+                self.send_one(state, bytes, Class::Neutral, None)
+            }
+            Class::Control => {
+                state.operates |= frame.name.of(bytes).eq_ignore_ascii_case(b"debug");
+                self.on_private(state, bytes, frame, class)
+            }
             _ => self.on_private(state, bytes, frame, class),
         }
     }
@@ -270,6 +278,7 @@ impl Session {
             private.retire("its session was reset");
         }
         state.mode = Mode::Plain;
+        state.operates = false;
         state.line = self.worker.usual_line(Version::Resp2);
         state.lines = self.worker.lines(&state.line);
         state.extra = None;

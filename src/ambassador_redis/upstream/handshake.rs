@@ -65,8 +65,8 @@ pub enum HandshakeError {
     Long,
 }
 
-/// Greets the server.
-pub async fn greet(transport: &mut Transport, line: &Line) -> Result<Greeting, HandshakeError> {
+/// Greets the server. `ours` is who we are when no client says who it is.
+pub async fn greet(transport: &mut Transport, line: &Line, ours: &Identity) -> Result<Greeting, HandshakeError> {
     let mut out = Vec::with_capacity(128);
     let number = [b'0' + line.version.number()];
     let mut hello: Vec<&[u8]> = vec![b"HELLO", &number];
@@ -94,10 +94,20 @@ pub async fn greet(transport: &mut Transport, line: &Line) -> Result<Greeting, H
     }
     // Before anything is sent for a client: a SELECT that is refused must not let commands into another database.
     if line.db != 0 {
-        out.clear();
-        encode::command(&mut out, &[b"SELECT", itoa::Buffer::new().format(line.db).as_bytes()]);
-        write_all(transport, &out).await?;
-        if let [b'-', text @ ..] = replies.next(transport).await?.as_slice() {
+        let mut number = itoa::Buffer::new();
+        let select: &[&[u8]] = &[b"SELECT", number.format(line.db).as_bytes()];
+        let mut answer = replies.ask(transport, select).await?;
+        // A client may have chosen the database before it became a user who may not choose: then we go the same way.
+        if let (true, Some((user, password))) = (answer.starts_with(b"-NOPERM"), &line.identity.credentials) {
+            let (our_name, our_password) = match &ours.credentials {
+                Some((name, password)) => (name.as_slice(), password.as_slice()),
+                None => (&b"default"[..], &b""[..]),
+            };
+            replies.ask(transport, &[b"AUTH", our_name, our_password]).await?;
+            answer = replies.ask(transport, select).await?;
+            accept(&replies.ask(transport, &[b"AUTH", user, password]).await?)?;
+        }
+        if let [b'-', text @ ..] = answer.as_slice() {
             return Err(HandshakeError::Database(line.db, String::from_utf8_lossy(text).trim_end().to_owned()));
         }
     }
@@ -129,6 +139,14 @@ struct Replies {
 }
 
 impl Replies {
+    /// Sends a command and reads its reply.
+    async fn ask(&mut self, transport: &mut Transport, command: &[&[u8]]) -> Result<Vec<u8>, HandshakeError> {
+        let mut out = Vec::new();
+        encode::command(&mut out, command);
+        write_all(transport, &out).await?;
+        self.next(transport).await
+    }
+
     async fn next(&mut self, transport: &mut Transport) -> Result<Vec<u8>, HandshakeError> {
         loop {
             if !self.buffer.is_empty() {

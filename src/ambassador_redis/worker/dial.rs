@@ -17,6 +17,7 @@ impl Worker {
     /// Why it cannot be used, with its address.
     pub async fn connect(&self, node: &Node, line: &Line) -> Result<(Transport, Greeting), String> {
         let timeout = self.shared.policy.connect_timeout;
+        let ours = self.default_identity();
         let attempt = async {
             let mut transport = match &node.address {
                 Endpoint::Tcp { host, port } => {
@@ -35,7 +36,7 @@ impl Worker {
                     Transport::Unix(UnixStream::connect(path).await.map_err(|error| error.to_string())?)
                 }
             };
-            let greeting = greet(&mut transport, line).await.map_err(|error| error.to_string())?;
+            let greeting = greet(&mut transport, line, &ours).await.map_err(|error| error.to_string())?;
             Ok::<_, String>((transport, greeting))
         };
         match tokio::time::timeout(timeout, attempt).await {
