@@ -18,8 +18,8 @@ use super::users::Users;
 use crate::core::rotating::Rotating;
 use crate::core::secret::{Secret, SecretFile};
 
-/// Lanes of a worker: its shared RESP2 connection, its shared RESP3 connection, everything else.
-pub const LANES: usize = 3;
+/// Lanes of a worker: one for all that has none of its own, and one each for its shared connections to the primary.
+pub const LANES: usize = 16;
 
 /// How long a Sentinel's event makes the probe hasten.
 const ALARM: Duration = Duration::from_secs(15);
@@ -68,7 +68,7 @@ impl Shared {
         Arc::new(Shared {
             policy: Policy::new(settings),
             topology: watch::Sender::new(Arc::new(topology)),
-            watermark: Watermark::new(workers * LANES),
+            watermark: Watermark::new(workers, LANES),
             table: ArcSwap::from_pointee(table),
             suspicion: Notify::new(),
             stats: (0..workers).map(|_| Arc::new(Stats::default())).collect(),

@@ -74,7 +74,7 @@ impl Session {
 
     /// `HELLO`: what concerns users is done here, the rest as without them.
     fn greet(self: &Rc<Self>, state: &mut State, users: &Arc<Users>, arguments: &[&[u8]]) -> Taken {
-        let Some(wanted) = HelloRequest::read(arguments, state.version) else {
+        let Some(wanted) = HelloRequest::read(arguments, state.line.version) else {
             let text = match arguments.get(1).copied() {
                 Some(version) if !version.iter().all(u8::is_ascii_digit) => {
                     "ERR Protocol version is not an integer or out of range"

@@ -211,7 +211,7 @@ impl Session {
             return Begun::Later;
         }
         if state.private.is_none() {
-            match self.attach(state, state.version) {
+            match self.attach(state) {
                 Ok(private) => state.private = Some(private),
                 Err(why) => {
                     self.refuse(state, 1, &unreachable(&why));
@@ -259,7 +259,7 @@ impl Session {
         match &state.private {
             Some(private) if private.is_full() => at,
             Some(private) => {
-                private.append_stream(&input[at..], self, state.db);
+                private.append_stream(&input[at..], self);
                 input.len()
             }
             None => input.len(),
@@ -391,7 +391,6 @@ impl Session {
             session: self.clone(),
             slot: state.slots.open(batch.requests),
             requests: batch.requests,
-            db: state.db,
             class: batch.class,
             repeatable: batch.repeatable && observe.is_none(),
             needs,
@@ -414,15 +413,19 @@ impl Session {
     /// Which shared connection the batch goes to, and what a replica must prove.
     fn target(&self, state: &mut State, batch: &Batch) -> Result<(Rc<Connection>, Option<Mark>), Nobody> {
         if state.lines.epoch != self.worker.epoch() {
-            state.lines = self.worker.lines(state.version, &state.identity);
+            state.lines = self.worker.lines(&state.line);
         }
         let lines = state.lines.clone();
         let primary = || lines.primary.clone().map(|primary| (primary, None)).map_err(Nobody::Primary);
-        if !batch.reads || lines.replicas.is_empty() {
+        let reason = match () {
+            () if !batch.reads => Some(Reason::Command),
+            () if state.operates => Some(Reason::Policy),
+            () if lines.replicas.is_empty() => Some(Reason::NoReplica),
+            () => None,
+        };
+        if let Some(reason) = reason {
             state.told = true;
-            self.worker
-                .stats()
-                .routed_to_primary(if batch.reads { Reason::NoReplica } else { Reason::Command }, batch.requests);
+            self.worker.stats().routed_to_primary(reason, batch.requests);
             return primary();
         }
         let policy = self.worker.policy();

@@ -9,6 +9,8 @@ use crate::ambassador_redis::upstream::{Purpose, unreachable};
 
 /// How often deadlines are looked at.
 pub(super) const TICK: Duration = Duration::from_millis(100);
+/// After how many of them it is asked which connections nobody uses any more.
+const UNUSED: u32 = 100;
 /// How long a client may keep others waiting behind a large reply that it does not read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -27,7 +29,7 @@ impl Worker {
         if let Some(timeout) = self.shared.policy.idle_timeout {
             for session in self.sessions.borrow().values() {
                 if Duration::from_secs(u64::from(self.second.get() - session.active.get())) > timeout {
-                    session.drain();
+                    session.leave_idle();
                 }
             }
         }
@@ -40,6 +42,10 @@ impl Worker {
         self.pool.borrow_mut().retain(|connection| !connection.is_over());
         self.privates.borrow_mut().retain(|connection| connection.strong_count() > 0);
         self.warm();
+        self.ticks.set(self.ticks.get().wrapping_add(1));
+        if self.ticks.get().is_multiple_of(UNUSED) {
+            self.leave_unused();
+        }
         self.leaving.borrow_mut().retain(|connection| {
             connection.unclog(PATIENCE);
             let is_primary =
