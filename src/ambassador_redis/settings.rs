@@ -1,5 +1,6 @@
 //! The options of `patterns ambassador-redis`, and the policy that the data path reads of them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -47,6 +48,11 @@ pub struct Settings {
     /// File with the password for the servers; without it clients authenticate themselves
     #[arg(long, value_name = "FILE")]
     pub upstream_password_file: Option<SecretFile>,
+
+    /// File with users of the ambassador's own, in the form of Redis' ACL files: `user NAME on #SHA256 ~* +@all` (or +@read), one a
+    /// line. Clients then authenticate here, not at the servers. Read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub users_file: Option<PathBuf>,
 
     /// Who answers reads: primary, prefer-primary, replica, prefer-replica, any
     #[arg(long, value_name = "POLICY", default_value = "prefer-replica", value_enum)]

@@ -14,10 +14,12 @@ use super::dial::Dialer;
 use super::metrics::{Refused, Stats};
 use super::settings::{Policy, Settings};
 use super::topology::Topology;
+use super::users::Users;
+use crate::core::rotating::Rotating;
 use crate::core::secret::{Secret, SecretFile};
 
-/// Lanes of a worker: its shared RESP2 connection, its shared RESP3 connection, everything else.
-pub const LANES: usize = 3;
+/// Lanes of a worker: one for all that has none of its own, and one each for its shared connections to the primary.
+pub const LANES: usize = 16;
 
 /// How long a Sentinel's event makes the probe hasten.
 const ALARM: Duration = Duration::from_secs(15);
@@ -38,6 +40,8 @@ pub struct Shared {
     pub sessions: AtomicUsize,
     pub refused: Refused,
     pub dialer: Dialer,
+    /// The ambassador's own users, if it has some.
+    pub users: Option<Arc<Rotating<Users>>>,
     pub next_session: AtomicU64,
     username: String,
     password_file: Option<SecretFile>,
@@ -50,7 +54,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(settings: &Settings, dialer: Dialer, topology: Topology) -> Arc<Shared> {
+    pub fn new(
+        settings: &Settings,
+        dialer: Dialer,
+        users: Option<Arc<Rotating<Users>>>,
+        topology: Topology,
+    ) -> Arc<Shared> {
         let workers = usize::from(settings.workers);
         let mut table = Table::built_in();
         for name in settings.deny.iter().filter(|name| !name.is_empty()) {
@@ -59,13 +68,14 @@ impl Shared {
         Arc::new(Shared {
             policy: Policy::new(settings),
             topology: watch::Sender::new(Arc::new(topology)),
-            watermark: Watermark::new(workers * LANES),
+            watermark: Watermark::new(workers, LANES),
             table: ArcSwap::from_pointee(table),
             suspicion: Notify::new(),
             stats: (0..workers).map(|_| Arc::new(Stats::default())).collect(),
             sessions: AtomicUsize::new(0),
             refused: Refused::default(),
             dialer,
+            users,
             next_session: AtomicU64::new(1),
             username: settings.upstream_username.clone(),
             password_file: settings.upstream_password_file.clone(),

@@ -34,9 +34,9 @@ use super::settings::Policy;
 use super::shared::{LANES, Shared};
 use super::topology::{Node, Topology};
 use super::transport::Transport;
-use super::upstream::{Connection, Credentials, Identity};
+use super::upstream::{Connection, Credentials, Identity, Line};
+use super::users::Users;
 
-use lines::Line;
 pub use lines::Lines;
 pub use thread::run;
 
@@ -55,6 +55,8 @@ pub struct Worker {
     changes: Cell<u64>,
     connections: RefCell<HashMap<(u32, Line), Rc<Connection>>>,
     lines: RefCell<HashMap<Line, Rc<Lines>>>,
+    /// Whose lane each one behind the first is.
+    lanes: RefCell<[Option<Line>; LANES - 1]>,
     pool: RefCell<Vec<Rc<Connection>>>,
     /// Every private connection, in the pool or in use.
     privates: RefCell<Vec<Weak<Connection>>>,
@@ -69,8 +71,11 @@ pub struct Worker {
     identity: Rc<Identity>,
     scratch: Rc<Scratch>,
     second: Cell<u32>,
+    ticks: Cell<u32>,
     started: Instant,
     interest: Cell<u32>,
+    /// The users by which the sessions were last checked.
+    users: RefCell<Option<Arc<Users>>>,
 }
 
 /// Where bytes are read into; one for all sets of a thread.
@@ -114,6 +119,7 @@ impl Worker {
             table: RefCell::new(table),
             connections: RefCell::default(),
             lines: RefCell::default(),
+            lanes: RefCell::default(),
             pool: RefCell::default(),
             leaving: RefCell::default(),
             privates: RefCell::default(),
@@ -125,8 +131,10 @@ impl Worker {
             identity: Rc::new(Identity::Own),
             scratch,
             second: Cell::new(0),
+            ticks: Cell::new(0),
             started: Instant::now(),
             interest: Cell::new(0),
+            users: RefCell::default(),
             shared,
             number,
         })
@@ -137,7 +145,7 @@ impl Worker {
         let mut topology = self.shared.topology.subscribe();
         let mut tick = tokio::time::interval(deadlines::TICK);
         // Connected before the first client comes.
-        self.lines(Version::Resp2, &self.default_identity());
+        self.lines(&self.usual_line(Version::Resp2));
         loop {
             tokio::select! {
                 changed = topology.changed() => match changed {
@@ -166,6 +174,13 @@ impl Worker {
     pub fn drain(&self) {
         for session in self.sessions.borrow().values() {
             session.drain();
+        }
+    }
+
+    /// Ends the sessions that still wait at a server which does not let them go.
+    pub fn cut(&self) {
+        for session in self.sessions.borrow().values() {
+            session.cut();
         }
     }
 
@@ -221,13 +236,13 @@ impl Worker {
         self.shared.suspicion.notify_one();
     }
 
-    /// The lane of everything but the two usual shared connections.
+    /// The lane of everything that has none of its own.
     pub fn private_lane(&self) -> LaneId {
-        self.lane(2)
+        self.lane(0)
     }
 
     fn lane(&self, place: usize) -> LaneId {
-        self.shared.watermark.lane(self.number * LANES + place)
+        self.shared.watermark.lane(self.number, place)
     }
 
     /// When the primary was last known to be up.
@@ -266,6 +281,11 @@ impl Worker {
 
     pub fn upstream_scratch(&self) -> RefMut<'_, Box<[u8]>> {
         self.scratch.upstream.borrow_mut()
+    }
+
+    /// The ambassador's own users, if it has some.
+    pub fn users(&self) -> Option<Arc<Users>> {
+        self.shared.users.as_ref().map(|users| users.current())
     }
 
     /// The ambassador's own credentials for the servers, as its settings have them now.

@@ -5,6 +5,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::LocalSet;
@@ -15,6 +16,9 @@ use super::{Scratch, Worker};
 use crate::ambassador_redis::downstream::{Arrival, Peer, Refusal};
 use crate::ambassador_redis::shared::Shared;
 use crate::ambassador_redis::transport::Transport;
+
+/// How long a server may take to let those go who wait at it, when the process ends.
+const LET_GO: Duration = Duration::from_secs(2);
 
 /// Runs the thread with this number until the process drains.
 ///
@@ -52,8 +56,12 @@ pub fn run(
             });
         }
         worker.drain();
+        let deadline = tokio::time::Instant::now() + LET_GO;
         while !worker.is_empty() {
             tokio::time::sleep(TICK).await;
+            if tokio::time::Instant::now() > deadline {
+                worker.cut();
+            }
         }
     });
     Ok(())
