@@ -61,6 +61,8 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l touch-fil
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l error-file -d 'A file that holds the last error as JSON and is removed after a success, absolute or relative to --root' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l period -d 'The pause after a sync' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l init-period -d 'The pause until the first success [default: --period]' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l period-jitter -d 'How much longer than --period a pause may be, drawn anew each time, in per cent: spreads the polls of many replicas' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-backoff -d 'After failures in a row the pause doubles each time, up to this; 0 keeps to the period. A signal or POST /sync cuts any pause short' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l one-time -d 'Sync once, then exit' -r -f -a "true\t''
 false\t''"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-timeout -d 'The time for all of one sync' -r
@@ -153,6 +155,7 @@ complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l s
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l sentinel-password-file -d 'File with the password of the Sentinels' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-username -d 'The user that the ambassador is to the servers' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-password-file -d 'File with the password for the servers; without it clients authenticate themselves' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l users-file -d 'File with users of the ambassador\'s own, in the form of Redis\' ACL files: `user NAME on #SHA256 ~* +@all` (or +@read), one a line. Clients then authenticate here, not at the servers. Read again when it changes' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l read-from -d 'Who answers reads: primary, prefer-primary, replica, prefer-replica, any' -r -f -a "primary\t'Only the primary'
 prefer-primary\t'The primary; a replica while the primary cannot be reached'
 replica\t'Only replicas'
