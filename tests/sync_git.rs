@@ -37,3 +37,5 @@ mod reuse;
 mod root_and_link;
 #[path = "sync_git/submodules.rs"]
 mod submodules;
+#[path = "sync_git/trust.rs"]
+mod trust;

@@ -164,6 +164,7 @@ impl Cycle {
         self.published.ok();
         self.status.tell(|news| {
             news.commit = Some(commit);
+            news.signer = self.syncer.signer().map(str::to_owned);
             news.last_success = Some(Instant::now());
             news.published =
                 if matches!(outcome, Outcome::Unchanged { .. }) { news.published } else { news.last_success };

@@ -52,6 +52,7 @@ mod submodules;
 mod sync;
 mod tree;
 mod trigger;
+mod trust;
 mod volume;
 mod worktree;
 mod writer;
@@ -141,7 +142,7 @@ fn answer_everywhere(process: &Process) {
 
 fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let link = settings.link();
-    let Settings { source, target, pace, hooks, auth, limits, legacy } = settings;
+    let Settings { source, target, pace, hooks, auth, limits, trust, legacy } = settings;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(if target.group_write { 0o002 } else { 0o022 }));
 
     let url = Url::parse(&source.repo).map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
@@ -210,7 +211,7 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
         stay: Stay { grace: target.stale_worktree_timeout, least: target.keep_worktrees as usize },
         verify: pace.verify_interval,
     };
-    let syncer = Syncer::new(origin, reach, volume, before_publish, metrics, options);
+    let syncer = Syncer::new(origin, reach, volume, before_publish, trust.trust(), metrics, options);
     let trigger = Trigger::new();
     trigger.serve(&process.http, pace.sync_token_file.clone());
     let cycle = Cycle::new(syncer, hooks, trigger, pace, marks, status, process)?;

@@ -4,6 +4,8 @@
 //! is async and may be dropped at any await; the half that writes runs on a blocking thread and asks the budget between two
 //! files. A sync that is cut short has published nothing, and the next one starts from what is whole.
 
+mod proof;
+
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use super::retire::{Retired, Stay};
 use super::sparse::Patterns;
 use super::store::StoreError;
 use super::submodules::{Filler, Follow};
+use super::trust::{Signer, Trust};
 use super::volume::{Published, Volume, VolumeError};
 use super::worktree::Damage;
 
@@ -40,6 +43,9 @@ pub(crate) struct Syncer {
     origin: Origin,
     reach: Reach,
     before_publish: BeforePublish,
+    trust: Trust,
+    /// Whose signature let the last commit pass.
+    signer: Option<Signer>,
     /// Away only while a blocking thread has it.
     volume: Option<Volume>,
     metrics: Metrics,
@@ -98,6 +104,7 @@ impl Syncer {
         reach: Reach,
         volume: Volume,
         before_publish: BeforePublish,
+        trust: Trust,
         metrics: Metrics,
         options: Options,
     ) -> Self {
@@ -107,6 +114,8 @@ impl Syncer {
             reach,
             volume,
             before_publish,
+            trust,
+            signer: None,
             metrics,
             options,
             inspected: None,
@@ -122,7 +131,8 @@ impl Syncer {
         self.read_recipe().ok()?;
         let published = self.volume_here().published().ok()??;
         let damage = self.inspect(&published, budget).await;
-        matches!(damage, Ok(None)).then_some(published.commit)
+        let is_whole = matches!(damage, Ok(None)) && self.is_proved_by_itself(published.commit);
+        is_whole.then_some(published.commit)
     }
 
     /// Runs one sync.
@@ -141,6 +151,7 @@ impl Syncer {
             Err(error) => {
                 // The remote is away; what it gave us before is enough to mend what was damaged here.
                 if let (Some(published), Some(_)) = (&published, &damage)
+                    && self.is_proved_by_itself(published.commit)
                     && let Err(error) = self.rebuild(published.commit, budget).await
                 {
                     tracing::warn!(%error, "the damaged tree cannot be written again from what is here");
@@ -156,7 +167,12 @@ impl Syncer {
         if let Some(commit) = self.known_commit(&tip).filter(|known| is_whole(*known))
             && self.has_right_history(commit)?
         {
-            return Ok(Outcome::Unchanged { commit });
+            match self.prove(&tip, commit, budget).await {
+                Ok(()) => return Ok(Outcome::Unchanged { commit }),
+                // Brought again below.
+                Err(SyncError::Volume(error)) if error.is_object_loss() => {}
+                Err(error) => return Err(error),
+            }
         }
         let brought = match self.bring(&tip, is_whole, budget).await {
             Err(SyncError::Volume(error)) if error.is_object_loss() => {
@@ -198,6 +214,7 @@ impl Syncer {
             Some(commit) if self.has_right_history(commit)? => (commit, None),
             _ => self.fetch(tip, budget).await?,
         };
+        self.prove(tip, commit, budget).await?;
         if !is_whole(commit) {
             self.complete(commit, budget).await?;
             self.build(commit, blank, budget).await?;
@@ -304,11 +321,15 @@ impl Syncer {
     /// Brings the objects of `tip`, and writes the files whose path is known in time.
     async fn fetch(&mut self, tip: &Tip, budget: &Budget) -> Result<(Oid, Option<Blank>), SyncError> {
         let started = Instant::now();
-        let Self { origin, volume, options, .. } = self;
+        let Self { origin, volume, options, trust, .. } = self;
         let volume = volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way"));
         let mut blank = volume.blank()?;
         let patterns = volume.recipe.patterns().cloned();
-        let early = Early::new(blank.open().map_err(VolumeError::from)?, tip.oid, patterns, volume.limits);
+        let mut early = Early::new(blank.open().map_err(VolumeError::from)?, tip.oid, patterns, volume.limits);
+        if !trust.is_off() {
+            // Nothing is written before it is proved.
+            early = early.idle();
+        }
         let (bytes, written) =
             budget.spend(origin.fetch(tip, &volume.store, options.depth, &options.pack_limits, early)).await??;
         blank.holds(written);

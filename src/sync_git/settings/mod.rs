@@ -12,6 +12,7 @@ pub(super) mod limits;
 mod numbers;
 pub(super) mod paths;
 mod signals;
+mod trust;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub(crate) struct Settings {
     pub auth: auth::AuthSettings,
     #[command(flatten)]
     pub limits: limits::LimitSettings,
+    #[command(flatten)]
+    pub trust: trust::TrustSettings,
     #[command(flatten)]
     pub legacy: legacy::Legacy,
 }
@@ -234,6 +237,7 @@ impl Settings {
             }
         }
         self.hooks.check()?;
+        self.trust.check()?;
         let is_web = |scheme: &str| repo.to_ascii_lowercase().starts_with(scheme);
         let has_user = (is_web("http://") || is_web("https://")) && crate::core::secret::redact_urls(repo) != *repo;
         self.auth.check(if has_user { auth::Userinfo::Given } else { auth::Userinfo::None })?;
