@@ -28,8 +28,10 @@ mod github;
 mod gitmodules;
 mod history;
 mod hooks;
+mod in_place;
 mod manifest;
 mod marks;
+mod memory;
 mod metrics;
 mod origin;
 mod outcome;
@@ -43,6 +45,7 @@ mod root;
 mod settings;
 mod spare;
 mod sparse;
+mod standing;
 mod status;
 mod store;
 mod submodules;
@@ -104,6 +107,7 @@ pub const MODE: Mode = Mode {
 
 fn run(invocation: &Invocation) -> Result<(), Fault> {
     let settings = invocation.settings::<Settings>()?.checked()?;
+    memory::set_up();
     lifecycle::run(invocation, async |process: &Process| start(settings, process))
 }
 
@@ -138,6 +142,7 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
 
     volume.limits = limits.of_trees();
+    volume.publish = target.publish;
 
     let status = Status::default();
     status.tell(|news| {

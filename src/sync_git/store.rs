@@ -56,6 +56,8 @@ impl Store {
     /// # Errors
     /// When the volume refuses.
     pub(crate) fn open(dir: &Path, origin: &str) -> Result<Self, StoreError> {
+        super::remote::isolate_libgit2()
+            .map_err(|error| StoreError::Database { path: dir.to_owned(), reason: error.to_string() })?;
         if std::fs::symlink_metadata(dir).is_ok_and(|meta| !meta.is_dir()) {
             // A `.git` file or link: a worktree of somebody else's repository. Ours has its own.
             remove(dir)?;

@@ -129,14 +129,15 @@ impl PackStore {
 }
 
 /// Appends the bases that a thin pack lacks, and its new checksum. Returns that and the entries of the index.
-fn complete(file: &File, indexed: Indexed) -> Result<(Oid, Vec<IndexEntry>), PackError> {
-    let Indexed { checksum, length, mut entries, missing } = indexed;
+fn complete(file: &File, indexed: Indexed<Store<'_>>) -> Result<(Oid, Vec<IndexEntry>), PackError> {
+    let Indexed { checksum, length, mut entries, missing, mut bases } = indexed;
     if missing.is_empty() {
         return Ok((checksum, entries));
     }
     let writing = || PackError::io("completing the pack");
     let mut end = length - 20;
-    for (oid, kind, content) in missing {
+    for oid in missing {
+        let (kind, content) = bases.read(oid)?.ok_or(PackError::MissingBase(oid))?;
         let mut bytes = Vec::new();
         write_header(&mut bytes, kind, content.len() as u64);
         let mut encoder = ZlibEncoder::new(bytes, Compression::fast());

@@ -19,6 +19,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::gc;
+use super::publish::Publish;
 use super::reuse::Reuse;
 use super::submodules::Follow;
 use crate::core::fault::Fault;
@@ -86,6 +87,10 @@ pub(crate) struct Target {
     /// The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]
     #[arg(long, value_name = "PATH")]
     pub link: Option<PathBuf>,
+
+    /// What stands at --link, and how it changes
+    #[arg(long, value_name = "HOW", default_value = "symlink")]
+    pub publish: Publish,
 
     /// How long a replaced tree stays; 0 removes it at once
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
