@@ -99,6 +99,12 @@ impl Early {
         }
     }
 
+    /// Leaves everything to the export.
+    pub(crate) fn idle(mut self) -> Self {
+        self.is_over = true;
+        self
+    }
+
     /// What was written, once the pack is whole.
     pub(crate) fn finish(self) -> Written {
         Written { directories: self.directories, files: self.files }
