@@ -157,6 +157,14 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
         return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));
     }
+    if target.wipe_root {
+        let tree = link.target().ok().flatten();
+        let [touch, error] =
+            [&target.touch_file, &target.error_file].map(|path| path.as_ref().map(|path| root.resolve(path)));
+        let keep = [Some(link.path()), tree.as_deref(), touch.as_deref(), error.as_deref()];
+        let wiped = root.wipe(&keep.into_iter().flatten().collect::<Vec<_>>());
+        wiped.map_err(|error| Fault::failed(error).context("--wipe-root cannot be done"))?;
+    }
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;

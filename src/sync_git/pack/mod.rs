@@ -32,6 +32,7 @@ pub(super) use self::object::{
     Encoding, EntryHeader, MAX_HEADER, parse_header, write_header, write_offset_delta_header,
 };
 pub use self::receive::PackReceiver;
+pub(super) use self::store::sweep;
 pub use self::store::{Durability, PackReport, PackStore, Promise};
 
 /// What one pack may cost.
