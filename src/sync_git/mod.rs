@@ -31,8 +31,10 @@ mod github;
 mod gitmodules;
 mod history;
 mod hooks;
+mod in_place;
 mod manifest;
 mod marks;
+mod memory;
 mod metrics;
 mod origin;
 mod outcome;
@@ -46,6 +48,7 @@ mod root;
 mod settings;
 mod spare;
 mod sparse;
+mod standing;
 mod status;
 mod store;
 mod submodules;
@@ -121,6 +124,7 @@ fn run(invocation: &Invocation) -> Result<(), Fault> {
         // Nobody probes what is over in a moment, and the port may be a neighbour's.
         invocation.resolved.common.http_bind = Bind::Off;
     }
+    memory::set_up();
     let is_git_sync = invocation.mode.link(&invocation.called).is_some();
     lifecycle::run(&invocation, async |process: &Process| {
         if is_git_sync {
@@ -158,16 +162,17 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
         return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));
     }
+    if target.wipe_root {
+        let tree = link.target().ok().flatten();
+        let [touch, error] =
+            [&target.touch_file, &target.error_file].map(|path| path.as_ref().map(|path| root.resolve(path)));
+        let keep = [Some(link.path()), tree.as_deref(), touch.as_deref(), error.as_deref()];
+        let wiped = root.wipe(&keep.into_iter().flatten().collect::<Vec<_>>());
+        wiped.map_err(|error| Fault::failed(error).context("--wipe-root cannot be done"))?;
+    }
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
-    if target.wipe_root {
-        let marks = [&target.touch_file, &target.error_file].into_iter().flatten().map(|path| root.resolve(path));
-        let ours: Vec<_> = marks.chain([link.path().to_owned()]).collect();
-        for error in root.wipe(&ours).map_err(|error| Fault::failed(error).context("--wipe-root failed"))? {
-            tracing::warn!(%error, "something in the root cannot be removed");
-        }
-    }
     // Of a few directories nobody wants the files of all.
     let filter = source.filter.or_else(|| (!source.path.is_empty()).then(|| "blob:none".to_owned()));
     let origin = Origin::new(url, selector, filter, &reach);
@@ -177,6 +182,7 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
 
     volume.limits = TreeLimits { line_ends: reach.line_ends, ..limits.of_trees() };
+    volume.publish = target.publish;
 
     let status = Status::default();
     status.tell(|news| {

@@ -30,6 +30,7 @@ mod versions;
 use std::sync::Arc;
 
 pub use self::error::{Blame, Reason, RemoteError};
+pub(super) use self::local::isolate_libgit2;
 pub use self::options::{
     Credential, CredentialFuture, Credentials, HostKeys, Options, Protocol, ProxyChoice, SshOptions, Verification,
 };
