@@ -148,6 +148,19 @@ fn a_list_further_down_counts_below_it_and_unchanged_files_follow_its_changes() 
 }
 
 #[test]
+fn a_directory_that_is_changed_in_place_follows_them_too() {
+    let world = World::new();
+    world.commit_file("d/a.txt", "one\n");
+    for (rules, wanted) in
+        [("*.txt eol=crlf\n", "one\r\n"), ("*.txt eol=lf\n", "one\n"), ("* ident eol=crlf\n", "one\r\n")]
+    {
+        world.commit_file(".gitattributes", rules);
+        world.sync(&["--publish=in-place"]);
+        assert_eq!(std::fs::read_to_string(world.link().join("d/a.txt")).unwrap(), wanted, "{rules}");
+    }
+}
+
+#[test]
 fn what_is_written_otherwise_is_clean_to_git_and_whole_to_us() {
     let world = World::new();
     world.commit_file("a.txt", "one\ntwo\n");
