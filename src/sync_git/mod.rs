@@ -29,8 +29,10 @@ mod github;
 mod gitmodules;
 mod history;
 mod hooks;
+mod in_place;
 mod manifest;
 mod marks;
+mod memory;
 mod metrics;
 mod origin;
 mod outcome;
@@ -45,6 +47,7 @@ mod settings;
 mod several;
 mod spare;
 mod sparse;
+mod standing;
 mod status;
 mod store;
 mod submodules;
@@ -122,6 +125,7 @@ fn run(invocation: &Invocation) -> Result<(), Fault> {
     let marks = settings.target.marks();
     let settings = settings.checked().inspect_err(|fault| marks.refused(&fault.to_string()))?;
     let invocation = listening(invocation, &settings);
+    memory::set_up();
     let is_git_sync = invocation.mode.link(&invocation.called).is_some();
     lifecycle::run(&invocation, async |process: &Process| {
         if is_git_sync {
@@ -209,6 +213,14 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
     if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
         return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));
     }
+    if target.wipe_root {
+        let tree = link.target().ok().flatten();
+        let [touch, error] =
+            [&target.touch_file, &target.error_file].map(|path| path.as_ref().map(|path| root.resolve(path)));
+        let keep = [Some(link.path()), tree.as_deref(), touch.as_deref(), error.as_deref()];
+        let wiped = root.wipe(&keep.into_iter().flatten().collect::<Vec<_>>());
+        wiped.map_err(|error| Fault::failed(error).context("--wipe-root cannot be done"))?;
+    }
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
@@ -219,6 +231,7 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
 
     volume.limits = limits.of_trees();
+    volume.publish = target.publish;
 
     let status = Status::default();
     status.tell(|news| {

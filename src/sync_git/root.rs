@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use git2::Oid;
 
-use super::files::{At, FileError, make_dirs, unique_name};
+use super::files::{At, FileError, make_dirs, names_in, remove, unique_name};
 
 /// The directory that `--root` names.
 #[derive(Clone, Debug)]
@@ -46,6 +46,23 @@ impl Root {
     /// Where the tree of `commit` stands when it is whole.
     pub(crate) fn tree(&self, commit: Oid) -> PathBuf {
         self.trees().join(commit.to_string())
+    }
+
+    /// Removes everything in the directory but what is ours and what lies on the way to a path in `keep`.
+    ///
+    /// # Errors
+    /// The first thing that will not go.
+    pub(crate) fn wipe(&self, keep: &[&Path]) -> Result<(), FileError> {
+        for name in names_in(&self.path)? {
+            let path = self.path.join(name);
+            let is_ours =
+                path == self.store() || path == self.trees() || keep.iter().any(|kept| kept.starts_with(&path));
+            if !is_ours {
+                tracing::warn!(path = %path.display(), "removed, because --wipe-root was given");
+                remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// A path that a flag gives: absolute, or relative to the root.

@@ -21,6 +21,7 @@ use super::files::read_small;
 use super::gc;
 use super::history::{self, Fit};
 use super::hooks::{Action, ChangeList, Event, Hook, Runs};
+use super::memory;
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
 use super::outcome::{Outcome, SyncError};
@@ -54,6 +55,8 @@ pub(crate) struct Syncer {
     inspected: Option<Instant>,
     /// Whether the history here was cut, so that some of what is stored is surely garbage.
     is_shortened: bool,
+    /// Whether packs were read since the last rest.
+    is_warm: bool,
     /// Whether the history here was compared with `depth`, which can only change between runs.
     is_depth_known: bool,
     /// How many events hooks were told of.
@@ -111,6 +114,7 @@ impl Syncer {
             options,
             inspected: None,
             is_shortened: false,
+            is_warm: false,
             is_depth_known: false,
             events: 0,
         }
@@ -191,7 +195,7 @@ impl Syncer {
             Some(before) => self.on_volume(move |volume| changes(volume, before, commit)).await,
             None => None,
         };
-        let tree = self.volume_here().root.tree(commit);
+        let tree = self.volume_here().tree_of(commit);
         Event { serial: self.events, before, commit, reference: self.options.reference.clone(), tree, changes }
     }
 
@@ -267,6 +271,21 @@ impl Syncer {
         Ok(())
     }
 
+    /// Lets go of what only work needs: mapped packs, caches, free memory. Call it before a sleep.
+    pub(crate) async fn rest(&mut self) {
+        if !std::mem::take(&mut self.is_warm) {
+            return;
+        }
+        let rested = self.on_volume(|volume| {
+            let reopened = volume.store.reopen();
+            memory::give_back();
+            reopened
+        });
+        if let Err(error) = rested.await {
+            tracing::warn!(%error, "the store cannot be opened anew");
+        }
+    }
+
     async fn resolve(&mut self, budget: &Budget) -> Result<Tip, SyncError> {
         let started = Instant::now();
         let tip = budget.spend(self.origin.tip()).await??;
@@ -302,6 +321,7 @@ impl Syncer {
     /// Brings the objects of `tip`, and writes the files whose path is known in time.
     async fn fetch(&mut self, tip: &Tip, budget: &Budget) -> Result<(Oid, Option<Blank>), SyncError> {
         let started = Instant::now();
+        self.is_warm = true;
         let Self { origin, volume, options, trust, .. } = self;
         let volume = volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way"));
         let mut blank = volume.blank()?;
@@ -345,6 +365,7 @@ impl Syncer {
     /// Writes the tree of `commit`, submodules included, and moves it to its place.
     async fn build(&mut self, commit: Oid, blank: Option<Blank>, budget: &Budget) -> Result<(), SyncError> {
         let started = Instant::now();
+        self.is_warm = true;
         let its = budget.clone();
         let draft = self.on_volume(move |volume| {
             let blank = blank.map_or_else(|| volume.blank(), Ok)?;
@@ -357,7 +378,7 @@ impl Syncer {
             follow: self.options.submodules,
             depth: self.options.depth,
             budget,
-            tree: volume.root.tree(commit),
+            tree: volume.place(commit),
             recipe: volume.recipe.text(),
             limits: volume.limits,
             pack_limits: &self.options.pack_limits,
@@ -400,6 +421,7 @@ impl Syncer {
 
     async fn inspect(&mut self, published: &Published, budget: &Budget) -> Result<Option<Damage>, VolumeError> {
         let started = Instant::now();
+        self.is_warm = true;
         let (published, budget) = (published.clone(), budget.clone());
         let damage = self.on_volume(move |volume| volume.inspect(&published, &budget)).await?;
         if damage.is_none() {

@@ -1,6 +1,6 @@
 //! Roots and links of every shape, and what of the volume is not ours.
 
-use crate::world::{World, git, published};
+use crate::world::{World, git, names, published};
 
 fn once_into(world: &World, root: &std::path::Path, link: &str) {
     let output = world
@@ -158,4 +158,28 @@ fn two_instances_share_a_link_directory() {
         once_into(&world, &world.path(name), world.path("links").join(name).to_str().unwrap());
         assert_eq!(published(&world.path("links").join(name)).unwrap(), world.head());
     }
+}
+
+#[test]
+fn wipe_root_removes_what_is_not_ours_and_nothing_else() {
+    let world = World::new();
+    let marks = ["--touch-file=marks/touch", "--link=deep/link"];
+    world.sync(&marks);
+    std::fs::write(world.root().join("theirs"), "x").unwrap();
+    std::fs::create_dir_all(world.root().join("lost/found")).unwrap();
+    world.sync(&marks);
+    assert!(world.root().join("theirs").exists());
+    world.sync(&[&marks[..], &["--wipe-root"]].concat());
+    assert_eq!(names(&world.root()), [".git", ".worktrees", "deep", "marks"]);
+    assert_eq!(std::fs::read_to_string(world.root().join("deep/link/file")).unwrap(), "init\n");
+}
+
+#[test]
+fn packs_that_a_killed_run_left_are_swept() {
+    let world = World::new();
+    world.sync(&[]);
+    let left = world.root().join(".git/objects/pack/tmp_pack_1_2_3");
+    std::fs::write(&left, "half").unwrap();
+    world.sync(&[]);
+    assert!(!left.exists());
 }

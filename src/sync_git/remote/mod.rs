@@ -29,6 +29,7 @@ mod url;
 use std::sync::Arc;
 
 pub use self::error::{Blame, Reason, RemoteError};
+pub(super) use self::local::isolate_libgit2;
 pub use self::options::{
     Credential, CredentialFuture, Credentials, HostKeys, Options, Protocol, ProxyChoice, SshOptions, Verification,
 };

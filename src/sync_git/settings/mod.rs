@@ -21,6 +21,7 @@ use clap::Args;
 
 use super::gc;
 use super::marks::Marks;
+use super::publish::Publish;
 use super::reuse::Reuse;
 use super::submodules::Follow;
 use crate::core::fault::Fault;
@@ -87,9 +88,19 @@ pub(crate) struct Target {
     #[arg(long, value_name = "DIR")]
     pub root: PathBuf,
 
-    /// The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]
+    /// At start, remove everything from --root that is not part of it: git-sync does so by itself with a root that it does
+    /// not know; here other files stay unless this is given
+    #[arg(long)]
+    pub wipe_root: bool,
+
+    /// What to publish, absolute or relative to --root: a symbolic link, unless --publish says otherwise [default: the last
+    /// part of --repo]
     #[arg(long, value_name = "PATH")]
     pub link: Option<PathBuf>,
+
+    /// What stands at --link, and how it changes
+    #[arg(long, value_name = "HOW", default_value = "symlink")]
+    pub publish: Publish,
 
     /// How long a replaced tree stays; 0 removes it at once
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
@@ -103,7 +114,8 @@ pub(crate) struct Target {
     #[arg(long, value_name = "WHEN", default_value = "always")]
     pub git_gc: gc::Mode,
 
-    /// How unchanged files come into the next tree
+    /// How unchanged files come into the next tree. A file is taken over only if its type, permissions, size, inode and time
+    /// are still those that were written; else it is written anew
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub reuse: Reuse,
 
@@ -181,7 +193,9 @@ pub(crate) struct Pace {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
     pub max_staleness: Duration,
 
-    /// How often to compare every published file with the commit; 0 only at start
+    /// How often to compare every published file with the commit, and write the tree again if it differs; 0 only at start.
+    /// Nothing that can be fetched again is forced to the disk (fsync): what a power cut takes is found by the comparison at
+    /// start
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = values::duration)]
     pub verify_interval: Duration,
 }
