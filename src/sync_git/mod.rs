@@ -74,9 +74,10 @@ use self::remote::{Selector, Url};
 use self::retire::Stay;
 use self::reuse::{Exposure, Sources, Spares};
 use self::root::Root;
+use self::settings::paths::Inside;
 use self::settings::{HookSettings, Pace, Settings, Target, legacy};
 use self::status::Status;
-use self::sync::{BeforePublish, Options, Syncer};
+use self::sync::{BeforePublish, Options, Sparse, Syncer};
 use self::trigger::Trigger;
 use self::turns::Turns;
 use self::volume::Volume;
@@ -213,19 +214,20 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
     if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
         return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));
     }
-    if target.wipe_root {
-        let tree = link.target().ok().flatten();
-        let [touch, error] =
-            [&target.touch_file, &target.error_file].map(|path| path.as_ref().map(|path| root.resolve(path)));
-        let keep = [Some(link.path()), tree.as_deref(), touch.as_deref(), error.as_deref()];
-        let wiped = root.wipe(&keep.into_iter().flatten().collect::<Vec<_>>());
-        wiped.map_err(|error| Fault::failed(error).context("--wipe-root cannot be done"))?;
-    }
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
+    if target.wipe_root {
+        let marks = [&target.touch_file, &target.error_file].into_iter().flatten().map(|path| root.resolve(path));
+        let ours: Vec<_> = marks.chain([link.path().to_owned()]).collect();
+        for error in root.wipe(&ours).map_err(|error| Fault::failed(error).context("--wipe-root failed"))? {
+            tracing::warn!(%error, "something in the root cannot be removed");
+        }
+    }
+    // Of a few directories nobody wants the files of all.
+    let filter = source.filter.or_else(|| (!source.path.is_empty()).then(|| "blob:none".to_owned()));
+    let origin = Origin::new(url, selector, filter, &reach);
     let sources = sources(&target, &pace);
-    let origin = Origin::new(url, selector, source.filter, &reach);
     let shown = origin.shown();
     let mut volume = Volume::open(root, link, &shown, sources)
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
@@ -255,7 +257,11 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
             source.submodules, limits.symlinks, target.group_write
         ),
         gc: target.git_gc,
-        sparse_file: source.sparse_checkout_file,
+        sparse: match source.sparse_checkout_file {
+            Some(file) => Sparse::File(file),
+            None if source.path.is_empty() => Sparse::Everything,
+            None => Sparse::Patterns(Inside::patterns(&source.path)),
+        },
         pack_limits: limits.of_packs(),
         stay: Stay { grace: target.stale_worktree_timeout, least: target.keep_worktrees as usize },
         verify: pace.verify_interval,

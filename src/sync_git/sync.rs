@@ -25,9 +25,9 @@ use super::memory;
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
 use super::outcome::{Outcome, SyncError};
-use super::pack;
+use super::pack::{self, Promise};
 use super::reach::Reach;
-use super::remote::Depth;
+use super::remote::{Depth, Selector};
 use super::retire::{Retired, Stay};
 use super::sparse::Patterns;
 use super::store::StoreError;
@@ -75,7 +75,7 @@ pub(crate) enum BeforePublish {
 /// What a sync is asked to do, beside following the ref.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// The ref as the user wrote it, for hooks.
+    /// The ref as the user wrote it, for hooks; of a range of versions the tag that was found.
     pub reference: String,
     /// Commits of history; 0 for all.
     pub depth: u32,
@@ -85,11 +85,20 @@ pub(crate) struct Options {
     /// The settings that decide what is in a tree, beside the commit and the sparse patterns.
     pub recipe: String,
     pub gc: gc::Mode,
-    pub sparse_file: Option<PathBuf>,
+    pub sparse: Sparse,
     /// Which replaced trees stay.
     pub stay: Stay,
     /// The pause between two full comparisons of the published tree; zero: only the first sync compares.
     pub verify: Duration,
+}
+
+/// Which files of a commit belong in its tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sparse {
+    Everything,
+    /// Those that the patterns of this file let through; it is read before each sync.
+    File(PathBuf),
+    Patterns(String),
 }
 
 impl Syncer {
@@ -154,6 +163,9 @@ impl Syncer {
                 return Err(error);
             }
         };
+        if let (Selector::Newest(_), Some(tag)) = (self.origin.selector(), &tip.name) {
+            self.options.reference = tag.strip_prefix("refs/tags/").unwrap_or(tag).to_owned();
+        }
         let current = published.map(|published| published.commit);
         let is_whole = |commit: Oid| current == Some(commit) && damage.is_none();
         if let Some(commit) = self.known_commit(&tip).filter(|known| is_whole(*known))
@@ -218,12 +230,18 @@ impl Syncer {
     /// Reads the sparse patterns again: they count from the next tree on, and another text makes the present one anew.
     fn read_recipe(&mut self) -> Result<(), SyncError> {
         let mut recipe = Recipe { words: self.options.recipe.clone(), sparse: None };
-        if let Some(path) = &self.options.sparse_file {
-            let text = read_small(path, LARGEST_PATTERNS).map_err(VolumeError::from)?;
-            let text = text.ok_or_else(|| SyncError::NoPatterns(path.clone()))?;
+        let text = match &self.options.sparse {
+            Sparse::Everything => None,
+            Sparse::Patterns(text) => Some(text.clone().into_bytes()),
+            Sparse::File(path) => {
+                let text = read_small(path, LARGEST_PATTERNS).map_err(VolumeError::from)?;
+                Some(text.ok_or_else(|| SyncError::NoPatterns(path.clone()))?)
+            }
+        };
+        recipe.sparse = text.map(|text| {
             let patterns = Patterns::parse(&text);
-            recipe.sparse = Some((text, patterns));
-        }
+            (text, patterns)
+        });
         let volume = self.volume_here_mut();
         if volume.recipe != recipe {
             volume.recipe = recipe;
@@ -249,10 +267,11 @@ impl Syncer {
     /// # Errors
     /// When the store cannot be read or written; it is as before.
     pub(crate) async fn collect_garbage(&mut self, retired: usize, budget: &Budget) -> Result<(), SyncError> {
-        if (retired == 0 && !self.is_shortened) || self.origin.is_partial() || self.options.gc == gc::Mode::Off {
+        if (retired == 0 && !self.is_shortened) || self.options.gc == gc::Mode::Off {
             return Ok(());
         }
         let started = Instant::now();
+        let whole = if self.origin.is_partial() { Promise::Partial } else { Promise::Complete };
         let (mode, is_shortened) = (self.options.gc, self.is_shortened);
         let tips = self.volume_here().kept_commits()?;
         let counted = tips.clone();
@@ -263,7 +282,7 @@ impl Syncer {
                 None => Depth::Full,
             };
             let store = &mut self.volume_here_mut().store;
-            budget.spend(gc::collect(store, tips, depth)).await??;
+            budget.spend(gc::collect(store, tips, depth, whole)).await??;
             self.metrics.spent(Phase::Gc, started.elapsed());
             tracing::debug!(elapsed_seconds = started.elapsed().as_secs_f64(), "the store was packed anew");
         }

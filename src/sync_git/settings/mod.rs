@@ -10,6 +10,7 @@ mod hooks;
 pub(super) mod legacy;
 pub(super) mod limits;
 mod numbers;
+pub(super) mod paths;
 mod signals;
 mod trust;
 
@@ -59,7 +60,8 @@ pub(crate) struct Source {
     #[arg(long, value_name = "URL")]
     pub repo: String,
 
-    /// What to follow: a branch, a tag, a full hash, or HEAD for the remote's default branch
+    /// What to follow: a branch, a tag, a full hash, HEAD for the remote's default branch, or the tag of the newest version in
+    /// a range (semver:^1.2, semver:~1.2.3, semver:*)
     #[arg(long = "ref", value_name = "REF", default_value = "HEAD")]
     pub reference: String,
 
@@ -74,6 +76,11 @@ pub(crate) struct Source {
     /// A file with git's sparse-checkout patterns: only what they let through is written
     #[arg(long, value_name = "FILE")]
     pub sparse_checkout_file: Option<PathBuf>,
+
+    /// Write only this directory (or file) of the repository, and fetch only its files where the server can (--filter
+    /// blob:none); may be repeated
+    #[arg(long, value_name = "DIR", value_parser = paths::inside, conflicts_with = "sparse_checkout_file")]
+    pub path: Vec<paths::Inside>,
 
     /// Which submodules to write
     #[arg(long, value_name = "WHICH", default_value = "recursive")]
