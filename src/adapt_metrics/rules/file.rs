@@ -492,7 +492,7 @@ fn note_references<'t>(
                 continue;
             }
             let told = match reference.parse::<usize>() {
-                Ok(number) if matching == Matching::Glob && !(1..=stars).contains(&number) => {
+                Ok(number) if matching == Matching::Glob && number > stars => {
                     format!("`${reference}` in {text:?} is empty: {matches} has {stars} stars")
                 }
                 Err(_) if reference.starts_with(|c: char| c.is_ascii_digit()) => {
