@@ -11,6 +11,8 @@ mod consistency;
 mod failover;
 #[path = "ambassador_redis/faults.rs"]
 mod faults;
+#[path = "ambassador_redis/model.rs"]
+mod model;
 #[path = "ambassador_redis/protocol.rs"]
 mod protocol;
 #[path = "ambassador_redis/servers.rs"]
