@@ -391,9 +391,9 @@ impl Session {
         state.measure();
         state.waits = false;
         state.current = None;
+        let named = state.is_named();
         if state.mode == Mode::Plain
-            && !state.is_named()
-            && let Some(private) = state.private.take()
+            && let Some(private) = state.private.take_if(|private| !named || !private.is_clean())
         {
             private.belong_to(None);
             self.worker.give_back(private);
