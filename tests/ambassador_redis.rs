@@ -15,6 +15,8 @@ mod doors;
 mod failover;
 #[path = "ambassador_redis/faults.rs"]
 mod faults;
+#[path = "ambassador_redis/model.rs"]
+mod model;
 #[path = "ambassador_redis/protocol.rs"]
 mod protocol;
 #[path = "ambassador_redis/servers.rs"]
