@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use super::command::Table;
 use super::consistency::Watermark;
 use super::dial::Dialer;
+use super::insight::Slowlog;
 use super::metrics::{Refused, Stats};
 use super::settings::{Policy, Settings};
 use super::topology::Topology;
@@ -39,6 +40,7 @@ pub struct Shared {
     pub stats: Vec<Arc<Stats>>,
     pub sessions: AtomicUsize,
     pub refused: Refused,
+    pub slowlog: Slowlog,
     pub dialer: Dialer,
     /// The ambassador's own users, if it has some.
     pub users: Option<Arc<Rotating<Users>>>,
@@ -61,10 +63,7 @@ impl Shared {
         topology: Topology,
     ) -> Arc<Shared> {
         let workers = usize::from(settings.workers);
-        let mut table = Table::built_in();
-        for name in settings.deny.iter().filter(|name| !name.is_empty()) {
-            table.deny(name.trim());
-        }
+        let table = Table::with_policy(&settings.deny);
         Arc::new(Shared {
             policy: Policy::new(settings),
             topology: watch::Sender::new(Arc::new(topology)),
@@ -74,6 +73,7 @@ impl Shared {
             stats: (0..workers).map(|_| Arc::new(Stats::default())).collect(),
             sessions: AtomicUsize::new(0),
             refused: Refused::default(),
+            slowlog: Slowlog::new(settings.slowlog_max_len),
             dialer,
             users,
             next_session: AtomicU64::new(1),

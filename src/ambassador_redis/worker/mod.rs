@@ -23,10 +23,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use super::command::Table;
+use super::command::{Class, Table};
 use super::consistency::{History, LaneId, Watermark};
 use super::downstream::Peer;
 use super::held;
+use super::insight::{Slowlog, has_key};
 use super::metrics::Stats;
 use super::resp::Version;
 use super::session::Session;
@@ -74,6 +75,8 @@ pub struct Worker {
     ticks: Cell<u32>,
     started: Instant,
     interest: Cell<u32>,
+    until_sample: Cell<u32>,
+    random: Cell<u32>,
     /// The users by which the sessions were last checked.
     users: RefCell<Option<Arc<Users>>>,
 }
@@ -134,6 +137,8 @@ impl Worker {
             ticks: Cell::new(0),
             started: Instant::now(),
             interest: Cell::new(0),
+            until_sample: Cell::new(0),
+            random: Cell::new(0x9e37_79b9),
             users: RefCell::default(),
             shared,
             number,
@@ -248,6 +253,37 @@ impl Worker {
     /// When the primary was last known to be up.
     pub fn primary_up(&self) -> Option<Instant> {
         self.primary_up.get()
+    }
+
+    pub fn slowlog(&self) -> &Slowlog {
+        &self.shared.slowlog
+    }
+
+    /// Whether this request belongs to the sample.
+    #[inline]
+    pub fn is_sampled(&self) -> bool {
+        let left = self.until_sample.get();
+        self.until_sample.set(left.wrapping_sub(1));
+        left == 0
+    }
+
+    /// Counts the key of a request of the sample, and draws when the next one comes: on average after `--key-sampling` requests.
+    #[cold]
+    pub fn note_key(&self, class: Class, name: &[u8], key: &[u8]) {
+        let every = self.shared.policy.key_sampling;
+        if every == 0 {
+            self.until_sample.set(u32::MAX);
+            return;
+        }
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        self.random.set(random);
+        self.until_sample.set(every / 2 + random % every.max(1));
+        if has_key(class, name) && !key.is_empty() {
+            self.stats().keys().note(key);
+        }
     }
 
     pub fn policy(&self) -> &Policy {
