@@ -5,6 +5,8 @@
 
 #[path = "ambassador_redis/auth.rs"]
 mod auth;
+#[path = "ambassador_redis/choice.rs"]
+mod choice;
 #[path = "ambassador_redis/client.rs"]
 mod client;
 #[path = "ambassador_redis/consistency.rs"]

@@ -30,6 +30,7 @@ mod route;
 mod session;
 mod settings;
 mod shared;
+mod standing;
 mod status;
 mod topology;
 mod transport;

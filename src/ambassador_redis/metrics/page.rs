@@ -118,6 +118,15 @@ impl Page {
         for (address, _, _, facts) in &nodes {
             out.sample(&[("node", address)], Point::Value(facts.lag_bytes as f64));
         }
+        out.family(&FamilyHead {
+            name: "patterns_ambassador_redis_node_lag_seconds",
+            kind: Kind::Gauge,
+            unit: "seconds",
+            help: "How long the primary has been beyond what the server had when it was last probed.",
+        });
+        for (address, _, _, facts) in &nodes {
+            out.sample(&[("node", address)], Point::Value(facts.lag.as_secs_f64()));
+        }
     }
 
     fn latencies(&self, out: &mut dyn Encoder) {
@@ -159,6 +168,20 @@ impl Page {
         ));
         for (node, _, errors) in &nodes {
             out.sample(&[("node", node)], Point::Value(*errors as f64));
+        }
+        out.family(&head(
+            "patterns_ambassador_redis_node_ejections_total",
+            Kind::Counter,
+            "How often a replica was left alone for being far slower than the others, over all threads.",
+        ));
+        for (node, stats) in self.0.stats.iter().flat_map(|stats| stats.nodes.all()).fold(
+            BTreeMap::<String, u64>::new(),
+            |mut sums, (address, stats)| {
+                *sums.entry(address).or_default() += stats.ejections.value();
+                sums
+            },
+        ) {
+            out.sample(&[("node", &node)], Point::Value(stats as f64));
         }
         out.family(&head(
             "patterns_ambassador_redis_slow_requests_total",

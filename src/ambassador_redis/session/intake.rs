@@ -450,6 +450,7 @@ impl Session {
             consistency: policy.consistency,
             primary_ready: lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()),
             primary_in_flight: lines.primary.as_ref().map_or(u32::MAX, |primary| primary.in_flight()),
+            primary_tier: lines.primary.as_ref().map_or(0, |primary| primary.node.tier()),
             settled: reach.mark.is_some(),
             reach: reach.mark.unwrap_or_default(),
             told: state.told,

@@ -10,14 +10,17 @@ use redis::aio::MultiplexedConnection;
 
 use crate::ambassador_redis::command::Table;
 use crate::ambassador_redis::consistency::History;
+use crate::ambassador_redis::route::ReadFrom;
 use crate::ambassador_redis::settings::Settings;
 use crate::ambassador_redis::shared::Shared;
+use crate::ambassador_redis::standing::{by_distance, label};
 use crate::core::fault::Fault;
 use crate::core::health::Condition;
 use crate::core::values::Endpoint;
 
 use super::control::{connect, reason};
 use super::source::Sources;
+use super::trail::Trail;
 use super::view::{Answer, Authority, Before, Observation, Verdict, decide};
 use super::{Facts, Node, Topology};
 
@@ -42,6 +45,7 @@ pub struct Prober {
     /// Since when two servers claim to be the primary, and who was it then.
     rivals_since: Option<(Instant, Option<u32>)>,
     max_lag: u64,
+    trail: Trail,
     period: Duration,
     timeout: Duration,
     epoch: u64,
@@ -67,6 +71,7 @@ impl Prober {
             history: String::new(),
             rivals_since: None,
             max_lag: settings.max_replica_lag.0,
+            trail: Trail::default(),
             period: settings.probe_period,
             timeout: settings.probe_timeout,
             epoch: 0,
@@ -110,6 +115,8 @@ impl Prober {
         }
         let now = self.shared.watermark.generation();
         let generation = if now == generation + u64::from(begun) { now } else { 0 };
+        self.judge_lag(&answers, &mut verdict);
+        self.rank();
         self.publish(&answers, &verdict, generation);
         let primary = verdict
             .primary
@@ -122,6 +129,43 @@ impl Prober {
         }
         primary.is_ok()
             && verdict.unfit.iter().enumerate().all(|(place, why)| why.is_none() || verdict.primary == Ok(place))
+    }
+
+    /// Takes out who is behind for too long, counted from when what it lacks was first seen on the primary.
+    fn judge_lag(&mut self, answers: &[Answer], verdict: &mut Verdict) {
+        let now = Instant::now();
+        if let Some(Ok(leader)) = verdict.primary.as_ref().ok().map(|place| &answers[*place]) {
+            self.trail.note(now, leader.offset);
+        }
+        let Some(longest) = self.shared.policy.max_replica_lag_time else { return };
+        for (unfit, answer) in verdict.unfit.iter_mut().zip(answers) {
+            let (None, Ok(seen)) = (&unfit, answer) else { continue };
+            let lag = self.trail.lag(now, seen.offset);
+            if lag > longest && !seen.is_primary {
+                *unfit = Some(format!("it is {:.1} s behind the primary", lag.as_secs_f64()));
+            }
+        }
+    }
+
+    /// Tells each server's zone or distance, and its weight.
+    fn rank(&self) {
+        let policy = &self.shared.policy;
+        let nodes: Vec<&Node> = self.nodes.iter().map(|probed| &*probed.node).collect();
+        let tiers: Vec<u8> = match (&policy.zone, policy.read_from) {
+            (_, ReadFrom::Nearest) => {
+                let before: Vec<u8> = nodes.iter().map(|node| node.tier()).collect();
+                by_distance(&nodes.iter().map(|node| node.round_trip()).collect::<Vec<_>>(), &before)
+            }
+            (Some(zone), _) => {
+                let is_here =
+                    |node: &&Node| label(&policy.node_zones, &node.address).is_some_and(|found| found == zone);
+                nodes.iter().map(|node| u8::from(!is_here(node))).collect()
+            }
+            (None, _) => vec![0; nodes.len()],
+        };
+        for (node, tier) in nodes.into_iter().zip(tiers) {
+            node.set_standing(tier, label(&policy.node_weights, &node.address).copied().unwrap_or(1));
+        }
     }
 
     /// Adds servers that are named for the first time, and forgets those that are gone.
@@ -226,6 +270,7 @@ impl Prober {
                     version: seen.version.clone(),
                     offset: seen.offset,
                     lag_bytes: leader.saturating_sub(seen.offset),
+                    lag: self.trail.lag(Instant::now(), seen.offset),
                 },
                 Err(_) => Facts { state, ..before },
             });
@@ -282,7 +327,9 @@ impl Probed {
                 none.insert(connect(&shared.dialer, &self.node.address, credentials).await?)
             }
         };
+        let asked = Instant::now();
         let info: String = redis::cmd("INFO").query_async(connection).await.map_err(|error| reason(&error))?;
+        self.node.note_round_trip(asked.elapsed());
         Observation::parse(&info).ok_or_else(|| "it is neither a primary nor a replica".to_owned())
     }
 }

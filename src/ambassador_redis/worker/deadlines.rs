@@ -38,6 +38,7 @@ impl Worker {
             held.ticket.session.fail(held.ticket.slot, held.replies, &unreachable(&held.why));
         }
         self.recheck_users();
+        self.weigh_replicas();
         self.leave_silent_replicas();
         self.pool.borrow_mut().retain(|connection| !connection.is_over());
         self.privates.borrow_mut().retain(|connection| connection.strong_count() > 0);

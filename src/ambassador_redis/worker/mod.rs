@@ -12,6 +12,7 @@
 mod deadlines;
 mod dial;
 mod lines;
+mod outliers;
 mod privates;
 mod thread;
 mod waiting;
@@ -75,6 +76,7 @@ pub struct Worker {
     ticks: Cell<u32>,
     started: Instant,
     interest: Cell<u32>,
+    ejections: RefCell<outliers::Ejections>,
     until_sample: Cell<u32>,
     random: Cell<u32>,
     /// The users by which the sessions were last checked.
@@ -137,6 +139,7 @@ impl Worker {
             ticks: Cell::new(0),
             started: Instant::now(),
             interest: Cell::new(0),
+            ejections: RefCell::default(),
             until_sample: Cell::new(0),
             random: Cell::new(0x9e37_79b9),
             users: RefCell::default(),
