@@ -19,8 +19,12 @@ mod failover;
 mod faults;
 #[path = "ambassador_redis/insight.rs"]
 mod insight;
+#[path = "ambassador_redis/limits.rs"]
+mod limits;
 #[path = "ambassador_redis/protocol.rs"]
 mod protocol;
+#[path = "ambassador_redis/reload.rs"]
+mod reload;
 #[path = "ambassador_redis/servers.rs"]
 mod servers;
 #[path = "ambassador_redis/sessions.rs"]

@@ -67,7 +67,7 @@ pub const MODE: Mode = Mode {
     starts_processes: |_| false,
     arguments: <Settings as Args>::augment_args,
     documents: &[],
-    live: &[],
+    live: settings::LIVE,
     verbs: &[explain::VERB],
     foreign: Foreign::NONE,
     run,
@@ -90,7 +90,18 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
     insight::serve(process, &shared);
 
     process.tasks.spawn("probe", prober.follow(process.health.condition("primary"), process.drain.clone()));
-    listener::start(process, doors, &shared, settings.max_clients)
+    process.tasks.spawn("settings", follow_settings(process.clone(), shared.clone()));
+    listener::start(process, doors, &shared)
+}
+
+/// Takes in settings that are read again, until the process drains.
+async fn follow_settings(process: Process, shared: Arc<Shared>) -> Result<(), Fault> {
+    let mut settings = process.settings.clone();
+    while let Some(Ok(())) = process.drain.run_until_cancelled(settings.changed()).await {
+        let now: Settings = settings.borrow_and_update().settings()?;
+        shared.reload(&now);
+    }
+    Ok(())
 }
 
 /// What the workers share, and who asks the servers. Nothing is sent yet.

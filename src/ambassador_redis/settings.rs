@@ -150,6 +150,49 @@ pub struct Settings {
     pub dial: DialSettings,
 }
 
+/// The servers that the settings name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Servers {
+    pub primary: Option<Endpoint>,
+    /// The primary, if it is named, and the replicas.
+    pub fixed: Vec<Endpoint>,
+    pub names: Vec<Endpoint>,
+}
+
+impl Servers {
+    pub fn new(settings: &Settings) -> Servers {
+        Servers {
+            primary: settings.primary.clone(),
+            fixed: settings.primary.iter().chain(&settings.replica).cloned().collect(),
+            names: settings.upstream.clone(),
+        }
+    }
+}
+
+/// What the settings may change while the process runs; the rest needs a new start.
+pub const LIVE: &[&str] = &[
+    "connect-timeout",
+    "deny",
+    "failover-hold",
+    "idle-timeout",
+    "key-sampling",
+    "max-bulk",
+    "max-clients",
+    "max-ejected",
+    "max-replica-lag",
+    "max-replica-lag-time",
+    "node-weight",
+    "node-zone",
+    "primary",
+    "probe-timeout",
+    "read-from",
+    "replica",
+    "reply-timeout",
+    "slowlog-slower-than",
+    "upstream",
+    "zone",
+];
+
 /// What the data path reads of the settings.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -162,7 +205,11 @@ pub struct Policy {
     pub max_bulk: i64,
     /// How long a replica may leave a read unanswered before it is probed.
     pub replica_patience: Duration,
+    /// In bytes.
+    pub max_replica_lag: u64,
     pub max_replica_lag_time: Option<Duration>,
+    pub probe_timeout: Duration,
+    pub max_clients: usize,
     pub zone: Option<String>,
     pub node_zones: Vec<Label<String>>,
     pub node_weights: Vec<Label<u32>>,
@@ -186,6 +233,9 @@ impl Policy {
             idle_timeout: some(settings.idle_timeout),
             max_bulk: i64::try_from(settings.max_bulk.0).unwrap_or(i64::MAX),
             replica_patience: settings.probe_timeout / 2,
+            max_replica_lag: settings.max_replica_lag.0,
+            probe_timeout: settings.probe_timeout,
+            max_clients: settings.max_clients,
             max_replica_lag_time: some(settings.max_replica_lag_time),
             zone: settings.zone.clone(),
             node_zones: settings.node_zone.clone(),
@@ -200,6 +250,11 @@ impl Policy {
 
     /// Whether a replica's answer must be proved to be new enough.
     pub fn is_guarded(&self) -> bool {
-        matches!(self.consistency, Consistency::Session | Consistency::Proxy) && self.read_from != ReadFrom::Primary
+        self.counts_replies() && self.read_from != ReadFrom::Primary
+    }
+
+    /// Whether the primary's replies are counted: even while nobody reads from replicas, since that may change at any time.
+    pub fn counts_replies(&self) -> bool {
+        matches!(self.consistency, Consistency::Session | Consistency::Proxy)
     }
 }

@@ -13,7 +13,7 @@ use super::consistency::Watermark;
 use super::dial::Dialer;
 use super::insight::Slowlog;
 use super::metrics::{Refused, Stats};
-use super::settings::{Policy, Settings};
+use super::settings::{Policy, Servers, Settings};
 use super::topology::Topology;
 use super::users::Users;
 use crate::core::rotating::Rotating;
@@ -30,7 +30,10 @@ const SELECTED: Duration = Duration::from_secs(3);
 
 /// One per process.
 pub struct Shared {
-    pub policy: Policy,
+    /// Replaced when the settings are read again.
+    pub policy: ArcSwap<Policy>,
+    /// Where the servers' addresses come from; replaced likewise.
+    pub servers: ArcSwap<Servers>,
     pub topology: watch::Sender<Arc<Topology>>,
     pub watermark: Watermark,
     pub table: ArcSwap<Table>,
@@ -65,7 +68,8 @@ impl Shared {
         let workers = usize::from(settings.workers);
         let table = Table::with_policy(&settings.deny);
         Arc::new(Shared {
-            policy: Policy::new(settings),
+            policy: ArcSwap::from_pointee(Policy::new(settings)),
+            servers: ArcSwap::from_pointee(Servers::new(settings)),
             topology: watch::Sender::new(Arc::new(topology)),
             watermark: Watermark::new(workers, LANES),
             table: ArcSwap::from_pointee(table),
@@ -84,6 +88,19 @@ impl Shared {
             fenced_until: AtomicU64::new(0),
             started: Instant::now(),
         })
+    }
+
+    /// Takes in settings that were read again, as far as that goes without a new start.
+    pub fn reload(&self, settings: &Settings) {
+        // What was told is counted, or not, from the start.
+        let consistency = self.policy.load().consistency;
+        self.policy.store(Arc::new(Policy { consistency, ..Policy::new(settings) }));
+        let servers = Servers::new(settings);
+        if **self.servers.load() != servers {
+            self.servers.store(Arc::new(servers));
+        }
+        self.table.store(Arc::new(self.table.load().denying(&settings.deny)));
+        self.suspicion.notify_one();
     }
 
     /// User and password for the servers, read now.

@@ -11,7 +11,7 @@ use redis::aio::MultiplexedConnection;
 use crate::ambassador_redis::command::Table;
 use crate::ambassador_redis::consistency::History;
 use crate::ambassador_redis::route::ReadFrom;
-use crate::ambassador_redis::settings::Settings;
+use crate::ambassador_redis::settings::{Servers, Settings};
 use crate::ambassador_redis::shared::Shared;
 use crate::ambassador_redis::standing::{by_distance, label};
 use crate::core::fault::Fault;
@@ -40,16 +40,22 @@ pub struct Prober {
     next_number: u32,
     /// The server that the user called the primary.
     configured: Option<Endpoint>,
+    servers: Arc<Servers>,
     primary: Option<u32>,
     history: String,
     /// Since when two servers claim to be the primary, and who was it then.
     rivals_since: Option<(Instant, Option<u32>)>,
-    max_lag: u64,
     trail: Trail,
     period: Duration,
-    timeout: Duration,
     epoch: u64,
     learned: String,
+}
+
+/// Whether the settings name other servers than in the round before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moved {
+    Yes,
+    No,
 }
 
 struct Probed {
@@ -67,13 +73,12 @@ impl Prober {
             nodes: nodes.into_iter().map(Probed::new).collect(),
             next_number,
             configured: settings.primary.clone(),
+            servers: shared.servers.load_full(),
             primary: None,
             history: String::new(),
             rivals_since: None,
-            max_lag: settings.max_replica_lag.0,
             trail: Trail::default(),
             period: settings.probe_period,
-            timeout: settings.probe_timeout,
             epoch: 0,
             learned: String::new(),
         }
@@ -99,19 +104,20 @@ impl Prober {
 
     /// One round; whether all is well.
     pub async fn round(&mut self, ready: &Condition) -> bool {
+        let moved = self.follow_settings();
         let found = self.sources.find().await;
-        self.know(&found.addresses);
+        self.know(&found.addresses, moved);
         // Whoever begins a generation while the servers are asked makes their answers worth nothing for it.
         let generation = self.shared.watermark.generation();
-        let (shared, timeout) = (self.shared.clone(), self.timeout);
+        let (shared, timeout) = (self.shared.clone(), self.shared.policy.load().probe_timeout);
         let asked = self.nodes.iter_mut().map(|probed| probed.ask(&shared, timeout));
         let answers: Vec<Answer> = join_all(asked).await;
         let authority = self.authority(&answers, found.named.as_ref());
-        let mut verdict = decide(&answers, &authority, &self.before(), self.max_lag);
+        let mut verdict = decide(&answers, &authority, &self.before(), self.shared.policy.load().max_replica_lag);
         let begun = self.note_primary(&answers, &verdict).await;
         if begun {
             // The history is another one now: who follows it is decided by it.
-            verdict = decide(&answers, &authority, &self.before(), self.max_lag);
+            verdict = decide(&answers, &authority, &self.before(), self.shared.policy.load().max_replica_lag);
         }
         let now = self.shared.watermark.generation();
         let generation = if now == generation + u64::from(begun) { now } else { 0 };
@@ -137,7 +143,7 @@ impl Prober {
         if let Some(Ok(leader)) = verdict.primary.as_ref().ok().map(|place| &answers[*place]) {
             self.trail.note(now, leader.offset);
         }
-        let Some(longest) = self.shared.policy.max_replica_lag_time else { return };
+        let Some(longest) = self.shared.policy.load().max_replica_lag_time else { return };
         for (unfit, answer) in verdict.unfit.iter_mut().zip(answers) {
             let (None, Ok(seen)) = (&unfit, answer) else { continue };
             let lag = self.trail.lag(now, seen.offset);
@@ -149,7 +155,7 @@ impl Prober {
 
     /// Tells each server's zone or distance, and its weight.
     fn rank(&self) {
-        let policy = &self.shared.policy;
+        let policy = self.shared.policy.load();
         let nodes: Vec<&Node> = self.nodes.iter().map(|probed| &*probed.node).collect();
         let tiers: Vec<u8> = match (&policy.zone, policy.read_from) {
             (_, ReadFrom::Nearest) => {
@@ -168,26 +174,45 @@ impl Prober {
         }
     }
 
+    /// Takes in which servers the settings name now.
+    fn follow_settings(&mut self) -> Moved {
+        let servers = self.shared.servers.load_full();
+        if Arc::ptr_eq(&servers, &self.servers) {
+            return Moved::No;
+        }
+        tracing::info!("the settings name other servers");
+        if self.configured != servers.primary {
+            // The new one is believed, if it says that it is a primary.
+            (self.primary, self.configured) = (None, servers.primary.clone());
+        }
+        self.sources.replace(servers.fixed.clone(), servers.names.clone());
+        self.servers = servers;
+        Moved::Yes
+    }
+
     /// Adds servers that are named for the first time, and forgets those that are gone.
-    fn know(&mut self, addresses: &[Endpoint]) {
+    fn know(&mut self, addresses: &[Endpoint], moved: Moved) {
         let now = Instant::now();
         for address in addresses {
             match self.nodes.iter_mut().find(|probed| probed.node.address == *address) {
                 Some(probed) => probed.named = now,
                 None => {
                     tracing::info!(node = %address, "a server is known");
-                    self.nodes.push(Probed::new(Node::new(self.next_number, address.clone())));
+                    let node = Node::new(self.next_number, address.clone());
+                    self.nodes.push(Probed { named: now, ..Probed::new(node) });
                     self.next_number += 1;
                 }
             }
         }
         let primary = self.primary;
         self.nodes.retain(|probed| {
-            let kept = probed.connection.is_some()
+            let is_named = probed.named == now;
+            let kept = is_named
+                || moved == Moved::No && probed.connection.is_some()
                 || Some(probed.node.number) == primary
-                || now.duration_since(probed.named) < FORGET;
+                || moved == Moved::No && now.duration_since(probed.named) < FORGET;
             if !kept {
-                tracing::info!(node = %probed.node.address, "a server is forgotten: nobody names it, and it does not answer");
+                tracing::info!(node = %probed.node.address, "a server is forgotten: nobody names it any more");
             }
             kept
         });
@@ -219,8 +244,11 @@ impl Prober {
         let Ok(seen) = &answers[place] else { return false };
         if self.learned != seen.run_id {
             if let Some(connection) = &mut self.nodes[place].connection
-                && let Ok(Some(table)) =
-                    tokio::time::timeout(self.timeout * 5, learn_commands(connection, &self.shared.table.load())).await
+                && let Ok(Some(table)) = tokio::time::timeout(
+                    self.shared.policy.load().probe_timeout * 5,
+                    learn_commands(connection, &self.shared.table.load()),
+                )
+                .await
             {
                 self.shared.table.store(Arc::new(table));
                 self.epoch += 1;

@@ -17,7 +17,7 @@ mod privates;
 mod thread;
 mod waiting;
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -53,6 +53,7 @@ pub struct Worker {
     number: usize,
     topology: RefCell<Arc<Topology>>,
     table: RefCell<Arc<Table>>,
+    policy: RefCell<Arc<Policy>>,
     /// Counts what makes the lines of sessions out of date.
     changes: Cell<u64>,
     connections: RefCell<HashMap<(u32, Line), Rc<Connection>>>,
@@ -122,6 +123,7 @@ impl Worker {
             changes: Cell::new(0),
             topology: RefCell::new(topology),
             table: RefCell::new(table),
+            policy: RefCell::new(shared.policy.load_full()),
             connections: RefCell::default(),
             lines: RefCell::default(),
             lanes: RefCell::default(),
@@ -199,7 +201,7 @@ impl Worker {
 
     /// Whether a batch for the primary should be followed by `ROLE`.
     pub fn wants_mark(&self) -> bool {
-        if self.interest.get() == 0 || !self.shared.policy.is_guarded() {
+        if self.interest.get() == 0 || !self.policy().is_guarded() {
             return false;
         }
         self.interest.set(self.interest.get() - 1);
@@ -212,7 +214,7 @@ impl Worker {
     }
 
     pub fn acknowledge(&self, lane: LaneId) {
-        if self.shared.policy.is_guarded() {
+        if self.policy().counts_replies() {
             self.shared.watermark.acknowledge(lane);
         }
     }
@@ -273,7 +275,7 @@ impl Worker {
     /// Counts the key of a request of the sample, and draws when the next one comes: on average after `--key-sampling` requests.
     #[cold]
     pub fn note_key(&self, class: Class, name: &[u8], key: &[u8]) {
-        let every = self.shared.policy.key_sampling;
+        let every = self.policy().key_sampling;
         if every == 0 {
             self.until_sample.set(u32::MAX);
             return;
@@ -289,15 +291,25 @@ impl Worker {
         }
     }
 
-    pub fn policy(&self) -> &Policy {
-        &self.shared.policy
+    pub fn policy(&self) -> Ref<'_, Arc<Policy>> {
+        self.policy.borrow()
+    }
+
+    /// Takes settings in that were read again.
+    fn follow_policy(&self) {
+        let policy = self.shared.policy.load_full();
+        if !Arc::ptr_eq(&policy, &self.policy.borrow()) {
+            *self.policy.borrow_mut() = policy;
+            *self.table.borrow_mut() = self.shared.table.load_full();
+            self.until_sample.set(0);
+        }
     }
 
     pub fn stats(&self) -> &Stats {
         &self.shared.stats[self.number]
     }
 
-    pub fn table(&self) -> std::cell::Ref<'_, Arc<Table>> {
+    pub fn table(&self) -> Ref<'_, Arc<Table>> {
         self.table.borrow()
     }
 
