@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use crate::ambassador_redis::command::{Class, Entry, classify};
 use crate::ambassador_redis::consistency::Mark;
+use crate::ambassador_redis::metrics::MIXED;
 use crate::ambassador_redis::resp::encode;
-use crate::ambassador_redis::resp::request::{Frame, Limits, Scanner, Step, Upload};
+use crate::ambassador_redis::resp::request::{Frame, Limits, Scanner, Step, Upload, arguments};
 use crate::ambassador_redis::route::{Question, Reason, Target, route};
 use crate::ambassador_redis::upstream::{Connection, Observe, Ticket, unreachable};
 
@@ -30,6 +31,8 @@ struct Batch {
     requests: u32,
     /// The class of the first request, for the statistics.
     class: Class,
+    /// The number of their command, or `MIXED`.
+    command: u16,
     reads: bool,
     repeatable: bool,
 }
@@ -57,10 +60,15 @@ enum Begun {
 
 impl Batch {
     fn at(start: usize) -> Batch {
-        Batch { start, requests: 0, class: Class::Neutral, reads: true, repeatable: true }
+        Batch { start, requests: 0, class: Class::Neutral, command: MIXED, reads: true, repeatable: true }
     }
 
-    fn add(&mut self, class: Class) {
+    fn add(&mut self, class: Class, command: u16) {
+        if self.requests == 0 {
+            self.command = command;
+        } else if self.command != command {
+            self.command = MIXED;
+        }
         if self.requests == 0 || !class.is_repeatable() {
             self.class = class;
         }
@@ -126,9 +134,12 @@ impl Session {
                     let entry = self.entry(state, bytes, &frame);
                     if at >= state.counted {
                         self.worker.stats().command(entry.number);
+                        if self.worker.is_sampled() {
+                            self.worker.note_key(entry.class, frame.name.of(bytes), frame.second.of(bytes));
+                        }
                     }
                     if is_plain(state, &entry) {
-                        batch.add(entry.class);
+                        batch.add(entry.class, entry.number);
                         at += frame.len;
                         if state.slots.awaited() + batch.requests < state.window {
                             continue;
@@ -316,7 +327,8 @@ impl Session {
         observe: Option<Observe>,
     ) -> Taken {
         let mut batch = Batch::at(0);
-        batch.add(class);
+        let name = arguments(bytes).next().unwrap_or_default();
+        batch.add(class, self.worker.table().find(name).number);
         self.send(state, bytes, &batch, observe)
     }
 
@@ -407,11 +419,13 @@ impl Session {
             slot: state.slots.open(batch.requests),
             requests: batch.requests,
             class: batch.class,
+            command: batch.command,
             repeatable: batch.repeatable && observe.is_none(),
             needs,
             observe,
             started: Instant::now(),
             torn: false,
+            received: 0,
             uploaded: false,
         }
     }
@@ -451,6 +465,7 @@ impl Session {
             consistency: policy.consistency,
             primary_ready: lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()),
             primary_in_flight: lines.primary.as_ref().map_or(u32::MAX, |primary| primary.in_flight()),
+            primary_tier: lines.primary.as_ref().map_or(0, |primary| primary.node.tier()),
             settled: reach.mark.is_some(),
             reach: reach.mark.unwrap_or_default(),
             told: state.told,
