@@ -72,10 +72,10 @@ impl Datagrams {
             desk.beat();
             let count = match received {
                 Ok(messages) => {
-                    let messages: Vec<_> = messages.collect();
-                    let packets: Vec<Cow<'_, [u8]>> = messages.iter().map(|message| joined(message.iovs())).collect();
-                    desk.batch(reads.as_mut(), packets.iter().map(AsRef::as_ref));
-                    packets.len()
+                    let mut count = 0;
+                    let packets = messages.inspect(|_| count += 1).map(|message| joined(message.iovs()));
+                    desk.batch(reads.as_mut(), packets);
+                    count
                 }
                 Err(Errno::EAGAIN) if is_draining => return Ok(()),
                 Err(Errno::EAGAIN | Errno::EINTR) => 0,
