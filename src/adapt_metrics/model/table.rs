@@ -27,7 +27,10 @@ const RESERVED: &str = "patterns_";
 /// The suffix of the time since when a series counts.
 pub(super) const CREATED: &str = "_created";
 
-/// How many series there may be.
+/// How much text (names, help, labels) there may be for each series of the limit, in bytes: what most take is a quarter.
+const TEXT: usize = 512;
+
+/// How many series there may be. Their text is limited with them, so that long names cannot take what few series leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// In all.
@@ -82,6 +85,8 @@ pub struct Table {
     hasher: DefaultHashBuilder,
     scratch: String,
     live: usize,
+    /// Bytes of names, help and labels.
+    text: usize,
     mortal: usize,
     pub(super) rounds: u32,
     freed: u64,
@@ -106,6 +111,7 @@ impl Table {
             hasher: DefaultHashBuilder::default(),
             scratch: String::new(),
             live: 0,
+            text: 0,
             mortal: 0,
             rounds: 0,
             freed: 0,
@@ -163,6 +169,7 @@ impl Table {
         let in_family =
             known.and_then(|family| self.families[family as usize].as_ref()).map_or(0, |family| family.live);
         let is_full = self.live >= self.limits.total
+            || self.text >= self.limits.total.saturating_mul(TEXT)
             || from_source >= self.limits.source
             || in_family as usize >= self.limits.family;
         if is_full {
@@ -250,6 +257,7 @@ impl Table {
             }
         };
         self.created_names += usize::from(name.ends_with(CREATED));
+        self.text += name.len() + spec.help.len();
         self.names.insert(name, number);
         number
     }
@@ -327,6 +335,7 @@ impl Table {
             family.live += 1;
         }
         self.live += 1;
+        self.text += self.scratch.len();
         self.mortal += usize::from(spec.ttl > 0);
         self.source(spec.source).0 += 1;
         id
@@ -341,6 +350,7 @@ impl Table {
         self.slots[slot as usize].0 += 1;
         self.free.push(slot);
         self.live -= 1;
+        self.text -= series.labels.as_str().len();
         self.mortal -= usize::from(series.ttl > 0);
         self.source(Source(series.source)).0 -= 1;
         let Some(family) = &mut self.families[series.family as usize] else { return };
@@ -348,6 +358,7 @@ impl Table {
         family.is_sorted = false;
         if family.live == 0 {
             self.names.remove(&family.name);
+            self.text -= family.name.len() + family.help.len();
             self.created_names -= usize::from(family.name.ends_with(CREATED));
             self.families[series.family as usize] = None;
             self.free_families.push(series.family);

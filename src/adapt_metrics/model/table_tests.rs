@@ -204,3 +204,14 @@ fn a_name_is_held_with_and_without_its_suffix() {
     assert!(["a", "a_total", "b", "b_total"].into_iter().all(|name| table.holds(name)));
     assert!(!table.holds("c") && !table.holds("a_b"));
 }
+
+#[test]
+fn long_labels_fill_the_table_as_many_series_do() {
+    let mut table = Table::new(Limits { total: 10, family: 10, source: 10 }, 0.0);
+    let long = "x".repeat(1500);
+    let placed = |table: &mut Table, i: usize| {
+        table.place(&spec("a", &Shape::Gauge, &[("i", &i.to_string()), ("long", &long)]), Tick(0)).unwrap()
+    };
+    let own = (0..8).filter(|i| matches!(placed(&mut table, *i), Placed::Series(_))).count();
+    assert_eq!(own, 4, "four of 1500 bytes are more than ten of 512");
+}

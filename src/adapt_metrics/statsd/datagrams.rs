@@ -137,13 +137,61 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use hashbrown::DefaultHashBuilder;
+
     use super::*;
+    use crate::adapt_metrics::hub::Hub;
+    use crate::adapt_metrics::model::{Limits, Source};
+    use crate::adapt_metrics::naming::Naming;
+    use crate::adapt_metrics::rules::Rules;
+    use crate::adapt_metrics::statsd::intake::Intake;
+    use crate::adapt_metrics::statsd::keys::Room;
+    use crate::adapt_metrics::statsd::line::Grammar;
+    use crate::adapt_metrics::statsd::tags::Dialects;
+    use crate::core::health::Health;
 
     #[test]
     fn a_long_datagram_is_joined_and_a_usual_one_borrowed() {
         assert!(matches!(joined([&b"ab"[..]].into_iter()), Cow::Borrowed(b"ab")));
         assert_eq!(joined([&b"ab"[..], b"c"].into_iter()), Cow::<[u8]>::Owned(b"abc".to_vec()));
         assert_eq!(joined([].into_iter()), Cow::Borrowed(b""));
+    }
+
+    #[test]
+    fn a_receiver_that_cannot_go_on_is_told_by_the_probe() {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        theirs.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let limits = Limits { total: 10, family: 10, source: 10 };
+        let rules = || Rules::none(Naming::Exact, 0);
+        let hub = Hub::new(limits, rules(), rules());
+        let health = Health::default();
+        let beat = health.heartbeat("receiver test", Duration::from_millis(500));
+        let desk = Desk::new("test", hub.clone(), hub.rules_place(), None, beat);
+        let until = |alive: bool| {
+            let start = Instant::now();
+            while health.live().passes != alive {
+                assert!(start.elapsed() < Duration::from_secs(30), "waited in vain for alive = {alive}");
+                std::thread::yield_now();
+            }
+        };
+        let grammar = Grammar { tags: Dialects::ALL, sets_and_packed_numbers: false };
+        let room = Room { keys: 10, bytes: 1000 };
+        let intake = Intake::new(grammar, hub.rules(), Source(0), room, DefaultHashBuilder::default());
+        let receiver = std::thread::spawn({
+            let desk = desk.clone();
+            move || Datagrams::new(theirs.into(), 1 << 20, None).read(Box::new(intake), &desk)
+        });
+        {
+            let _held = hub.table();
+            ours.send(b"a:1|c").unwrap();
+            until(false);
+        }
+        until(true);
+        desk.drain();
+        receiver.join().unwrap().unwrap();
+        assert_eq!((desk.tally().samples, hub.table().len()), (1, 1));
     }
 
     #[test]

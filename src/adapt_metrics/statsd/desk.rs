@@ -77,8 +77,9 @@ impl Desk {
                 relay.packet(packet);
             }
         }
-        drop(table);
+        // Before others get the table: a page never shows a sample that is not counted yet.
         self.settle(intake);
+        drop(table);
     }
 
     /// Takes over what an intake has counted.

@@ -12,12 +12,11 @@ use std::borrow::Cow;
 use memchr::{memchr, memmem};
 
 use super::number;
+pub use super::tags::MAX_LABELS;
 use super::tags::{self, Dialects, Labels};
 
 /// The most components of one sample: value, type, and each of the six fields once.
 const MAX_COMPONENTS: usize = 8;
-/// The most labels of one sample.
-pub const MAX_LABELS: usize = 64;
 /// The longest name, and the longest value of a label, in bytes.
 pub const MAX_TEXT: usize = 1024;
 
