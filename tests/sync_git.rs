@@ -13,6 +13,8 @@ mod world;
 mod auth;
 #[path = "sync_git/beyond.rs"]
 mod beyond;
+#[path = "sync_git/compat.rs"]
+mod compat;
 #[path = "sync_git/follow.rs"]
 mod follow;
 #[path = "sync_git/garbage.rs"]
@@ -27,7 +29,11 @@ mod process;
 mod recover;
 #[path = "sync_git/remote/mod.rs"]
 mod remote;
+#[path = "sync_git/reuse.rs"]
+mod reuse;
 #[path = "sync_git/root_and_link.rs"]
 mod root_and_link;
 #[path = "sync_git/submodules.rs"]
 mod submodules;
+#[path = "sync_git/trust.rs"]
+mod trust;

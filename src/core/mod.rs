@@ -7,12 +7,13 @@
 //! | [`document`] | YAML as a tree that knows its lines, so that every mistake can be named at once |
 //! | [`values`] | durations, sizes, endpoints: text in, types with units out |
 //! | [`fault`] | what ends a command: kind, cause, hint, exit code, termination log |
-//! | [`log`] | structured logs on stderr, level changeable at run time |
+//! | [`log`], [`stdout`] | structured logs on stderr, level changeable at run time; what was asked for on stdout |
 //! | [`lifecycle`] | named tasks, connections, drain, signals |
 //! | [`health`], [`http`] | probes, the status page, `/metrics` |
 //! | [`metrics`] | families and samples, and the text formats they leave in |
 //! | [`init`] | PID 1, for modes that start processes |
-//! | [`reload`], [`secret`], [`backoff`], [`net`] | watched files, secrets read when used, pauses, sockets |
+//! | [`reload`], [`rotating`] | watched files, and what is made of them, the last good kept |
+//! | [`secret`], [`backoff`], [`net`], [`tls`] | secrets read when used, pauses, sockets, certificates |
 
 pub mod backoff;
 pub mod document;
@@ -26,7 +27,9 @@ pub mod metrics;
 pub mod mode;
 pub mod net;
 pub mod reload;
+pub mod rotating;
 pub mod secret;
 pub mod settings;
+pub mod stdout;
 pub mod tls;
 pub mod values;

@@ -16,6 +16,8 @@
 //! says so. No git runs, nor does anything that a repository contains: no hook, no filter, no configuration of its.
 
 mod budget;
+mod cache_tree;
+mod changes;
 mod checkout;
 mod credentials;
 mod cycle;
@@ -40,6 +42,7 @@ mod retire;
 mod reuse;
 mod root;
 mod settings;
+mod spare;
 mod sparse;
 mod status;
 mod store;
@@ -47,8 +50,10 @@ mod submodules;
 mod sync;
 mod tree;
 mod trigger;
+mod trust;
 mod volume;
 mod worktree;
+mod writer;
 
 use anyhow::anyhow;
 use clap::Args;
@@ -56,16 +61,15 @@ use hyper::{Method, StatusCode};
 
 use self::cycle::{Cycle, Hooks};
 use self::hooks::{Action, Exec, Hook, Retry, Runs, Web};
-use self::marks::Marks;
 use self::metrics::Metrics;
 use self::origin::Origin;
 use self::publish::Link;
 use self::reach::Reach;
 use self::remote::{Selector, Url};
 use self::retire::Stay;
-use self::reuse::Reuse;
+use self::reuse::{Exposure, Sources, Spares};
 use self::root::Root;
-use self::settings::{HookSettings, Pace, Settings, legacy};
+use self::settings::{HookSettings, Pace, Settings, Target, legacy};
 use self::status::Status;
 use self::sync::{BeforePublish, Options, Syncer};
 use self::trigger::Trigger;
@@ -75,15 +79,18 @@ use crate::core::http::client::Client;
 use crate::core::http::{Access, Reply};
 use crate::core::lifecycle::{self, Process};
 use crate::core::mode::{Invocation, Mode};
+use crate::core::settings::Origin as Source;
+use crate::core::values::Bind;
 
 /// The pattern.
 pub const MODE: Mode = Mode {
     name: "sync-git",
-    links: &["git-sync"],
+    links: &[legacy::LINK],
     about: "Sidecar: keeps a shared volume in step with a git repository, atomically",
     description: "Follows one ref of a repository. Each commit gets a directory of its own, named by its hash, and a \
         symbolic link turns to it in one step when it is complete; readers see the old tree or the new one, never a \
-        mixture. Takes the flags, the variables and the volume of kubernetes/git-sync 4.",
+        mixture. Takes the flags, the variables ($GITSYNC_PERIOD for --period, and so on) and the volume of \
+        kubernetes/git-sync 4; called by a link named git-sync, also its exit codes, and nothing is served without --http-bind.",
     examples: "  patterns sync-git --repo https://github.com/kubernetes/examples --root /srv/git --link current\n  \
         patterns sync-git --repo file:///srv/site.git --root /srv/git --ref v1.2 --one-time",
     http_bind: ":9101",
@@ -94,19 +101,43 @@ pub const MODE: Mode = Mode {
     // As with git-sync, the last of a repeated flag counts.
     arguments: |command| Settings::augment_args(command).args_override_self(true),
     documents: &[],
+    live: &[],
     verbs: &[],
     foreign: legacy::FOREIGN,
     run,
 };
 
 fn run(invocation: &Invocation) -> Result<(), Fault> {
-    let settings = invocation.settings::<Settings>()?.checked()?;
-    lifecycle::run(invocation, async |process: &Process| start(settings, process))
+    let settings = invocation.settings::<Settings>()?;
+    let marks = settings.target.marks();
+    let settings = settings.checked().inspect_err(|fault| marks.refused(&fault.to_string()))?;
+    let mut invocation = invocation.clone();
+    if settings.pace.one_time && invocation.resolved.origin("http-bind") == Source::Default {
+        // Nobody probes what is over in a moment, and the port may be a neighbour's.
+        invocation.resolved.common.http_bind = Bind::Off;
+    }
+    let is_git_sync = invocation.mode.link(&invocation.called).is_some();
+    lifecycle::run(&invocation, async |process: &Process| {
+        if is_git_sync {
+            answer_everywhere(process);
+        }
+        start(settings, process).inspect_err(|fault| marks.refused(&fault.to_string()))
+    })
+}
+
+/// git-sync answers a probe of any path as it answers `/`.
+fn answer_everywhere(process: &Process) {
+    let health = process.health.clone();
+    process.http.elsewhere(move |_| {
+        let ready = health.ready();
+        let status = if ready.passes { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        std::future::ready(Reply::text(status, ready.text))
+    });
 }
 
 fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let link = settings.link();
-    let Settings { source, target, pace, hooks, auth, limits, legacy } = settings;
+    let Settings { source, target, pace, hooks, auth, limits, trust, legacy } = settings;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(if target.group_write { 0o002 } else { 0o022 }));
 
     let url = Url::parse(&source.repo).map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
@@ -117,10 +148,7 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
             .context("--root cannot be used")
             .hint("the volume must be mounted there, and writable for the user that this process runs as")
     })?;
-    let marks = Marks {
-        touch: target.touch_file.as_deref().map(|path| root.resolve(path)),
-        error: target.error_file.as_deref().map(|path| root.resolve(path)),
-    };
+    let marks = target.marks();
     let link = Link::new(root.resolve(&link));
     if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
         return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));
@@ -128,16 +156,10 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
-    // Trees that share files with one that stays, or that the group may write, would share its changes too.
-    let is_shared_long = !target.stale_worktree_timeout.is_zero() || target.keep_worktrees > 0 || target.group_write;
-    let reuse = match target.reuse {
-        Reuse::Auto if is_shared_long => Reuse::Off,
-        Reuse::Auto => Reuse::Hardlink,
-        other => other,
-    };
+    let sources = sources(&target, &pace);
     let origin = Origin::new(url, selector, source.filter, &reach);
     let shown = origin.shown();
-    let mut volume = Volume::open(root, link, &shown, reuse)
+    let mut volume = Volume::open(root, link, &shown, sources)
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
 
     volume.limits = limits.of_trees();
@@ -168,12 +190,20 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
         stay: Stay { grace: target.stale_worktree_timeout, least: target.keep_worktrees as usize },
         verify: pace.verify_interval,
     };
-    let syncer = Syncer::new(origin, reach, volume, before_publish, metrics, options);
+    let syncer = Syncer::new(origin, reach, volume, before_publish, trust.trust(), metrics, options);
     let trigger = Trigger::new();
     trigger.serve(&process.http, pace.sync_token_file.clone());
     let cycle = Cycle::new(syncer, hooks, trigger, pace, marks, status, process)?;
     process.tasks.spawn("sync", cycle.run(process.clone()));
     Ok(())
+}
+
+/// Where unchanged files come from. Trees that share files with one that stays, or that the group may write, would share its
+/// changes too; and a run that ends after one sync has no use for a spare.
+fn sources(target: &Target, pace: &Pace) -> Sources {
+    let is_long = !target.stale_worktree_timeout.is_zero() || target.keep_worktrees > 0 || target.group_write;
+    let sources = target.reuse.sources(if is_long { Exposure::Long } else { Exposure::Brief });
+    if pace.one_time { Sources { spare: Spares::None, ..sources } } else { sources }
 }
 
 /// What stands where git-sync has Go's profiler: the kernel's figures of this process.
@@ -213,6 +243,7 @@ fn start_hooks(settings: &HookSettings, pace: &Pace, process: &Process) -> (Befo
             method: settings.webhook_method.clone(),
             success: u16::try_from(settings.webhook_success_status).ok().filter(|status| *status > 0),
             timeout: settings.webhook_timeout,
+            body: settings.webhook_body,
         });
         hooks.after.push(start("webhook", action, settings.webhook_backoff));
     }

@@ -7,7 +7,9 @@
 
 pub mod file;
 pub mod glob;
+mod options;
 pub mod pattern;
+mod remarks;
 pub mod scalar;
 pub mod template;
 
@@ -202,7 +204,7 @@ impl Rules {
     /// The rule that a name of this class falls under.
     pub fn find<'n>(&self, name: &'n str, class: Class) -> Option<(&Rule, Captured<'n>)> {
         if let Some((rule, stars)) = self.globs.find(name, class) {
-            return Some((&self.list[rule], Captured::Stars(stars)));
+            return Some((&self.list[rule], Captured::Stars(name, stars)));
         }
         self.in_order.iter().find_map(|rule| {
             let rule = &self.list[*rule];

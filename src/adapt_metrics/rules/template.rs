@@ -1,7 +1,7 @@
 //! Templates of names and labels: text with references to what a rule captured.
 //!
-//! Two kinds, as statsd_exporter has them. In a glob rule `$n` is the n-th `*`, and a reference takes in every letter,
-//! digit, underscore and dollar behind it, so that `$1_x` refers to nothing; `${1}_x` is meant. In a regex rule the grammar is
+//! Two kinds, as statsd_exporter has them. In a glob rule `$n` is the n-th `*` and `$0` the whole name; a reference takes in
+//! every letter, digit, underscore and dollar behind it, so that `$1_x` refers to nothing; `${1}_x` is meant. In a regex rule the grammar is
 //! that of Go's `Expand`: `$1`, `${name}`, `$$`.
 
 use regex::Captures;
@@ -9,8 +9,8 @@ use regex::Captures;
 /// What a rule captured from a name.
 #[derive(Debug)]
 pub enum Captured<'n> {
-    /// The segments under the stars of a glob, in their order.
-    Stars(Vec<&'n str>),
+    /// What a glob took: the whole name, and the segments under its stars in their order.
+    Stars(&'n str, Vec<&'n str>),
     /// The groups of a regex.
     Groups(Captures<'n>),
 }
@@ -29,7 +29,7 @@ pub enum Template {
 pub enum Piece {
     /// Text as it is.
     Text(String),
-    /// The n-th star, counted from 0.
+    /// The n-th star, counted from 1; 0 is the whole name.
     Star(usize),
 }
 
@@ -50,8 +50,8 @@ impl Template {
                 continue;
             }
             let (word, after) = open.split_at(length);
-            if let Some(star) = word.parse::<usize>().ok().filter(|star| (1..=stars).contains(star)) {
-                pieces.push(Piece::Star(star - 1));
+            if let Some(star) = word.parse::<usize>().ok().filter(|star| *star <= stars) {
+                pieces.push(Piece::Star(star));
             }
             rest = after.strip_prefix('}').unwrap_or(after);
         }
@@ -77,7 +77,7 @@ impl Template {
                 }
             }
             (Self::Groups(text), Captured::Groups(captures)) => captures.expand(text, &mut out),
-            (Self::Groups(text), Captured::Stars(_)) => out.push_str(text),
+            (Self::Groups(text), Captured::Stars(..)) => out.push_str(text),
         }
         out
     }
@@ -86,15 +86,16 @@ impl Template {
 impl Captured<'_> {
     fn star(&self, star: usize) -> &str {
         match self {
-            Self::Stars(stars) => stars.get(star).copied().unwrap_or_default(),
-            Self::Groups(captures) => captures.get(star + 1).map_or("", |group| group.as_str()),
+            Self::Stars(name, _) if star == 0 => name,
+            Self::Stars(_, stars) => stars.get(star - 1).copied().unwrap_or_default(),
+            Self::Groups(captures) => captures.get(star).map_or("", |group| group.as_str()),
         }
     }
 
     /// What was captured, in order, for an explanation.
     pub fn list(&self) -> Vec<String> {
         match self {
-            Self::Stars(stars) => stars.iter().map(|star| (*star).to_owned()).collect(),
+            Self::Stars(_, stars) => stars.iter().map(|star| (*star).to_owned()).collect(),
             Self::Groups(captures) => {
                 captures.iter().skip(1).map(|group| group.map_or("", |group| group.as_str()).to_owned()).collect()
             }
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     fn stars(template: &str) -> String {
-        Template::for_stars(template, 2).expand(&Captured::Stars(vec!["A", "B"]))
+        Template::for_stars(template, 2).expand(&Captured::Stars("x.A.B", vec!["A", "B"]))
     }
 
     #[test]
@@ -129,7 +130,10 @@ mod tests {
             ("$1$2", ""),
             ("${1}${2}", "AB"),
             ("$3", ""),
-            ("$0", ""),
+            ("$0", "x.A.B"),
+            ("${0}_$1", "x.A.B_A"),
+            ("$0_x", ""),
+            ("$00", "x.A.B"),
             ("$name.x", ".x"),
             ("100%d-$1", "100%d-A"),
             ("$", "$"),

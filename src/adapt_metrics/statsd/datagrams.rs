@@ -2,7 +2,7 @@
 //!
 //! When packets trickle in one by one, each would cost a wake-up and a call of its own. A receiver that has emptied its
 //! socket while more keep coming therefore naps for up to ten milliseconds and lets them pile up in the socket's buffer,
-//! but never so long that the buffer could fill at the rate seen, nor at a hundred packets a millisecond. A lone packet is
+//! but never so long that the buffer could fill at the rate seen, nor in a sudden burst. A lone packet is
 //! read at once.
 //!
 //! At the drain the thread reads on until the socket is empty: what the kernel had taken is not lost.
@@ -31,8 +31,9 @@ pub const WAIT: Duration = Duration::from_millis(200);
 /// The longest nap. A page is read every few seconds, so nobody sees these; a wake-up of the thread costs as much as ten
 /// packets.
 const NAP: Duration = Duration::from_millis(10);
-/// What a sudden burst brings at most, in packets a millisecond: a nap ends before that many could fill the buffer.
-const BURST: usize = 100;
+/// What a sudden burst brings, in packets a millisecond, when a client sends as fast as it can: a nap ends before that many
+/// could fill the buffer.
+const BURST: usize = 500;
 /// What a small datagram takes of the socket's buffer, kernel book-keeping included.
 const COST: usize = 1024;
 
@@ -211,10 +212,10 @@ mod tests {
             batches.iter().map(|count| pace.nap(*count, now)).next_back().unwrap()
         };
         let micros = Duration::from_micros;
-        assert_eq!(nap(4096, &[2], micros(100)), Some(NAP));
-        assert_eq!(nap(4096, &[BATCH, BATCH, 100], micros(10_000)), Some(NAP), "the rate is that of all batches");
-        assert_eq!(nap(200, &[2], micros(5000)), Some(micros(2000)), "a burst would fill a small buffer");
-        assert_eq!(nap(200, &[4], micros(40)), Some(micros(500)));
+        assert_eq!(nap(8192, &[2], micros(100)), Some(NAP));
+        assert_eq!(nap(8192, &[BATCH, BATCH, 100], micros(10_000)), Some(NAP), "the rate is that of all batches");
+        assert_eq!(nap(200, &[2], micros(5000)), Some(micros(400)), "a burst would fill a small buffer");
+        assert_eq!(nap(200, &[4], micros(20)), Some(micros(250)));
         assert_eq!(nap(4, &[4], micros(40)), None, "a nap too short to be worth its call");
     }
 }

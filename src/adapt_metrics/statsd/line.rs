@@ -15,8 +15,8 @@ use super::number;
 pub use super::tags::MAX_LABELS;
 use super::tags::{self, Dialects, Labels};
 
-/// The most components of one sample: value, type, and each of the six fields once.
-const MAX_COMPONENTS: usize = 8;
+/// The most components of one sample, as statsd_exporter has it; `e:` and `card:`, which it does not know, are not counted.
+const MAX_COMPONENTS: usize = 6;
 /// The longest name, and the longest value of a label, in bytes.
 pub const MAX_TEXT: usize = 1024;
 
@@ -246,10 +246,15 @@ fn separate(mut rest: &str) -> Vec<Raw<'_>> {
 /// The component count or the number is wrong: the client's fault, and the other samples of the line stand.
 pub fn value(raw: Raw<'_>) -> Result<f64, Reason> {
     let components = 1 + raw.suffix.bytes().filter(|byte| *byte == b'|').count();
-    if !(2..=MAX_COMPONENTS).contains(&components) {
+    if components < 2 || (components > MAX_COMPONENTS && components - newer_fields(raw.suffix) > MAX_COMPONENTS) {
         return Err(Reason::MalformedComponent);
     }
     number::parse(raw.value.as_bytes()).ok_or(Reason::MalformedValue)
+}
+
+/// The fields of DogStatsD 1.5 and 1.6, each at most once.
+fn newer_fields(suffix: &str) -> usize {
+    ["|e:", "|card:"].iter().filter(|field| suffix.contains(*field)).count()
 }
 
 /// Reads type and fields of a sample; `labels` are those of the name.
@@ -265,8 +270,9 @@ pub fn fields<'a>(raw: Raw<'a>, labels: &Labels<'a>, grammar: Grammar) -> Result
     let mut read =
         Fields { kind: Type::Counter, rate: 1.0, unreadable_rate: false, labels: labels.clone(), has_timestamp: false };
     read.labels.refused = 0;
+    let rates = if kind == "c" { Rates::Multiply } else { Rates::Replace };
     for component in components {
-        read.field(component, grammar)?;
+        read.field(component, rates, grammar)?;
     }
     read.kind = match kind {
         "c" => Type::Counter,
@@ -313,14 +319,22 @@ pub fn lost(raw: Raw<'_>, grammar: Grammar) -> Lost {
     Lost { has_labels: !labels.is_empty(), tag_errors: labels.refused, unreadable_rates }
 }
 
+/// What a second rate does to the first. Nobody means to send two; statsd_exporter divides a counter by each.
+#[derive(Clone, Copy, PartialEq)]
+enum Rates {
+    Multiply,
+    Replace,
+}
+
 impl<'a> Fields<'a> {
-    fn field(&mut self, component: &'a str, grammar: Grammar) -> Result<(), Reason> {
+    fn field(&mut self, component: &'a str, rates: Rates, grammar: Grammar) -> Result<(), Reason> {
         let (first, rest) = component.split_at_checked(1).ok_or(Reason::InvalidSampleFactor)?;
         match first {
             "@" => {
                 let rate = number::parse(rest.as_bytes());
                 self.unreadable_rate |= rate.is_none();
-                self.rate = rate.filter(|rate| *rate != 0.0).unwrap_or(1.0);
+                let rate = rate.filter(|rate| *rate != 0.0).unwrap_or(1.0);
+                self.rate = if rates == Rates::Multiply { self.rate * rate } else { rate };
             }
             "#" if grammar.tags.dogstatsd => self.labels.dogstatsd(rest),
             "#" => {}

@@ -1,0 +1,86 @@
+//! Connections of one session alone: made before they are needed, given out, taken back.
+
+use std::rc::Rc;
+
+use super::Worker;
+use crate::ambassador_redis::resp::Version;
+use crate::ambassador_redis::upstream::{Connection, Line};
+
+/// Private connections that wait for a session.
+const POOL: usize = 64;
+/// Private connections that are kept connected for those who will need one.
+const WARM: usize = 4;
+/// For how many versions and databases.
+const WARM_LINES: usize = 4;
+
+impl Worker {
+    /// A connection to the primary for one session alone.
+    ///
+    /// # Errors
+    /// There is no primary; the text says why.
+    pub fn private(self: &Rc<Self>, line: &Line) -> Result<Rc<Connection>, String> {
+        let topology = self.topology.borrow().clone();
+        let node = topology.primary.as_ref().map_err(Clone::clone)?;
+        let mut pool = self.pool.borrow_mut();
+        let at = pool.iter().position(|connection| {
+            connection.line == *line && connection.node.number == node.number && !connection.is_over()
+        });
+        if let Some(at) = at {
+            return Ok(pool.remove(at));
+        }
+        drop(pool);
+        self.fresh(line)
+    }
+
+    /// A new connection to the primary for one session alone.
+    ///
+    /// # Errors
+    /// There is no primary; the text says why.
+    pub fn fresh(self: &Rc<Self>, line: &Line) -> Result<Rc<Connection>, String> {
+        let topology = self.topology.borrow().clone();
+        let node = topology.primary.as_ref().map_err(Clone::clone)?;
+        let connection = Connection::private(self, node, line);
+        self.privates.borrow_mut().push(Rc::downgrade(&connection));
+        Ok(connection)
+    }
+
+    /// Lets the server answer what waits there on a private connection; whether it can be asked to.
+    pub fn let_go(self: &Rc<Self>, private: &Connection) -> bool {
+        let lines = self.lines(&self.usual_line(Version::Resp2));
+        match (&lines.primary, private.number_at_server()) {
+            (Ok(primary), Some(number)) if primary.is_ready() => {
+                let number = number.to_string();
+                primary.append_own(&[b"CLIENT", b"UNBLOCK", number.as_bytes(), b"ERROR"]);
+                primary.wake();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes a private connection back that holds no state any more.
+    pub fn give_back(&self, connection: Rc<Connection>) {
+        let mut pool = self.pool.borrow_mut();
+        if connection.is_clean() && pool.len() < POOL {
+            pool.push(connection);
+        } else {
+            connection.retire("no session needs it");
+        }
+    }
+
+    /// Keeps a few private connections connected before they are needed: a command that blocks must reach the server before what
+    /// another client sends right behind it.
+    pub(super) fn warm(self: &Rc<Self>) {
+        let identity = self.default_identity();
+        let lines: Vec<Line> =
+            self.lines.borrow().keys().filter(|line| line.identity == identity).take(WARM_LINES).cloned().collect();
+        for line in lines.iter().filter(|line| self.is_proved(line)) {
+            let have = self.pool.borrow().iter().filter(|connection| connection.line == *line).count();
+            for _ in have..WARM {
+                if let Ok(connection) = self.fresh(line) {
+                    self.pool.borrow_mut().push(connection);
+                }
+            }
+        }
+    }
+}
