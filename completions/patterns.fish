@@ -83,6 +83,7 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-s
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-timeout -d 'How long that call may take' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-backoff -d 'How long to wait before it is tried again after a failure' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l username -d 'The user name for --repo; the password comes from --password-file or $GITSYNC_PASSWORD' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l password -d '`$GITSYNC_PASSWORD`; git-sync still takes it as a flag, too, under two names' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l password-file -d 'A file with the password or token; it is read again before each sync' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l credential -d 'Credentials for further URLs (submodules), as JSON: one object or a list of objects with the keys url, username, and password or password-file' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l askpass-url -d 'A URL that answers with lines username=… and password=…, asked before each sync' -r
@@ -96,6 +97,7 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-ap
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-app-client-id -d 'The client id of a GitHub App to authenticate as, instead of its application id' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-app-installation-id -d 'The id of that App\'s installation' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-app-private-key-file -d 'A file with that App\'s private key (PEM)' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l __env__GITSYNC_GITHUB_APP_PRIVATE_KEY -d '`$GITSYNC_GITHUB_APP_PRIVATE_KEY`, which is no flag of git-sync\'s but in its tests' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l github-base-url -d 'Where GitHub\'s API is' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-config -d 'Further settings in git\'s own names: `key:value,"quoted key":"value"`; see the manual for those that have a meaning' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-config-add -d 'One such pair; may be repeated' -r

@@ -39,24 +39,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_default();
     let mut termination_log = PathBuf::from(TERMINATION_LOG);
-    match dispatch(&program, arguments.collect(), &mut termination_log) {
+    let called = Path::new(&program).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match dispatch(&called, arguments.collect(), &mut termination_log) {
         Ok(code) => code,
         Err(fault) => {
             log::report(&fault);
             fault.write_termination_log(&termination_log);
-            ExitCode::from(fault.exit_code())
+            let link = modes::by_link(&called).and_then(|mode| mode.link(&called));
+            ExitCode::from(link.map_or_else(|| fault.exit_code(), |link| (link.exit_code)(&fault)))
         }
     }
 }
 
-fn dispatch(
-    program: &OsString,
-    mut arguments: Vec<OsString>,
-    termination_log: &mut PathBuf,
-) -> Result<ExitCode, Fault> {
-    let called = Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if let Some(mode) = modes::by_link(&called) {
-        return run(mode, &called, arguments, termination_log);
+fn dispatch(called: &str, mut arguments: Vec<OsString>, termination_log: &mut PathBuf) -> Result<ExitCode, Fault> {
+    if let Some(mode) = modes::by_link(called) {
+        return run(mode, called, arguments, termination_log);
     }
     if let Some(mode) = arguments.first().and_then(|first| modes::by_name(&first.to_string_lossy())) {
         arguments.remove(0);
@@ -71,6 +68,9 @@ fn run(
     arguments: Vec<OsString>,
     termination_log: &mut PathBuf,
 ) -> Result<ExitCode, Fault> {
+    if let Some(asked) = tools::Asked::of(mode, &arguments) {
+        return asked.answer(mode, called).map(|()| ExitCode::SUCCESS);
+    }
     let invocation = Invocation::new(mode, modes::ALL, called, arguments)?;
     if let Some((name, matches)) = invocation.resolved.matches.subcommand() {
         // Only the mode's own verbs are subcommands of it.

@@ -19,5 +19,5 @@ pub fn by_name(name: &str) -> Option<&'static Mode> {
 
 /// The mode that a link of exactly this name stands for.
 pub fn by_link(name: &str) -> Option<&'static Mode> {
-    ALL.iter().find(|mode| mode.name == name || mode.links.contains(&name))
+    ALL.iter().find(|mode| mode.name == name || mode.link(name).is_some())
 }

@@ -13,6 +13,8 @@ mod world;
 mod auth;
 #[path = "sync_git/beyond.rs"]
 mod beyond;
+#[path = "sync_git/compat.rs"]
+mod compat;
 #[path = "sync_git/follow.rs"]
 mod follow;
 #[path = "sync_git/garbage.rs"]

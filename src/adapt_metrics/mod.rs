@@ -47,6 +47,7 @@ pub const MODE: Mode = Mode {
         help: "What is polled: a list of JSON endpoints and JVMs, each with a name, a schedule and the metrics to take",
         check: source::check,
     }],
+    live: &[],
     verbs: verbs::ALL,
     foreign: Foreign { environment: |_| Vec::new(), arguments: exporter::arguments },
     starts_processes: |_| false,

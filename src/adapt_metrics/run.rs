@@ -153,7 +153,7 @@ impl Reloading {
         let watch = |path: &Option<PathBuf>| path.clone().map(FileWatch::new);
         let mut statsd = watch(&self.settings.statsd_mapping);
         let mut graphite = watch(&self.settings.graphite_mapping);
-        let mut signal = process.reload.clone();
+        let mut signal = process.settings.clone();
         loop {
             tokio::select! {
                 () = process.drain.cancelled() => return Ok(()),

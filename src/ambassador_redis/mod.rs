@@ -58,6 +58,7 @@ pub const MODE: Mode = Mode {
     starts_processes: |_| false,
     arguments: <Settings as Args>::augment_args,
     documents: &[],
+    live: &[],
     verbs: &[],
     foreign: Foreign::NONE,
     run,

@@ -78,7 +78,7 @@ impl Fault {
     ///
     /// What clap answers by itself has clap's code: 0 for `--help` and `--version`, 2 for a mistake.
     pub fn exit_code(&self) -> u8 {
-        if let Some(answer) = self.error.downcast_ref::<clap::Error>() {
+        if let Some(answer) = self.parse_error() {
             return u8::try_from(answer.exit_code()).unwrap_or(2);
         }
         match self.kind {
@@ -87,6 +87,11 @@ impl Fault {
             Kind::Failed => 1,
             Kind::Bug => 101,
         }
+    }
+
+    /// What clap says of the command line, if that is the fault.
+    pub fn parse_error(&self) -> Option<&clap::Error> {
+        self.error.downcast_ref()
     }
 
     /// The chain on one line, as a log field wants it.
@@ -117,7 +122,7 @@ impl Fault {
 
     /// Prints the fault on standard error. A closed or full standard error is not a second fault.
     pub fn print(&self) {
-        if let Some(answer) = self.error.downcast_ref::<clap::Error>() {
+        if let Some(answer) = self.parse_error() {
             // Help goes to standard output, mistakes to standard error, with colour where it fits.
             return drop(answer.print());
         }

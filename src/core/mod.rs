@@ -7,7 +7,7 @@
 //! | [`document`] | YAML as a tree that knows its lines, so that every mistake can be named at once |
 //! | [`values`] | durations, sizes, endpoints: text in, types with units out |
 //! | [`fault`] | what ends a command: kind, cause, hint, exit code, termination log |
-//! | [`log`] | structured logs on stderr, level changeable at run time |
+//! | [`log`], [`stdout`] | structured logs on stderr, level changeable at run time; what was asked for on stdout |
 //! | [`lifecycle`] | named tasks, connections, drain, signals |
 //! | [`health`], [`http`] | probes, the status page, `/metrics` |
 //! | [`metrics`] | families and samples, and the text formats they leave in |
@@ -28,5 +28,6 @@ pub mod net;
 pub mod reload;
 pub mod secret;
 pub mod settings;
+pub mod stdout;
 pub mod tls;
 pub mod values;

@@ -16,7 +16,7 @@ pub struct Mode {
     /// The subcommand, which is also the section of the settings file and part of every variable's name.
     pub name: &'static str,
     /// Names of links, beside `name`, under which the binary becomes this mode.
-    pub links: &'static [&'static str],
+    pub links: &'static [Link],
     /// One sentence for the list of commands.
     pub about: &'static str,
     /// What `--help` and the man page say before the options.
@@ -29,6 +29,8 @@ pub struct Mode {
     pub arguments: fn(Command) -> Command,
     /// Structured keys of the mode's section, which no flag can carry.
     pub documents: &'static [Document],
+    /// Options and structured keys that the mode takes in while it runs; every other waits for the next start.
+    pub live: &'static [&'static str],
     /// What the mode can do besides running: checks, explanations, replays.
     pub verbs: &'static [Verb],
     /// The names that users of another tool bring along.
@@ -37,6 +39,28 @@ pub struct Mode {
     pub starts_processes: fn(&ArgMatches) -> bool,
     /// Runs until it is done or drained.
     pub run: fn(&Invocation) -> Result<(), Fault>,
+}
+
+/// The name of another tool: called by it, a mode does what that tool's users rely on where that differs.
+pub struct Link {
+    /// The exact base name.
+    pub name: &'static str,
+    /// Options, by long name, whose default is another under this name.
+    pub defaults: &'static [(&'static str, &'static str)],
+    /// The exit code that the tool has where we have [`Fault::exit_code`].
+    pub exit_code: fn(&Fault) -> u8,
+}
+
+impl Mode {
+    /// What differs for who called this mode by `name`; nothing for the mode's own name.
+    pub fn link(&self, name: &str) -> Option<&'static Link> {
+        self.links.iter().find(|link| link.name == name)
+    }
+
+    /// Whether a new value of this option or structured key is taken in while the mode runs.
+    pub fn is_live(&self, key: &str) -> bool {
+        key == "log" || self.live.contains(&key)
+    }
 }
 
 /// A structured key of a mode's section: a list or a mapping that is read by the mode itself.
@@ -96,7 +120,7 @@ impl Invocation {
     /// # Errors
     /// See [`super::settings::resolve`].
     pub fn new(mode: &'static Mode, all: &'static [Mode], called: &str, given: Vec<OsString>) -> Result<Self, Fault> {
-        let resolved = super::settings::resolve(mode, all, &given)?;
+        let resolved = super::settings::resolve(mode, all, called, &given)?;
         Ok(Self { mode, called: called.to_owned(), resolved, all, given })
     }
 

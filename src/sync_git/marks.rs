@@ -29,6 +29,13 @@ impl Marks {
         warn_of(remove(path), "cannot remove the error file");
     }
 
+    /// The settings cannot be used: says so in the error file, as text for people, as git-sync does.
+    pub(crate) fn refused(&self, text: &str) {
+        let Some(path) = &self.error else { return };
+        let written = path.parent().map_or(Ok(()), make_dirs).and_then(|()| write_whole(path, text.as_bytes()));
+        warn_of(written, "cannot write the error file");
+    }
+
     /// Something failed: leaves what and why in the error file.
     pub(crate) fn failed(&self, message: &str, error: &str, failures: u64) {
         let Some(path) = &self.error else { return };

@@ -56,7 +56,6 @@ use hyper::{Method, StatusCode};
 
 use self::cycle::{Cycle, Hooks};
 use self::hooks::{Action, Exec, Hook, Retry, Runs, Web};
-use self::marks::Marks;
 use self::metrics::Metrics;
 use self::origin::Origin;
 use self::publish::Link;
@@ -75,15 +74,18 @@ use crate::core::http::client::Client;
 use crate::core::http::{Access, Reply};
 use crate::core::lifecycle::{self, Process};
 use crate::core::mode::{Invocation, Mode};
+use crate::core::settings::Origin as Source;
+use crate::core::values::Bind;
 
 /// The pattern.
 pub const MODE: Mode = Mode {
     name: "sync-git",
-    links: &["git-sync"],
+    links: &[legacy::LINK],
     about: "Sidecar: keeps a shared volume in step with a git repository, atomically",
     description: "Follows one ref of a repository. Each commit gets a directory of its own, named by its hash, and a \
         symbolic link turns to it in one step when it is complete; readers see the old tree or the new one, never a \
-        mixture. Takes the flags, the variables and the volume of kubernetes/git-sync 4.",
+        mixture. Takes the flags, the variables ($GITSYNC_PERIOD for --period, and so on) and the volume of \
+        kubernetes/git-sync 4; called by a link named git-sync, also its exit codes, and nothing is served without --http-bind.",
     examples: "  patterns sync-git --repo https://github.com/kubernetes/examples --root /srv/git --link current\n  \
         patterns sync-git --repo file:///srv/site.git --root /srv/git --ref v1.2 --one-time",
     http_bind: ":9101",
@@ -94,14 +96,38 @@ pub const MODE: Mode = Mode {
     // As with git-sync, the last of a repeated flag counts.
     arguments: |command| Settings::augment_args(command).args_override_self(true),
     documents: &[],
+    live: &[],
     verbs: &[],
     foreign: legacy::FOREIGN,
     run,
 };
 
 fn run(invocation: &Invocation) -> Result<(), Fault> {
-    let settings = invocation.settings::<Settings>()?.checked()?;
-    lifecycle::run(invocation, async |process: &Process| start(settings, process))
+    let settings = invocation.settings::<Settings>()?;
+    let marks = settings.target.marks();
+    let settings = settings.checked().inspect_err(|fault| marks.refused(&fault.to_string()))?;
+    let mut invocation = invocation.clone();
+    if settings.pace.one_time && invocation.resolved.origin("http-bind") == Source::Default {
+        // Nobody probes what is over in a moment, and the port may be a neighbour's.
+        invocation.resolved.common.http_bind = Bind::Off;
+    }
+    let is_git_sync = invocation.mode.link(&invocation.called).is_some();
+    lifecycle::run(&invocation, async |process: &Process| {
+        if is_git_sync {
+            answer_everywhere(process);
+        }
+        start(settings, process).inspect_err(|fault| marks.refused(&fault.to_string()))
+    })
+}
+
+/// git-sync answers a probe of any path as it answers `/`.
+fn answer_everywhere(process: &Process) {
+    let health = process.health.clone();
+    process.http.elsewhere(move |_| {
+        let ready = health.ready();
+        let status = if ready.passes { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        std::future::ready(Reply::text(status, ready.text))
+    });
 }
 
 fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
@@ -117,10 +143,7 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
             .context("--root cannot be used")
             .hint("the volume must be mounted there, and writable for the user that this process runs as")
     })?;
-    let marks = Marks {
-        touch: target.touch_file.as_deref().map(|path| root.resolve(path)),
-        error: target.error_file.as_deref().map(|path| root.resolve(path)),
-    };
+    let marks = target.marks();
     let link = Link::new(root.resolve(&link));
     if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
         return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));

@@ -12,7 +12,7 @@ use anyhow::anyhow;
 use super::credentials::{Askpass, Vault, in_url};
 use super::github::App;
 use super::remote::{HostKeys, Options, Protocol, ProxyChoice, SshOptions, Url, Verification};
-use super::settings::auth::{AuthSettings, Given, KEY_VARIABLES, PASSWORD_VARIABLES, Password, secret_variable};
+use super::settings::auth::{AuthSettings, Given, Password};
 use crate::core::fault::Fault;
 use crate::core::metrics::Registry;
 
@@ -73,7 +73,7 @@ impl Reach {
 }
 
 fn vault(repo: &Url, auth: AuthSettings, registry: &Registry) -> anyhow::Result<Vault> {
-    let password = secret_variable(&PASSWORD_VARIABLES).map(Password::Here);
+    let password = auth.password.map(Password::Here);
     let mut given: Vec<Given> = Vec::new();
     if let Some(username) = auth.username {
         let password = auth.password_file.map(Password::File).or(password);
@@ -89,7 +89,7 @@ fn vault(repo: &Url, auth: AuthSettings, registry: &Registry) -> anyhow::Result<
     let app = match (issuer, auth.github_app_installation_id) {
         (Some(issuer), Some(installation)) => {
             let key = auth.github_app_private_key_file.map(Password::File);
-            let key = key.or_else(|| secret_variable(&KEY_VARIABLES).map(Password::Here));
+            let key = key.or_else(|| auth.github_app_private_key.map(Password::Here));
             let key = key.ok_or_else(|| anyhow!("a GitHub App needs its private key"))?;
             Some(App::new(&auth.github_base_url, issuer, installation, key, registry)?)
         }

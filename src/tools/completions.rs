@@ -3,8 +3,9 @@
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
-use super::{command, say};
+use super::command;
 use crate::core::fault::Fault;
+use crate::core::stdout::say;
 
 /// Every shell, with the name of its file in `completions/`.
 pub const SHELLS: [(Shell, &str); 5] = [
@@ -24,7 +25,7 @@ pub(super) struct Completions {
 
 impl Completions {
     pub(super) fn run(&self) -> Result<(), Fault> {
-        say(&generate(self.shell))
+        say(generate(self.shell))
     }
 }
 

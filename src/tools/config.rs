@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
-use super::say;
 use crate::core::document::nearest;
 use crate::core::fault::Fault;
 use crate::core::mode::{Invocation, Mode};
 use crate::core::settings;
+use crate::core::stdout::say;
 use crate::modes;
 
 #[derive(Subcommand)]
@@ -43,15 +43,15 @@ impl Config {
         match self {
             Self::Print(print) => {
                 let mode = mode(&print.mode)?;
-                let invocation = Invocation::new(mode, modes::ALL, mode.name, print.arguments)?;
-                say(settings::print(mode, &invocation.resolved).as_bytes())
+                let invocation = Invocation::new(mode, modes::ALL, &print.mode, print.arguments)?;
+                say(settings::print(mode, &invocation.resolved))
             }
             Self::Check(check) => {
                 let found = settings::check(&check.file, modes::ALL)?;
                 let sections = if found.is_empty() { "no section".to_owned() } else { found.join(", ") };
-                say(format!("{}: no mistakes ({sections})\n", check.file.display()).as_bytes())
+                say(format!("{}: no mistakes ({sections})\n", check.file.display()))
             }
-            Self::Schema => say(format!("{:#}\n", settings::json_schema(modes::ALL)).as_bytes()),
+            Self::Schema => say(format!("{:#}\n", settings::json_schema(modes::ALL))),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 
-use super::say;
 use crate::core::fault::Fault;
+use crate::core::stdout::say;
 use crate::modes;
 
 #[derive(Args)]
@@ -20,7 +20,9 @@ impl InstallLinks {
     pub(super) fn run(&self) -> Result<(), Fault> {
         let binary =
             std::env::current_exe().map_err(|error| Fault::failed(error).context("cannot find this binary"))?;
-        for name in modes::ALL.iter().flat_map(|mode| std::iter::once(&mode.name).chain(mode.links)) {
+        for name in
+            modes::ALL.iter().flat_map(|mode| std::iter::once(mode.name).chain(mode.links.iter().map(|link| link.name)))
+        {
             let link = self.directory.join(name);
             match std::fs::symlink_metadata(&link) {
                 Ok(found) if !found.is_symlink() => {
@@ -34,7 +36,7 @@ impl InstallLinks {
             }
             symlink(&binary, &link)
                 .map_err(|error| Fault::failed(error).context(format!("cannot make {}", link.display())))?;
-            say(format!("{} -> {}\n", link.display(), binary.display()).as_bytes())?;
+            say(format!("{} -> {}\n", link.display(), binary.display()))?;
         }
         Ok(())
     }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Command};
 
-use super::{command, man_file, say};
+use super::{command, man_file};
 use crate::core::fault::Fault;
+use crate::core::stdout::say;
 
 /// The date on the pages: the release's, so that the same source gives the same pages.
 pub(super) const DATE: &str = "2026-11-22";
@@ -22,7 +23,7 @@ impl Man {
             let path = self.directory.join(&name);
             std::fs::write(&path, page)
                 .map_err(|error| Fault::failed(error).context(format!("cannot write {}", path.display())))?;
-            say(format!("{}\n", path.display()).as_bytes())?;
+            say(format!("{}\n", path.display()))?;
         }
         Ok(())
     }

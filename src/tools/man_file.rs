@@ -21,36 +21,41 @@ pub(super) fn page() -> (String, Vec<u8>) {
          a value means what it means behind the flag. A flag is stronger than its environment variable, a variable is \
          stronger than this file, and the file is stronger than the default. Unknown keys are mistakes; all mistakes \
          are told in one run, with their lines, by `patterns config check FILE`. The file is read again at SIGHUP and \
-         when its content changes; a file with a mistake leaves the last good settings in force.",
+         when its content changes; a file with a mistake leaves the last good settings in force. Keys that are marked \
+         [live] are taken in then, every other at the next start; the log names those that wait.",
     );
     out.push_str(".SH SHARED KEYS\n");
     for arg in Common::augment_args(Command::new("")).get_arguments().filter(|arg| arg.get_long() != Some("config")) {
-        key(&mut out, arg);
+        key(&mut out, arg, if arg.get_long() == Some("log") { LIVE } else { "" });
     }
     for mode in modes::ALL {
         let _ = writeln!(out, ".SH KEYS OF {}", escape(mode.name).to_uppercase());
         for arg in settings::command(mode).get_arguments() {
             let long = arg.get_long().unwrap_or_default();
             if !arg.is_hide_set() && !settings::is_shared(long) {
-                key(&mut out, arg);
+                key(&mut out, arg, if mode.is_live(long) { LIVE } else { "" });
             }
         }
         for document in mode.documents {
-            item(&mut out, document.key, "", document.help);
+            let mark = if mode.is_live(document.key) { LIVE } else { "" };
+            item(&mut out, document.key, "", &format!("{}{mark}", document.help));
         }
     }
     out.push_str(".SH SEE ALSO\npatterns(1)\n");
     ("patterns.yaml.5".to_owned(), out.into_bytes())
 }
 
-fn key(out: &mut String, arg: &Arg) {
+/// Behind the help of what is taken in while a mode runs.
+const LIVE: &str = " [live]";
+
+fn key(out: &mut String, arg: &Arg, mark: &str) {
     let Some(long) = arg.get_long() else { return };
     let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
     let help = arg.get_long_help().or_else(|| arg.get_help()).map(ToString::to_string).unwrap_or_default();
     let defaults: Vec<String> =
         arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
     let default = if defaults.is_empty() { String::new() } else { format!(" [default: {}]", defaults.join(", ")) };
-    item(out, long, &value, &format!("{help}{default}"));
+    item(out, long, &value, &format!("{help}{default}{mark}"));
 }
 
 fn item(out: &mut String, key: &str, value: &str, help: &str) {

@@ -8,12 +8,13 @@ mod man_file;
 mod probe;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 
 use clap::{Command, FromArgMatches, Subcommand};
 
 use crate::core::fault::Fault;
+use crate::core::mode::Mode;
 use crate::core::settings;
+use crate::core::stdout::say;
 use crate::modes;
 
 pub use completions::{SHELLS, generate};
@@ -76,11 +77,33 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<(), Fault> {
     }
 }
 
-/// Prints on standard output. A reader that has left is no fault.
-fn say(text: &[u8]) -> Result<(), Fault> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Fault::failed(error).context("cannot print")),
-        _ => Ok(()),
+/// What every mode tells about itself, wherever it stands among the arguments: `--version`, and `--man` for the manual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Version,
+    Manual,
+}
+
+impl Asked {
+    /// What these arguments of a mode ask for, unless they are a verb's.
+    pub(crate) fn of(mode: &Mode, arguments: &[OsString]) -> Option<Self> {
+        let is_verb = arguments.first().is_some_and(|first| mode.verbs.iter().any(|verb| first == verb.name));
+        let asked = |argument: &OsString| match argument.to_str() {
+            Some("--version") => Some(Self::Version),
+            Some("--man") => Some(Self::Manual),
+            _ => None,
+        };
+        arguments.iter().filter(|_| !is_verb).find_map(asked)
+    }
+
+    /// Prints it.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub(crate) fn answer(self, mode: &Mode, called: &str) -> Result<(), Fault> {
+        match self {
+            Self::Version => say(format!("{called} (patterns) {}\n", long_version())),
+            Self::Manual => say(settings::command_as(mode, called).render_long_help().to_string()),
+        }
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
-use super::{config, say};
+use super::config;
 use crate::core::fault::Fault;
 use crate::core::mode::Invocation;
+use crate::core::stdout::say;
 use crate::core::values::{self, Bind};
 use crate::modes;
 
@@ -51,7 +52,7 @@ impl Probe {
             Kind::Live => "/livez",
         };
         let (status, text) = ask(&bind, path, self.timeout).map_err(Fault::failed)?;
-        if status == 200 { say(text.as_bytes()) } else { Err(Fault::failed(anyhow!("{}", text.trim_end()))) }
+        if status == 200 { say(text) } else { Err(Fault::failed(anyhow!("{}", text.trim_end()))) }
     }
 
     fn bind(&self) -> Result<Bind, Fault> {

@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::error::JmxError;
+use crate::core::tls::Verifier;
 
 /// What the user says about TLS. Files are PEM.
 #[derive(Debug, Clone, Default)]
@@ -62,19 +62,20 @@ impl Tls {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
         }
-        let roots = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .map_err(|problem| unusable(problem.to_string()))?;
-        let name = match (&settings.trust, &settings.server_name) {
-            (Some(_), None) => NameCheck::AsJava,
-            _ => NameCheck::Strict,
-        };
-        let verifier = Arc::new(Verifier { roots, pinned, name });
-        let config = ClientConfig::builder_with_provider(provider)
+        let unusable_roots = |problem: rustls::client::VerifierBuilderError| unusable(problem.to_string());
+        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|problem| unusable(problem.to_string()))?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .map_err(|problem| unusable(problem.to_string()))?;
+        let config = match (&settings.trust, &settings.server_name) {
+            (Some(_), None) => config.dangerous().with_custom_certificate_verifier(
+                Verifier::by_authority(roots, pinned, provider).map_err(unusable_roots)?,
+            ),
+            _ => config.with_webpki_verifier(
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .build()
+                    .map_err(unusable_roots)?,
+            ),
+        };
         let config = match &settings.identity {
             None => config.with_no_client_auth(),
             Some(identity) => {
@@ -127,61 +128,4 @@ fn hint(path: &Path, problem: String) -> String {
     };
     let path = path.display();
     format!("it is {store}; write its certificates as PEM: keytool -list -rfc -keystore {path} > trust.pem")
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NameCheck {
-    Strict,
-    AsJava,
-}
-
-#[derive(Debug)]
-struct Verifier {
-    roots: Arc<WebPkiServerVerifier>,
-    pinned: Vec<CertificateDer<'static>>,
-    name: NameCheck,
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.name == NameCheck::AsJava && self.pinned.iter().any(|pinned| pinned == end_entity) {
-            return Ok(ServerCertVerified::assertion());
-        }
-        let verified = self.roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match verified {
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if self.name == NameCheck::AsJava => Ok(ServerCertVerified::assertion()),
-            verified => verified,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.roots.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.roots.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.roots.supported_verify_schemes()
-    }
 }

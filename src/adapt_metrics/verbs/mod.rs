@@ -9,7 +9,6 @@ mod explain;
 mod offline;
 mod replay;
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -21,6 +20,7 @@ use super::rules::Rules;
 use super::run;
 use crate::core::fault::Fault;
 use crate::core::mode::Verb;
+use crate::core::stdout::say;
 
 /// The verbs of `patterns adapt-metrics`.
 pub const ALL: &[Verb] = &[check::VERB, explain::VERB, replay::VERB, diff::VERB, dump::VERB];
@@ -47,16 +47,5 @@ impl By {
             Some(path) => run::read_rules(path, self.naming(), 0),
             None => Ok(Rules::none(self.naming(), 0)),
         }
-    }
-}
-
-/// Writes to standard output. Whoever reads it may stop early: that is no fault.
-fn say(text: impl AsRef<[u8]>) -> Result<(), Fault> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Fault::failed(error).context("cannot write to standard output"))
-        }
-        _ => Ok(()),
     }
 }

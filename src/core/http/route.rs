@@ -103,6 +103,7 @@ pub struct Routes(Arc<Mutex<Inner>>);
 #[derive(Default)]
 struct Inner {
     routes: Vec<Route>,
+    elsewhere: Option<Handler>,
     sections: Vec<Describe>,
 }
 
@@ -118,6 +119,16 @@ impl Routes {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.routes.retain(|route| route.method != method || route.path != path);
         inner.routes.push(Route { method, path, access, handler });
+    }
+
+    /// What GET of every path without a route is answered with; without it, 404.
+    pub fn elsewhere<F, R>(&self, handler: F)
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: Future<Output = Reply> + Send + 'static,
+    {
+        let handler: Handler = Arc::new(move |request| Box::pin(handler(request)));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elsewhere = Some(handler);
     }
 
     /// Adds a section to the status page; it is asked anew for each view.
@@ -140,6 +151,9 @@ impl Routes {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let here: Vec<&Route> = inner.routes.iter().filter(|route| route.path == path).collect();
         if here.is_empty() {
+            if let Some(handler) = inner.elsewhere.as_ref().filter(|_| *asked == Method::GET) {
+                return Ok(handler.clone());
+            }
             return Err(Reply::text(StatusCode::NOT_FOUND, "nothing is served here; see / for what is\n"));
         }
         let Some(route) = here.iter().find(|route| route.method == *asked) else {

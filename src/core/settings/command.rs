@@ -26,6 +26,14 @@ pub fn command(mode: &Mode) -> Command {
     })
 }
 
+/// The same for who called the mode by `name`: another tool's name brings that tool's defaults along.
+pub fn command_as(mode: &Mode, name: &str) -> Command {
+    let Some(link) = mode.link(name) else { return command(mode) };
+    link.defaults.iter().fold(command(mode).bin_name(link.name), |command, (long, value)| {
+        command.mut_args(|arg| if arg.get_long() == Some(long) { arg.default_value(*value) } else { arg })
+    })
+}
+
 /// Whether a long name is one that every mode has.
 pub fn is_shared(long: &str) -> bool {
     Common::augment_args(Command::new("")).get_arguments().any(|arg| arg.get_long() == Some(long))

@@ -29,7 +29,7 @@ use super::log::{Filter, Format};
 use super::mode::Mode;
 use super::values::{self, Bind};
 
-pub use command::{command, is_shared};
+pub use command::{command, command_as, is_shared};
 pub use difference::differing;
 pub use file::check;
 pub use print::print;
@@ -121,14 +121,15 @@ impl Resolved {
 #[derive(Default)]
 struct Lowered(HashMap<String, (Vec<OsString>, Origin)>);
 
-/// Resolves a mode's settings from its arguments, the environment and the settings file.
+/// Resolves a mode's settings from its arguments, the environment and the settings file; `called` is the name that the
+/// binary was called by, which may be another tool's, with its defaults.
 ///
 /// # Errors
 /// A usage fault (exit 2) for the command line; a configuration fault (exit 78) that lists every mistake of the
 /// environment and of the file.
-pub fn resolve(mode: &'static Mode, all: &[Mode], given: &[OsString]) -> Result<Resolved, Fault> {
+pub fn resolve(mode: &'static Mode, all: &[Mode], called: &str, given: &[OsString]) -> Result<Resolved, Fault> {
     let arguments = (mode.foreign.arguments)(given.to_vec());
-    let schema = command(mode);
+    let schema = command_as(mode, called);
     let first = first_look(&schema, &arguments);
     let is_flag = |id: &str| first.as_ref().is_some_and(|m| m.value_source(id) == Some(ValueSource::CommandLine));
 
@@ -196,7 +197,11 @@ fn lower_environment(
         }
         let canonical = arg.get_env().map(|name| name.to_string_lossy().into_owned());
         let foreign = (mode.foreign.environment)(long);
-        let set = canonical.iter().chain(&foreign).find_map(|name| Some((name, std::env::var_os(name)?)));
+        let said = |name: &String| std::env::var_os(name);
+        let ours = canonical.iter().find_map(|name| Some((name, said(name)?)));
+        // The tools that we stand in for take an empty variable for one that is not set.
+        let theirs = || foreign.iter().find_map(|name| Some((name, said(name).filter(|value| !value.is_empty())?)));
+        let set = ours.or_else(theirs);
         let Some((name, value)) = set else { continue };
         if let Err(reason) = trial::parse(arg, std::slice::from_ref(&value)) {
             let shown = if arg.is_hide_env_values_set() { "(hidden)".into() } else { value.to_string_lossy() };

@@ -1,7 +1,7 @@
 //! Settings of authentication, with git-sync's rules about what goes with what.
 //!
-//! Secrets come from files that are read when used; from the environment only where git-sync has a variable for them
-//! (`GITSYNC_PASSWORD`, `GITSYNC_GITHUB_APP_PRIVATE_KEY`); and, since git-sync takes them there, inside `--credential`.
+//! Secrets come from files that are read when used; elsewhere only as far as git-sync takes them there: from the variables
+//! `GITSYNC_PASSWORD` and `GITSYNC_GITHUB_APP_PRIVATE_KEY`, from their hidden flags, and inside `--credential`.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,10 @@ pub(crate) struct AuthSettings {
     /// The user name for --repo; the password comes from --password-file or $GITSYNC_PASSWORD
     #[arg(long, value_name = "NAME")]
     pub username: Option<String>,
+
+    /// `$GITSYNC_PASSWORD`; git-sync still takes it as a flag, too, under two names.
+    #[arg(long, alias = "__env__GITSYNC_PASSWORD", hide = true, hide_env_values = true, value_parser = secret)]
+    pub password: Option<Secret>,
 
     /// A file with the password or token; it is read again before each sync
     #[arg(long, value_name = "FILE")]
@@ -67,6 +71,10 @@ pub(crate) struct AuthSettings {
     #[arg(long, value_name = "FILE")]
     pub github_app_private_key_file: Option<PathBuf>,
 
+    /// `$GITSYNC_GITHUB_APP_PRIVATE_KEY`, which is no flag of git-sync's but in its tests.
+    #[arg(long = "__env__GITSYNC_GITHUB_APP_PRIVATE_KEY", hide = true, hide_env_values = true, value_parser = secret)]
+    pub github_app_private_key: Option<Secret>,
+
     /// Where GitHub's API is
     #[arg(long, value_name = "URL", default_value = "https://api.github.com/")]
     pub github_base_url: Url,
@@ -97,6 +105,10 @@ pub(crate) struct Given {
 pub(crate) enum Password {
     Here(Secret),
     File(PathBuf),
+}
+
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
 }
 
 #[derive(Deserialize)]
@@ -140,20 +152,11 @@ pub(crate) fn credentials(text: &str) -> Result<CredentialList, ValueError> {
     written.into_iter().map(given).collect::<Result<_, _>>().map(CredentialList)
 }
 
-/// The variables in which git-sync takes secrets, the stronger first.
-pub(crate) const PASSWORD_VARIABLES: [&str; 2] = ["GIT_SYNC_PASSWORD", "GITSYNC_PASSWORD"];
-pub(crate) const KEY_VARIABLES: [&str; 1] = ["GITSYNC_GITHUB_APP_PRIVATE_KEY"];
-
-/// The first of these variables that is set and not empty.
-pub(crate) fn secret_variable(names: &[&str]) -> Option<Secret> {
-    names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty())).map(Secret::new)
-}
-
-/// What of the environment and of --repo bears on the rules.
-pub(crate) struct Surroundings {
-    pub password: bool,
-    pub app_key: bool,
-    pub userinfo: bool,
+/// Whether `--repo` names a user itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Userinfo {
+    Given,
+    None,
 }
 
 impl AuthSettings {
@@ -161,16 +164,19 @@ impl AuthSettings {
     ///
     /// # Errors
     /// A usage fault that names the options.
-    pub(super) fn check(&self, given: &Surroundings) -> Result<(), Fault> {
+    pub(super) fn check(&self, userinfo: Userinfo) -> Result<(), Fault> {
         let refuse = |text: &str| Err(Fault::usage(anyhow!("{text}")));
-        let has_file = self.password_file.is_some();
+        let (has_password, has_file) = (self.password.is_some(), self.password_file.is_some());
+        let has_key = self.github_app_private_key.is_some();
         match self.username {
-            Some(_) if given.password && has_file => {
+            Some(_) if has_password && has_file => {
                 refuse("only one of $GITSYNC_PASSWORD and --password-file may be set")
             }
-            Some(_) if !given.password && !has_file => refuse("--username needs $GITSYNC_PASSWORD or --password-file"),
-            Some(_) if given.userinfo => refuse("credentials may stand in --repo or in --username, not in both"),
-            None if given.password => refuse("$GITSYNC_PASSWORD needs --username"),
+            Some(_) if !has_password && !has_file => refuse("--username needs $GITSYNC_PASSWORD or --password-file"),
+            Some(_) if userinfo == Userinfo::Given => {
+                refuse("credentials may stand in --repo or in --username, not in both")
+            }
+            None if has_password => refuse("$GITSYNC_PASSWORD needs --username"),
             None if has_file => refuse("--password-file needs --username"),
             _ => Ok(()),
         }?;
@@ -191,10 +197,10 @@ impl AuthSettings {
                 refuse("only one of --github-app-application-id and --github-app-client-id may be set")
             }
             () if !has_installation => refuse("a GitHub App needs --github-app-installation-id"),
-            () if given.app_key && has_key_file => {
+            () if has_key && has_key_file => {
                 refuse("only one of $GITSYNC_GITHUB_APP_PRIVATE_KEY and --github-app-private-key-file may be set")
             }
-            () if !given.app_key && !has_key_file => {
+            () if !has_key && !has_key_file => {
                 refuse("a GitHub App needs --github-app-private-key-file or $GITSYNC_GITHUB_APP_PRIVATE_KEY")
             }
             () if self.username.is_some() => refuse("a GitHub App and --username cannot be set together"),

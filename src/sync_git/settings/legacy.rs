@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Settings;
-use crate::core::fault::Fault;
-use crate::core::mode::Foreign;
+use crate::core::fault::{Fault, Kind};
+use crate::core::mode::{Foreign, Link};
+
+/// Called as `git-sync`: nothing is served unless asked for, and the exit codes are git-sync's.
+pub(crate) const LINK: Link = Link { name: "git-sync", defaults: &[("http-bind", "off")], exit_code };
 
 /// What git-sync's users may spell otherwise.
 pub(crate) const FOREIGN: Foreign = Foreign { environment, arguments };
@@ -85,7 +89,51 @@ const ONLY_NEW: &[&str] = &[
     "github-app-installation-id",
 ];
 
+/// git-sync ends with 2 where its flag parser cannot read the command line, and with 1 at every other mistake.
+fn exit_code(fault: &Fault) -> u8 {
+    match (fault.parse_error(), fault.kind()) {
+        (Some(error), _) if error.exit_code() == 0 => 0,
+        (Some(error), _) if is_unreadable(error) => 2,
+        (Some(_), _) | (None, Kind::Usage | Kind::Config) => 1,
+        (None, Kind::Failed | Kind::Bug) => fault.exit_code(),
+    }
+}
+
+/// Options whose value is any text to git-sync's flag parser, and judged later.
+const JUDGED_LATER: &[&str] = &[
+    "--submodules",
+    "--git-gc",
+    "--sync-on-signal",
+    "--git-config",
+    "--webhook",
+    "--askpass-url",
+    "--github",
+    "--http-bind",
+];
+
+fn is_unreadable(error: &clap::Error) -> bool {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    match error.kind() {
+        ErrorKind::MissingRequiredArgument | ErrorKind::ArgumentConflict => false,
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let flag = text(ContextKind::InvalidArg);
+            // A number or a duration below zero can be read, but not be meant.
+            let is_negative = text(ContextKind::InvalidValue).strip_prefix('-').is_some_and(|rest| {
+                super::numbers::signed(rest).is_ok() || crate::core::values::duration(rest).is_ok()
+            });
+            !is_negative && !JUDGED_LATER.iter().any(|later| flag.starts_with(later))
+        }
+        _ => true,
+    }
+}
+
 fn environment(long: &str) -> Vec<String> {
+    if let Some(name) = long.strip_prefix("__env__") {
+        return vec![name.to_owned()];
+    }
     let spelled = long.replace('-', "_").to_uppercase();
     let old = match RENAMED.iter().find(|(name, _)| *name == long) {
         Some((_, names)) => names.iter().map(|name| (*name).to_owned()).collect(),
@@ -129,14 +177,55 @@ fn verbosity(given: &[OsString]) -> Option<i64> {
     flag.or_else(|| number(&std::env::var("GITSYNC_VERBOSE").ok()?))
 }
 
+/// Options of which git-sync takes an empty value for none.
+const MAY_BE_EMPTY: &[&str] = &[
+    "--askpass-url",
+    "--branch",
+    "--dest",
+    "--error-file",
+    "--exechook-command",
+    "--filter",
+    "--git",
+    "--git-config",
+    "--github-app-client-id",
+    "--github-app-private-key-file",
+    "--http-bind",
+    "--link",
+    "--password",
+    "--__env__GITSYNC_PASSWORD",
+    "--__env__GITSYNC_GITHUB_APP_PRIVATE_KEY",
+    "--password-file",
+    "--pre-publish-exechook-command",
+    "--rev",
+    "--sparse-checkout-file",
+    "--sync-hook-command",
+    "--sync-on-signal",
+    "--touch-file",
+    "--username",
+    "--webhook-url",
+];
+
 fn respelled(given: Vec<OsString>) -> Vec<OsString> {
-    let rewritten = |argument: OsString| match argument.to_str() {
-        Some("-?") => "--help".into(),
-        Some("--v") => "--verbose".into(),
-        Some(text) if text.starts_with("--v=") => format!("--verbose={}", &text[4..]).into(),
-        _ => argument,
-    };
-    given.into_iter().map(rewritten).collect()
+    let mut respelled = Vec::with_capacity(given.len());
+    let mut given = given.into_iter().peekable();
+    while let Some(argument) = given.next() {
+        let text = argument.to_str().unwrap_or_default();
+        if MAY_BE_EMPTY.contains(&text.strip_suffix('=').unwrap_or_default()) {
+            continue;
+        }
+        if MAY_BE_EMPTY.contains(&text) && given.next_if(|value| value.is_empty()).is_some() {
+            continue;
+        }
+        respelled.push(match text {
+            "-?" => "--help".into(),
+            "--v" => "--verbose".into(),
+            _ => match text.strip_prefix("--v=") {
+                Some(level) => format!("--verbose={level}").into(),
+                None => argument,
+            },
+        });
+    }
+    respelled
 }
 
 impl Settings {
@@ -196,6 +285,12 @@ mod tests {
     fn the_oldest_spellings_are_rewritten() {
         let given = ["-?", "--v=5", "--v", "--verify-interval=1s"].map(OsString::from).to_vec();
         assert_eq!(respelled(given), ["--help", "--verbose=5", "--verbose", "--verify-interval=1s"]);
+    }
+
+    #[test]
+    fn an_empty_value_is_none_where_git_sync_has_it_so() {
+        let given = ["--link=", "--username", "", "--ref=", "--touch-file", "x"].map(OsString::from).to_vec();
+        assert_eq!(respelled(given), ["--ref=", "--touch-file", "x"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::gc;
+use super::marks::Marks;
 use super::reuse::Reuse;
 use super::submodules::Follow;
 use crate::core::fault::Fault;
@@ -116,6 +117,14 @@ pub(crate) struct Target {
     pub error_file: Option<PathBuf>,
 }
 
+impl Target {
+    /// Where the marks for others are made.
+    pub(crate) fn marks(&self) -> Marks {
+        let resolve = |path: &PathBuf| std::path::absolute(self.root.join(path)).unwrap_or_else(|_| path.clone());
+        Marks { touch: self.touch_file.as_ref().map(resolve), error: self.error_file.as_ref().map(resolve) }
+    }
+}
+
 /// When to sync, and when to give up.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "When to sync")]
@@ -190,11 +199,8 @@ impl Settings {
         }
         self.hooks.check()?;
         let is_web = |scheme: &str| repo.to_ascii_lowercase().starts_with(scheme);
-        self.auth.check(&auth::Surroundings {
-            password: auth::secret_variable(&auth::PASSWORD_VARIABLES).is_some(),
-            app_key: auth::secret_variable(&auth::KEY_VARIABLES).is_some(),
-            userinfo: (is_web("http://") || is_web("https://")) && crate::core::secret::redact_urls(repo) != *repo,
-        })?;
+        let has_user = (is_web("http://") || is_web("https://")) && crate::core::secret::redact_urls(repo) != *repo;
+        self.auth.check(if has_user { auth::Userinfo::Given } else { auth::Userinfo::None })?;
         Ok(self)
     }
 

@@ -1,4 +1,4 @@
-//! Whole numbers as git-sync's flags take them: decimal, or with the prefix 0x, 0o or 0b.
+//! Whole numbers as git-sync's flags take them: decimal, or with the prefix 0x, 0o, 0 or 0b.
 
 use crate::core::values::ValueError;
 
@@ -14,6 +14,7 @@ pub(crate) fn signed(text: &str) -> Result<i64, ValueError> {
         Some("0x") => (16, &lower[2..]),
         Some("0o") => (8, &lower[2..]),
         Some("0b") => (2, &lower[2..]),
+        Some(two) if two.starts_with('0') => (8, &lower[1..]),
         _ => (10, &*lower),
     };
     let number = i64::from_str_radix(&digits.replace('_', ""), radix).ok().filter(|number| *number >= 0);
@@ -34,8 +35,9 @@ mod tests {
     #[test]
     fn prefixes_and_signs_are_read() {
         let read = |text| signed(text).ok();
-        assert_eq!([read("10"), read("-1"), read("+7"), read("0x1F"), read("0b11")], [10, -1, 7, 31, 3].map(Some));
-        for wrong in ["", "-", "--1", "1.5", "ten", "0x"] {
+        let texts = ["10", "-1", "+7", "0x1F", "0b11", "010", "0", "1_000"];
+        assert_eq!(texts.map(read), [10, -1, 7, 31, 3, 8, 0, 1000].map(Some));
+        for wrong in ["", "-", "--1", "1.5", "ten", "0x", "08"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
         assert!(unsigned("-1").is_err());

@@ -6,14 +6,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, RootCertStore};
 
 use super::super::error::RemoteError;
 use super::super::options::{Options, Verification};
+use crate::core::tls::Verifier;
 
 /// Builds the configuration; reads files, so off the reactor.
 pub(super) fn client_config(options: &Options) -> Result<Arc<ClientConfig>, RemoteError> {
@@ -22,8 +22,9 @@ pub(super) fn client_config(options: &Options) -> Result<Arc<ClientConfig>, Remo
         .with_safe_default_protocol_versions()
         .map_err(|error| RemoteError::local("preparing TLS", error))?;
     let mut config = match options.verification {
+        // `http.sslVerify=false`
         Verification::Off => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider))).with_no_client_auth()
+            builder.dangerous().with_custom_certificate_verifier(Verifier::anyone(provider)).with_no_client_auth()
         }
         Verification::Required => {
             builder.with_root_certificates(roots(options.ca_file.as_deref())?).with_no_client_auth()
@@ -52,43 +53,4 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, RemoteError> {
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     Ok(store)
-}
-
-/// `http.sslVerify=false`: any certificate will do, but the handshake must still be signed by it.
-#[derive(Debug)]
-struct AcceptAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

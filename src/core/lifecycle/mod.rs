@@ -9,6 +9,8 @@
 //! tracked apart: a panic in one ends that connection only. Not ready is said first, the HTTP listener ends last, so
 //! that a last scrape works.
 
+mod reloading;
+
 use std::future::Future;
 use std::sync::Arc;
 
@@ -29,7 +31,7 @@ use super::metrics::{Counter, Format, Registry};
 use super::mode::Invocation;
 use super::net::{self, Sharing};
 use super::reload::FileWatch;
-use super::settings;
+use reloading::Reloading;
 
 /// What a running mode works with. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -46,8 +48,9 @@ pub struct Process {
     pub metrics: Registry,
     /// The HTTP listener's routes and the status page's sections.
     pub http: Routes,
-    /// Counts up when the settings were read again without a mistake: at SIGHUP, and when their file has a new content.
-    pub reload: watch::Receiver<u64>,
+    /// The settings in force: replaced when they were read again without a mistake, at SIGHUP and when their file has a
+    /// new content. Which of them a mode takes in is in [`super::mode::Mode::live`].
+    pub settings: watch::Receiver<Invocation>,
     ends: mpsc::UnboundedSender<End>,
 }
 
@@ -137,7 +140,7 @@ async fn live(
     let mut stops = Stops::new().map_err(unwatched)?;
     let hangup = signal(SignalKind::hangup()).map_err(unwatched)?;
     let (ends, mut ended) = mpsc::unbounded_channel();
-    let (reload, reloads) = watch::channel(0);
+    let (replace, settings) = watch::channel(invocation.clone());
     let metrics = Registry::with_process();
     let panics = metrics.counter("patterns_connection_panics_total", "Connections that a defect of ours ended.", &[]);
     let process = Process {
@@ -147,7 +150,7 @@ async fn live(
         health: Health::default(),
         metrics,
         http: Routes::default(),
-        reload: reloads,
+        settings,
         ends,
     };
     let mode = invocation.mode.name;
@@ -164,13 +167,13 @@ async fn live(
         None => None,
     };
     let file = common.config.clone().map(FileWatch::new);
-    let reloading = Reloading::new(invocation.clone(), log, &process.metrics);
+    let reloading = Reloading::new(replace, log, &process.metrics);
     for warning in &invocation.resolved.warnings {
         warn!("{warning}");
     }
     info!(mode, version = env!("CARGO_PKG_VERSION"), http, "starting");
 
-    let watching = tokio::spawn(watch_settings(hangup, file, reloading, reload));
+    let watching = tokio::spawn(reloading.follow(hangup, file));
     let result = tokio::select! {
         set = set_up(&process) => match set {
             Err(fault) => Err(fault),
@@ -273,71 +276,6 @@ fn routes(mode: &'static str, process: &Process, log: log::Handle) {
         };
         std::future::ready(reply)
     });
-}
-
-/// Reads the settings again, at SIGHUP and when the settings file has a new content, and tells it when they are sound.
-async fn watch_settings(
-    mut hangup: Signal,
-    mut file: Option<FileWatch>,
-    mut reloading: Reloading,
-    reload: watch::Sender<u64>,
-) {
-    loop {
-        let changed = async {
-            match &mut file {
-                Some(file) => file.changed().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = hangup.recv() => info!("reloading: SIGHUP"),
-            () = changed => info!("reloading: the settings file has changed"),
-        }
-        if reloading.read_again() {
-            reload.send_modify(|generation| *generation += 1);
-        }
-    }
-}
-
-/// The last good settings, and what has become of the attempts to replace them.
-struct Reloading {
-    invocation: Invocation,
-    log: log::Handle,
-    done: Counter,
-    refused: Counter,
-}
-
-impl Reloading {
-    fn new(invocation: Invocation, log: log::Handle, metrics: &Registry) -> Self {
-        let counter = |result| {
-            let help = "Reloads of the settings, by SIGHUP or by a change of the settings file.";
-            metrics.counter("patterns_settings_reloads_total", help, &[("result", result)])
-        };
-        Self { invocation, log, done: counter("done"), refused: counter("refused") }
-    }
-
-    /// Whether the settings could be read. A mistake leaves the last good ones in force; it never ends the process.
-    fn read_again(&mut self) -> bool {
-        let now = match self.invocation.again() {
-            Ok(now) => now,
-            Err(fault) => {
-                self.refused.increment();
-                error!(error = fault.one_line(), "not reloaded: the last good settings stay in force");
-                return false;
-            }
-        };
-        let changed = settings::differing(now.mode, &now.resolved, &self.invocation.resolved);
-        let filter = &now.resolved.common.log;
-        if *filter != self.invocation.resolved.common.log
-            && let Err(error) = self.log.apply(filter)
-        {
-            error!(%error, "the log filter stays as it was");
-        }
-        self.invocation = now;
-        self.done.increment();
-        info!(changed = changed.join(", "), "reloaded");
-        true
-    }
 }
 
 /// The signals that end the process.

@@ -1,0 +1,69 @@
+//! What is looked at ten times a second: who waits too long, who says nothing any more.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::Worker;
+use crate::ambassador_redis::upstream::{Purpose, unreachable};
+
+/// How often deadlines are looked at.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+/// How long a client may keep others waiting behind a large reply that it does not read.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Worker {
+    /// Looks at the deadlines.
+    pub(super) fn tick(self: &Rc<Self>) {
+        self.second.set(u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX));
+        if let Some(timeout) = self.shared.policy.reply_timeout {
+            for connection in self.connections.borrow().values() {
+                if connection.waits_since().is_some_and(|since| since.elapsed() > timeout) {
+                    tracing::warn!(node = %connection.node.address, "a server leaves requests unanswered; its connection is given up");
+                    connection.reset("it left a request unanswered for too long");
+                }
+            }
+        }
+        if let Some(timeout) = self.shared.policy.idle_timeout {
+            for session in self.sessions.borrow().values() {
+                if Duration::from_secs(u64::from(self.second.get() - session.active.get())) > timeout {
+                    session.drain();
+                }
+            }
+        }
+        let expired = self.held.borrow_mut().expire(self.shared.policy.failover_hold);
+        for held in expired {
+            held.ticket.session.fail(held.ticket.slot, held.replies, &unreachable(&held.why));
+        }
+        self.leave_silent_replicas();
+        self.pool.borrow_mut().retain(|connection| !connection.is_over());
+        self.privates.borrow_mut().retain(|connection| connection.strong_count() > 0);
+        self.warm();
+        self.leaving.borrow_mut().retain(|connection| {
+            connection.unclog(PATIENCE);
+            let is_primary =
+                self.topology.borrow().primary.as_ref().is_ok_and(|node| node.number == connection.node.number);
+            if !is_primary && connection.waits_since().is_some_and(|since| since.elapsed() > PATIENCE) {
+                connection.retire("the server has another role now, and leaves a request unanswered");
+            }
+            !connection.is_over()
+        });
+    }
+
+    /// Takes reads back from replicas that leave them unanswered while they do not answer the probe either.
+    fn leave_silent_replicas(&self) {
+        let generation = self.generation();
+        for connection in self.connections.borrow().values() {
+            if connection.purpose != Purpose::Replica {
+                continue;
+            }
+            let Some(since) = connection.waits_since() else { continue };
+            if since.elapsed() < self.shared.policy.replica_patience {
+                continue;
+            }
+            self.suspect(&connection.node);
+            if !connection.node.is_fit(generation) {
+                connection.reset("it answers neither reads nor the probe");
+            }
+        }
+    }
+}

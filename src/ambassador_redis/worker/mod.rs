@@ -1,0 +1,286 @@
+//! One set of servers as one thread uses it: the sessions, the connections to the servers, and what is known of them.
+//!
+//! ```text
+//! thread.rs → sessions ──requests──→ lines.rs, privates.rs → connections ──→ dial.rs → servers
+//!                  ↑                                            │
+//!                  └────────── replies; what must wait ← waiting.rs
+//! ```
+//!
+//! A set is a primary with its replicas: they have one replication history, and so one watermark. Nothing here is shared with another
+//! thread but numbers.
+
+mod deadlines;
+mod dial;
+mod lines;
+mod privates;
+mod thread;
+mod waiting;
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use super::command::Table;
+use super::consistency::{LaneId, Watermark};
+use super::held;
+use super::metrics::Stats;
+use super::resp::Version;
+use super::session::Session;
+use super::settings::Policy;
+use super::shared::{LANES, Shared};
+use super::topology::{Node, Topology};
+use super::transport::Transport;
+use super::upstream::{Connection, Identity};
+
+use lines::Line;
+pub use lines::Lines;
+pub use thread::run;
+
+/// What is read at a time; more than most pipelines, little enough for the cache.
+const SCRATCH: usize = 64 * 1024;
+/// How many batches of writes are followed by a `ROLE` after a read was seen.
+const INTEREST: u32 = 64;
+
+/// One set of servers on one thread.
+pub struct Worker {
+    shared: Arc<Shared>,
+    number: usize,
+    topology: RefCell<Arc<Topology>>,
+    table: RefCell<Arc<Table>>,
+    /// Counts what makes the lines of sessions out of date.
+    changes: Cell<u64>,
+    connections: RefCell<HashMap<(u32, Line), Rc<Connection>>>,
+    lines: RefCell<HashMap<Line, Rc<Lines>>>,
+    pool: RefCell<Vec<Rc<Connection>>>,
+    /// Every private connection, in the pool or in use.
+    privates: RefCell<Vec<Weak<Connection>>>,
+    held: RefCell<held::Queue>,
+    /// Whether there was a primary to wait for.
+    had_primary: Cell<bool>,
+    primary_up: Cell<Option<Instant>>,
+    /// Shared connections that end when their queue is empty.
+    leaving: RefCell<Vec<Rc<Connection>>>,
+    sessions: RefCell<HashMap<u64, Rc<Session>>>,
+    waiting: RefCell<Vec<Rc<Session>>>,
+    identity: RefCell<Rc<Identity>>,
+    scratch: Rc<Scratch>,
+    second: Cell<u32>,
+    started: Instant,
+    interest: Cell<u32>,
+}
+
+/// Where bytes are read into; one for all sets of a thread.
+pub struct Scratch {
+    session: RefCell<Box<[u8]>>,
+    upstream: RefCell<Box<[u8]>>,
+}
+
+impl Scratch {
+    pub fn new() -> Rc<Scratch> {
+        let buffer = || RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+        Rc::new(Scratch { session: buffer(), upstream: buffer() })
+    }
+}
+
+/// Takes a session out of the books when its task ends, by a panic too.
+struct Leaving {
+    worker: Rc<Worker>,
+    session: Rc<Session>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(session = self.session.id, "a session ended by a defect of ours");
+        }
+        self.session.close();
+        self.worker.sessions.borrow_mut().remove(&self.session.id);
+        self.worker.shared.sessions.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Worker {
+    /// A set on the thread with this number.
+    pub fn new(shared: Arc<Shared>, number: usize, scratch: Rc<Scratch>) -> Rc<Worker> {
+        let topology = shared.topology.borrow().clone();
+        let table = shared.table.load_full();
+        let worker = Rc::new(Worker {
+            changes: Cell::new(0),
+            topology: RefCell::new(topology),
+            table: RefCell::new(table),
+            connections: RefCell::default(),
+            lines: RefCell::default(),
+            pool: RefCell::default(),
+            leaving: RefCell::default(),
+            privates: RefCell::default(),
+            held: RefCell::default(),
+            had_primary: Cell::new(false),
+            primary_up: Cell::new(None),
+            sessions: RefCell::default(),
+            waiting: RefCell::default(),
+            identity: RefCell::new(Rc::new(Identity { credentials: None })),
+            scratch,
+            second: Cell::new(0),
+            started: Instant::now(),
+            interest: Cell::new(0),
+            shared,
+            number,
+        });
+        worker.read_credentials();
+        worker
+    }
+
+    /// Follows the picture of the servers and looks at the deadlines, for as long as the thread runs.
+    pub async fn live(self: Rc<Self>) {
+        let mut topology = self.shared.topology.subscribe();
+        let mut tick = tokio::time::interval(deadlines::TICK);
+        // Connected before the first client comes.
+        self.lines(Version::Resp2, &self.default_identity());
+        loop {
+            tokio::select! {
+                changed = topology.changed() => match changed {
+                    Ok(()) => self.follow(topology.borrow_and_update().clone()),
+                    Err(_) => break,
+                },
+                _ = tick.tick() => self.tick(),
+            }
+        }
+    }
+
+    /// Serves one client until its session ends.
+    pub fn adopt(self: &Rc<Self>, transport: Transport) {
+        self.stats().opened();
+        let id = self.shared.next_session.fetch_add(1, Relaxed);
+        let session = Session::new(self, id, transport);
+        self.sessions.borrow_mut().insert(id, session.clone());
+        let leaving = Leaving { worker: self.clone(), session: session.clone() };
+        self.spawn(async move {
+            let _leaving = leaving;
+            std::future::poll_fn(|cx| session.drive(cx)).await;
+        });
+    }
+
+    /// Lets every session end when what it has asked is answered.
+    pub fn drain(&self) {
+        for session in self.sessions.borrow().values() {
+            session.drain();
+        }
+    }
+
+    /// Whether every session has ended.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.borrow().is_empty()
+    }
+
+    /// Whether a batch for the primary should be followed by `ROLE`.
+    pub fn wants_mark(&self) -> bool {
+        if self.interest.get() == 0 || !self.shared.policy.is_guarded() {
+            return false;
+        }
+        self.interest.set(self.interest.get() - 1);
+        true
+    }
+
+    /// A read was seen that a replica might answer.
+    pub fn note_read(&self) {
+        self.interest.set(INTEREST);
+    }
+
+    pub fn acknowledge(&self, lane: LaneId) {
+        if self.shared.policy.is_guarded() {
+            self.shared.watermark.acknowledge(lane);
+        }
+    }
+
+    pub fn watermark(&self) -> &Watermark {
+        &self.shared.watermark
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.shared.watermark.generation()
+    }
+
+    /// Nothing that was known of the replicas holds any more.
+    pub fn begin_generation(&self, node: &Node) {
+        self.shared.watermark.begin_generation();
+        self.suspect(node);
+    }
+
+    /// Something is wrong with a server: it should be probed now.
+    pub fn suspect(&self, _node: &Node) {
+        self.shared.suspicion.notify_one();
+    }
+
+    /// The lane of everything but the two usual shared connections.
+    pub fn private_lane(&self) -> LaneId {
+        self.lane(2)
+    }
+
+    fn lane(&self, place: usize) -> LaneId {
+        self.shared.watermark.lane(self.number * LANES + place)
+    }
+
+    /// When the primary was last known to be up.
+    pub fn primary_up(&self) -> Option<Instant> {
+        self.primary_up.get()
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.shared.policy
+    }
+
+    pub fn stats(&self) -> &Stats {
+        &self.shared.stats[self.number]
+    }
+
+    pub fn table(&self) -> std::cell::Ref<'_, Arc<Table>> {
+        self.table.borrow()
+    }
+
+    pub fn epoch(&self) -> u64 {
+        self.changes.get()
+    }
+
+    /// Seconds since the worker began.
+    pub fn second(&self) -> u32 {
+        self.second.get()
+    }
+
+    pub fn default_identity(&self) -> Rc<Identity> {
+        self.identity.borrow().clone()
+    }
+
+    /// The identity of credentials that a client has sent.
+    pub fn identity(&self, credentials: Option<(Vec<u8>, Vec<u8>)>) -> Rc<Identity> {
+        Rc::new(Identity { credentials })
+    }
+
+    pub fn session_scratch(&self) -> RefMut<'_, Box<[u8]>> {
+        self.scratch.session.borrow_mut()
+    }
+
+    pub fn upstream_scratch(&self) -> RefMut<'_, Box<[u8]>> {
+        self.scratch.upstream.borrow_mut()
+    }
+
+    fn read_credentials(&self) {
+        match self.shared.credentials() {
+            Ok(credentials) => {
+                let credentials =
+                    credentials.map(|(user, password)| (user.into_bytes(), password.expose().as_bytes().to_vec()));
+                if self.identity.borrow().credentials != credentials {
+                    *self.identity.borrow_mut() = Rc::new(Identity { credentials });
+                }
+            }
+            Err(error) => tracing::error!(error = format!("{error:#}"), "the password for the servers cannot be read"),
+        }
+    }
+
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        // The tasks bound their own turns.
+        tokio::task::spawn_local(tokio::task::coop::unconstrained(task));
+    }
+}
