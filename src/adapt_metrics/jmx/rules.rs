@@ -202,6 +202,11 @@ impl Rules {
         Rules { plain: candidates(false), snake: candidates(true), rules, naming }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.rules.len()
+    }
+
     /// Whether a rule makes numbers of text.
     pub(crate) fn want_text(&self) -> bool {
         self.rules.iter().any(|rule| rule.value.is_some())
