@@ -37,6 +37,8 @@ mod remote;
 mod reuse;
 #[path = "sync_git/root_and_link.rs"]
 mod root_and_link;
+#[path = "sync_git/several.rs"]
+mod several;
 #[path = "sync_git/submodules.rs"]
 mod submodules;
 #[path = "sync_git/trust.rs"]

@@ -30,6 +30,20 @@ impl Root {
         Ok(Self { path })
     }
 
+    /// Removes everything from the root but the store, the trees, and what leads to the places in `ours`. Answers with what
+    /// would not go (`lost+found`).
+    ///
+    /// # Errors
+    /// When the root cannot be listed.
+    pub(crate) fn wipe(&self, ours: &[PathBuf]) -> Result<Vec<FileError>, FileError> {
+        let first =
+            |path: &Path| path.strip_prefix(&self.path).ok()?.components().next().map(|c| c.as_os_str().to_owned());
+        let mut kept: Vec<_> = ours.iter().filter_map(|path| first(path)).collect();
+        kept.extend([".git".into(), ".worktrees".into()]);
+        let names = names_in(&self.path)?.into_iter().filter(|name| !kept.contains(name));
+        Ok(names.filter_map(|name| remove(&self.path.join(name)).err()).collect())
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -46,23 +60,6 @@ impl Root {
     /// Where the tree of `commit` stands when it is whole.
     pub(crate) fn tree(&self, commit: Oid) -> PathBuf {
         self.trees().join(commit.to_string())
-    }
-
-    /// Removes everything in the directory but what is ours and what lies on the way to a path in `keep`.
-    ///
-    /// # Errors
-    /// The first thing that will not go.
-    pub(crate) fn wipe(&self, keep: &[&Path]) -> Result<(), FileError> {
-        for name in names_in(&self.path)? {
-            let path = self.path.join(name);
-            let is_ours =
-                path == self.store() || path == self.trees() || keep.iter().any(|kept| kept.starts_with(&path));
-            if !is_ours {
-                tracing::warn!(path = %path.display(), "removed, because --wipe-root was given");
-                remove(&path)?;
-            }
-        }
-        Ok(())
     }
 
     /// A path that a flag gives: absolute, or relative to the root.

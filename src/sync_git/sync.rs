@@ -49,7 +49,7 @@ pub(crate) struct Syncer {
     signer: Option<Signer>,
     /// Away only while a blocking thread has it.
     volume: Option<Volume>,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     options: Options,
     /// When every published file was last compared with the commit.
     inspected: Option<Instant>,

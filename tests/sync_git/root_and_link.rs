@@ -161,17 +161,21 @@ fn two_instances_share_a_link_directory() {
 }
 
 #[test]
-fn wipe_root_removes_what_is_not_ours_and_nothing_else() {
+fn unknown_files_in_the_root_go_only_when_that_is_asked_for() {
     let world = World::new();
-    let marks = ["--touch-file=marks/touch", "--link=deep/link"];
-    world.sync(&marks);
-    std::fs::write(world.root().join("theirs"), "x").unwrap();
-    std::fs::create_dir_all(world.root().join("lost/found")).unwrap();
-    world.sync(&marks);
-    assert!(world.root().join("theirs").exists());
-    world.sync(&[&marks[..], &["--wipe-root"]].concat());
-    assert_eq!(names(&world.root()), [".git", ".worktrees", "deep", "marks"]);
-    assert_eq!(std::fs::read_to_string(world.root().join("deep/link/file")).unwrap(), "init\n");
+    world.sync(&["--link=a/link", "--touch-file=marks/touch"]);
+    let theirs = ["somebody.txt", "lost+found/x", "some directory/y", ".hidden"];
+    for name in theirs {
+        let path = world.root().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "x").unwrap();
+    }
+    world.commit("2");
+    world.sync(&["--link=a/link", "--touch-file=marks/touch"]);
+    assert!(theirs.iter().all(|name| world.root().join(name).exists()));
+    world.sync(&["--link=a/link", "--touch-file=marks/touch", "--wipe-root"]);
+    assert_eq!(names(&world.root()), [".git", ".worktrees", "a", "marks"]);
+    assert_eq!(std::fs::read_to_string(world.root().join("a/link/file")).unwrap(), "2");
 }
 
 #[test]

@@ -176,6 +176,10 @@ pub(crate) struct Pace {
     #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = values::duration)]
     pub sync_timeout: Duration,
 
+    /// How many repositories may sync at the same time, where the settings file has several
+    #[arg(long, value_name = "COUNT", default_value = "2", value_parser = clap::value_parser!(u16).range(1..))]
+    pub sync_concurrency: u16,
+
     /// How many syncs may fail in a row before the process exits with 1: 0 and 1 exit at the first failure, negative never
     #[arg(long, value_name = "COUNT", default_value = "0", value_parser = numbers::signed, allow_negative_numbers = true)]
     pub max_failures: i64,
