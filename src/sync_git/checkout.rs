@@ -101,7 +101,9 @@ impl Export<'_> {
             match entry.kind {
                 Kind::Directory => self.missing_below(entry.oid, path, depth + 1, verdict, missing)?,
                 Kind::Submodule => {}
-                _ if verdict == Verdict::Included && !is_here(entry.oid) => drop(missing.insert(entry.oid)),
+                _ if (verdict == Verdict::Included || is_read(path)) && !is_here(entry.oid) => {
+                    missing.insert(entry.oid);
+                }
                 _ => {}
             }
             path.truncate(above);
@@ -165,6 +167,11 @@ impl Export<'_> {
         }
         Ok(object)
     }
+}
+
+/// Whether a file is read here, whether or not it is written: it says how others are.
+fn is_read(path: &[u8]) -> bool {
+    path == b".gitmodules" || path == b".gitattributes" || path.ends_with(b"/.gitattributes")
 }
 
 pub(super) fn descend(path: &mut Vec<u8>, name: &[u8]) -> usize {

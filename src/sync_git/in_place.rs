@@ -59,7 +59,11 @@ impl InPlace<'_> {
     fn untouched(&self, top: &OwnedFd, entry: &Entry, permissions: Permissions) -> Option<Stat> {
         let stat = status(top, &entry.path)?;
         let ours = self.known.iter().filter_map(|known| known.entry(&entry.path));
-        let mut ours = ours.filter(|known| (known.oid, known.kind, known.is_skipped) == (entry.oid, entry.kind, false));
+        // The same blob may be written otherwise now: attributes may say other line ends than before.
+        let is_same_file = |known: &Entry| entry.kind == Kind::Submodule || known.stat.size == entry.stat.size;
+        let mut ours = ours.filter(|known| {
+            (known.oid, known.kind, known.is_skipped) == (entry.oid, entry.kind, false) && is_same_file(known)
+        });
         ours.any(|known| permissions.are_kept(&stat, known)).then(|| Stat::of(&stat))
     }
 

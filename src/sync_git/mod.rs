@@ -15,10 +15,12 @@
 //! flags and their meaning are git-sync's (version 4); where its behaviour is a defect, ours is the right one, and the manual
 //! says so. No git runs, nor does anything that a repository contains: no hook, no filter, no configuration of its.
 
+mod attributes;
 mod budget;
 mod cache_tree;
 mod changes;
 mod checkout;
+mod convert;
 mod credentials;
 mod cycle;
 mod draft;
@@ -64,6 +66,7 @@ use anyhow::anyhow;
 use clap::Args;
 use hyper::{Method, StatusCode};
 
+use self::attributes::LineEnds;
 use self::cycle::{Cycle, Hooks};
 use self::hooks::{Action, Exec, Hook, Retry, Runs, Web};
 use self::metrics::{Durations, Metrics};
@@ -74,6 +77,7 @@ use self::remote::{Selector, Url};
 use self::retire::Stay;
 use self::reuse::{Exposure, Sources, Spares};
 use self::root::Root;
+use self::settings::limits::TreeLimits;
 use self::settings::paths::Inside;
 use self::settings::{HookSettings, Pace, Settings, Target, legacy};
 use self::status::Status;
@@ -219,7 +223,9 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
     if target.wipe_root {
         let marks = [&target.touch_file, &target.error_file].into_iter().flatten().map(|path| root.resolve(path));
-        let ours: Vec<_> = marks.chain([link.path().to_owned()]).collect();
+        // What is published may be a tree of git-sync 3, which stands in the root itself.
+        let published = link.target().ok().flatten();
+        let ours: Vec<_> = marks.chain([link.path().to_owned()]).chain(published).collect();
         for error in root.wipe(&ours).map_err(|error| Fault::failed(error).context("--wipe-root failed"))? {
             tracing::warn!(%error, "something in the root cannot be removed");
         }
@@ -232,7 +238,7 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
     let mut volume = Volume::open(root, link, &shown, sources)
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
 
-    volume.limits = limits.of_trees();
+    volume.limits = TreeLimits { line_ends: reach.line_ends, ..limits.of_trees() };
     volume.publish = target.publish;
 
     let status = Status::default();
@@ -253,8 +259,11 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
         depth: source.depth,
         submodules: source.submodules,
         recipe: format!(
-            "submodules={:?} symlinks={:?} group-write={}",
-            source.submodules, limits.symlinks, target.group_write
+            "submodules={:?} symlinks={:?} group-write={}{}",
+            source.submodules,
+            limits.symlinks,
+            target.group_write,
+            if reach.line_ends == LineEnds::default() { String::new() } else { format!(" {:?}", reach.line_ends) }
         ),
         gc: target.git_gc,
         sparse: match source.sparse_checkout_file {

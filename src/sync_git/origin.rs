@@ -3,14 +3,15 @@
 //! In: the URL and ref of the settings, the store. Out: the tip in one listing, and a fetch that leaves a pack, its index and
 //! the new shallow boundary in the store. The tip's ref in the store is not moved here: that waits until the tree is whole.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use git2::Oid;
+use git2::{OdbLookupFlags, Oid};
 
 use super::credentials::Vault;
 use super::early::{Early, Written};
-use super::pack::{Durability, Limits, PackReceiver, PackStore, Promise, Visitor};
+use super::pack::{Durability, Kind, Limits, Object, PackReceiver, PackStore, Promise, Visitor};
 use super::reach::Reach;
 pub(crate) use super::remote::Tip;
 use super::remote::{Depth, FetchOutcome, FetchRequest, FilterUse, Remote, RemoteError, Selector, Url};
@@ -126,7 +127,8 @@ pub(crate) async fn fetch<V: Visitor>(
         ..FetchRequest::default()
     };
     let promise = if filter.is_some() { Promise::Partial } else { Promise::Complete };
-    let (outcome, bytes, visitor) = receive(remote, &request, store, promise, limits, visitor).await?;
+    let watched = Watched { visitor, commits: Vec::new() };
+    let (outcome, bytes, watched) = receive(remote, &request, store, promise, limits, watched).await?;
     if outcome.filter == FilterUse::Ignored {
         tracing::warn!("the server does not filter and has sent everything");
     }
@@ -135,7 +137,57 @@ pub(crate) async fn fetch<V: Visitor>(
         shallow.remove(&commit);
     }
     store.set_shallow(&shallow).map_err(|error| local("writing the shallow boundary", &error))?;
-    Ok((bytes, visitor))
+    connected(store, &watched.commits, &shallow, promise)?;
+    Ok((bytes, watched.visitor))
+}
+
+/// Passes objects on, and keeps of each commit that arrives what it needs.
+struct Watched<V> {
+    visitor: V,
+    commits: Vec<Needs>,
+}
+
+/// What a commit needs to be whole.
+struct Needs {
+    commit: Oid,
+    tree: Oid,
+    parents: Vec<Oid>,
+}
+
+/// A history that is longer is not checked beyond this: of each commit about a hundred bytes are kept.
+const MOST_COMMITS: usize = 200_000;
+
+impl<V: Visitor> Visitor for Watched<V> {
+    fn object(&mut self, object: &Object<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if let (Kind::Commit, Some(text)) = (object.kind, object.content)
+            && self.commits.len() < MOST_COMMITS
+        {
+            let mut lines = text.split(|byte| *byte == b'\n');
+            let oid = |line: &[u8], name: &[u8]| super::remote::parse_oid(line.strip_prefix(name)?);
+            if let Some(tree) = lines.next().and_then(|line| oid(line, b"tree ")) {
+                let parents = lines.map_while(|line| oid(line, b"parent ")).collect();
+                self.commits.push(Needs { commit: object.oid, tree, parents });
+            }
+        }
+        self.visitor.object(object)
+    }
+}
+
+/// Whether every commit that arrived has its tree and, above the boundary, its parents here. What is in the wanted tree is
+/// proved by writing it.
+fn connected(store: &Store, commits: &[Needs], shallow: &BTreeSet<Oid>, promise: Promise) -> Result<(), RemoteError> {
+    let is_here = |oid: &&Oid| store.odb().exists_ext(**oid, OdbLookupFlags::NO_REFRESH);
+    for needs in commits {
+        let tree = Some(&needs.tree).filter(|_| promise == Promise::Complete);
+        let parents = needs.parents.iter().filter(|_| !shallow.contains(&needs.commit));
+        if let Some(missing) = tree.into_iter().chain(parents).find(|oid| !is_here(oid)) {
+            let commit = needs.commit;
+            return Err(RemoteError::Protocol(format!(
+                "it sent the commit {commit} without {missing}, which it needs"
+            )));
+        }
+    }
+    Ok(())
 }
 
 async fn receive<V: Visitor>(
@@ -159,4 +211,27 @@ async fn receive<V: Visitor>(
 
 fn local(doing: &str, error: &dyn std::fmt::Display) -> RemoteError {
     RemoteError::Local { doing: doing.to_owned(), source: error.to_string().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_without_its_tree_or_its_parents_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = git2::Repository::init_bare(dir.path()).unwrap();
+        let here = repo.blob(b"x").unwrap();
+        let (commit, absent) = (Oid::from_bytes(&[1; 20]).unwrap(), Oid::from_bytes(&[2; 20]).unwrap());
+        let store = Store::open(dir.path(), "x").unwrap();
+        let verdict = |tree, parents: &[Oid], shallow: &[Oid], promise| {
+            let needs = [Needs { commit, tree, parents: parents.to_vec() }];
+            connected(&store, &needs, &shallow.iter().copied().collect(), promise).is_ok()
+        };
+        assert!(verdict(here, &[here], &[], Promise::Complete));
+        assert!(!verdict(absent, &[], &[], Promise::Complete));
+        assert!(verdict(absent, &[], &[], Promise::Partial));
+        assert!(!verdict(here, &[here, absent], &[], Promise::Complete));
+        assert!(verdict(here, &[absent], &[commit], Promise::Complete));
+    }
 }

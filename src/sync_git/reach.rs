@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
+use super::attributes::LineEnds;
 use super::credentials::{Askpass, Vault, in_url};
 use super::github::App;
 use super::remote::{HostKeys, Options, Protocol, ProxyChoice, SshOptions, Url, Verification};
@@ -26,6 +27,8 @@ pub(crate) struct Reach {
     pub vault: Arc<Vault>,
     /// Submodules may be on this machine though the repository is not.
     pub allows_local: bool,
+    /// `core.autocrlf` and `core.eol`.
+    pub line_ends: LineEnds,
     rewrites: Arc<[(String, String)]>,
 }
 
@@ -48,18 +51,22 @@ impl Reach {
             },
             command: std::env::var("GIT_SSH_COMMAND").ok().filter(|command| !command.trim().is_empty()),
         };
-        let mut allows_local = false;
+        let (mut allows_local, mut line_ends) = (false, LineEnds::default());
         let pairs = auth.git_config.iter().chain(&auth.git_config_add).flat_map(|pairs| &pairs.0);
         for (key, value) in pairs {
             if key.eq_ignore_ascii_case("protocol.file.allow") || key.eq_ignore_ascii_case("protocol.allow") {
                 allows_local = value == "always";
+            } else if key.eq_ignore_ascii_case("core.autocrlf") {
+                line_ends.auto_crlf = matches!(value.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "1" | "");
+            } else if key.eq_ignore_ascii_case("core.eol") {
+                line_ends.text_crlf = value.eq_ignore_ascii_case("crlf");
             } else if !apply(&mut options, &mut rewrites, key, value)? {
                 tracing::info!(key, "a git setting has no meaning here and is ignored");
             }
         }
         let vault = Arc::new(vault(repo, auth, registry).map_err(Fault::usage)?);
         options.credentials = Some(vault.clone());
-        Ok(Self { options, vault, allows_local, rewrites: rewrites.into() })
+        Ok(Self { options, vault, allows_local, line_ends, rewrites: rewrites.into() })
     }
 
     /// The location that `url.<base>.insteadOf` makes of a location: the longest prefix is replaced.
@@ -137,7 +144,8 @@ mod tests {
         apply(&mut options, &mut rewrites, "url.ssh://git@h/.insteadOf", "https://h/private/").unwrap();
         let repo = Url::parse("https://h/x").unwrap();
         let vault = Arc::new(Vault::new(&repo, Vec::new(), None, None).unwrap());
-        let reach = Reach { options, vault, allows_local: false, rewrites: rewrites.into() };
+        let reach =
+            Reach { options, vault, allows_local: false, line_ends: LineEnds::default(), rewrites: rewrites.into() };
         assert_eq!(reach.rewritten("https://h/a"), "https://Mirror/a");
         assert_eq!(reach.rewritten("https://h/private/a"), "ssh://git@h/a");
         assert_eq!(reach.rewritten("https://other/a"), "https://other/a");

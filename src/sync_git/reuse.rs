@@ -132,6 +132,11 @@ impl Previous {
         Some(Self { manifest, top, how, at: 0, is_over: false })
     }
 
+    /// What stands there.
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
     /// Makes `entry`, which belongs at `path`, out of the file that stands there in this tree. Paths must be asked for in
     /// index order. Nothing is made when the file is another one, was touched, or cannot be shared.
     pub(crate) fn take(

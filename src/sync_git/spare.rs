@@ -107,6 +107,11 @@ impl Spare {
         rustix::io::fcntl_dupfd_cloexec(&self.top, 0)
     }
 
+    /// What it holds.
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
     /// What it holds at `path`.
     pub(crate) fn entry(&self, path: &[u8]) -> Option<&Entry> {
         self.manifest.entry(path)

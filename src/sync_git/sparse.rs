@@ -7,8 +7,9 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Patterns(Vec<Pattern>);
 
+/// One pattern; those of `.gitattributes` are the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Pattern {
+pub(crate) struct Pattern {
     glob: Vec<u8>,
     is_negated: bool,
     is_for_directories: bool,
@@ -48,7 +49,7 @@ impl Patterns {
 }
 
 impl Pattern {
-    fn parse(line: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() || line[0] == b'#' {
             return None;
@@ -68,7 +69,7 @@ impl Pattern {
         Some(Self { glob, is_negated, is_for_directories, is_path })
     }
 
-    fn matches(&self, path: &[u8], what: What) -> bool {
+    pub(crate) fn matches(&self, path: &[u8], what: What) -> bool {
         if self.is_for_directories && what == What::File {
             return false;
         }

@@ -156,7 +156,9 @@ impl Volume {
             Spares::None => None,
             Spares::Retired | Spares::Linked => Spare::take(self.store.dir(), &self.recipe.text()),
         };
-        let previous = published.filter(|_| spare.is_none());
+        // What was written by another recipe may have to be written otherwise now.
+        let is_alike = |published: &Published| matches!(self.glance(published), Ok(None));
+        let previous = published.filter(|published| spare.is_none() && is_alike(published));
         let previous =
             previous.and_then(|published| Previous::open(&self.worktree(published.commit), self.sources.published));
         let (path, early) = blank.take();

@@ -4,7 +4,7 @@
 //! files, and the manifest of what stands there. Every directory is opened by descriptor without following links and every
 //! file is created exclusively, so that a hostile tree (a link and a directory of one name, `..`, `.git`) cannot write
 //! outside. Refused: what `tree` refuses, a tree that is too deep, a path that is too long, one name twice. Contents are the
-//! blobs' bytes: no filter, no hook, no attribute of the repository runs.
+//! blobs' bytes, but for what `.gitattributes` say of line ends, `$Id$` and encodings: no filter and no hook runs.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -13,7 +13,9 @@ use git2::Oid;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use super::attributes::{Attributes, Rule};
 use super::checkout::{CheckoutError, Export, LONGEST_PATH, descend};
+use super::convert::converted;
 use super::early::Written;
 use super::files::At;
 use super::manifest::{Directory, Entry, Manifest, Stat};
@@ -46,7 +48,9 @@ pub(crate) fn write(
     let permissions = Permissions::of_new(&rustix::fs::fstat(&top).at("look at", into)?);
     let old = found.spare.as_ref().and_then(|spare| spare.top().ok());
     let path = Vec::with_capacity(256);
-    let mut walk = Walk { export, path, manifest: Manifest::default(), found, permissions, bytes: 0 };
+    let attributes = Attributes::new(export.limits.line_ends);
+    let manifest = Manifest::default();
+    let mut walk = Walk { export, path, manifest, found, permissions, bytes: 0, attributes, changed_rules: 0 };
     walk.directory(tree, (old.as_ref().map(AsFd::as_fd), top.as_fd()), 0, export.top())?;
     if !walk.found.early.is_empty() {
         let why = "files were written early that the commit does not have";
@@ -63,6 +67,12 @@ enum Presence {
     Skipped,
 }
 
+/// Of one directory's `.gitattributes`.
+struct Rules {
+    is_there: bool,
+    is_changed: bool,
+}
+
 struct Walk<'a, 'e> {
     export: &'a Export<'e>,
     path: Vec<u8>,
@@ -70,6 +80,10 @@ struct Walk<'a, 'e> {
     found: Found,
     permissions: Permissions,
     bytes: u64,
+    attributes: Attributes,
+    /// Directories around this one whose `.gitattributes` are others than in the trees that files are taken from: below
+    /// them nothing is, since the same blob may have to be written otherwise.
+    changed_rules: usize,
 }
 
 /// A directory of the spare, where there is one, and the one that is being written.
@@ -85,6 +99,7 @@ impl Walk<'_, '_> {
             oid: tree,
             entries: start..start,
         });
+        let rules = self.enter_rules(object.data())?;
         for entry in tree::entries(object.data()) {
             let entry = entry.map_err(|source| CheckoutError::Tree { path: tree::printable(&self.path), source })?;
             let above = descend(&mut self.path, entry.name);
@@ -102,7 +117,35 @@ impl Walk<'_, '_> {
             self.path.truncate(above);
         }
         self.manifest.directories[place].entries.end = self.manifest.entries.len() as u32;
+        self.changed_rules -= usize::from(rules.is_changed);
+        if rules.is_there {
+            self.attributes.leave();
+        }
         Ok(())
+    }
+
+    /// Reads the `.gitattributes` of a directory, if it has one, and compares it with those of the trees that files may be
+    /// taken from.
+    fn enter_rules(&mut self, tree: &[u8]) -> Result<Rules, CheckoutError> {
+        let is_list = |entry: &tree::Entry<'_>| {
+            entry.name == b".gitattributes" && matches!(entry.kind, Kind::File | Kind::Executable)
+        };
+        let list = tree::entries(tree).flatten().find(is_list).map(|entry| entry.oid);
+        let above = descend(&mut self.path, b".gitattributes");
+        let before = |manifest: &Manifest| {
+            let entry = manifest.entry(&self.path);
+            entry.filter(|entry| matches!(entry.kind, Kind::File | Kind::Executable)).map(|entry| entry.oid)
+        };
+        let is_other = |manifest: Option<&Manifest>| manifest.is_some_and(|manifest| before(manifest) != list);
+        let is_changed = is_other(self.found.spare.as_ref().map(Spare::manifest))
+            || is_other(self.found.previous.as_ref().map(Previous::manifest));
+        self.changed_rules += usize::from(is_changed);
+        if let Some(list) = list {
+            let object = self.export.object(list, git2::ObjectType::Blob, &self.path)?;
+            self.attributes.enter(&self.path[..above], object.data());
+        }
+        self.path.truncate(above);
+        Ok(Rules { is_there: list.is_some(), is_changed })
     }
 
     fn subdirectory(
@@ -128,7 +171,7 @@ impl Walk<'_, '_> {
     /// Moves the whole directory out of the spare; whether it did.
     fn move_directory(&mut self, entry: &tree::Entry<'_>, at: Pair<'_>, depth: usize) -> Result<bool, CheckoutError> {
         let (Some(old), Some(spare)) = (at.0, &mut self.found.spare) else { return Ok(false) };
-        if self.found.early.has_directory(&self.path) {
+        if self.changed_rules > 0 || self.found.early.has_directory(&self.path) {
             return Ok(false);
         }
         self.export.budget.check()?;
@@ -161,17 +204,22 @@ impl Walk<'_, '_> {
     /// A file or a link: where it was written early, from where it may be taken over, or out of the store.
     fn file(&mut self, entry: &tree::Entry<'_>, (old, new): Pair<'_>) -> Result<(), CheckoutError> {
         self.export.budget.check()?;
-        if let Some(stat) = self.found.early.take_file(&self.path, entry.oid, entry.kind) {
+        let early = self.found.early.take_file(&self.path, entry.oid, entry.kind);
+        let rule = if entry.kind == Kind::Symlink { Rule::default() } else { self.attributes.rule(&self.path) };
+        if let Some(stat) = early {
+            // It was written before anybody knew how it is to be written.
+            let stat = if rule.is_plain() { None } else { self.rewrite(entry, new, &rule)? }.unwrap_or(stat);
             return self.add(entry, stat);
         }
         let (path, permissions) = (&self.path, self.permissions);
         if let (Some(old), Some(spare)) = (old, &self.found.spare)
+            && self.changed_rules == 0
             && let Some(moved) = spare.move_file(path, entry, (old, new), permissions)
         {
             let stat = moved.stat;
             return self.add(entry, stat);
         }
-        let previous = self.found.previous.as_mut();
+        let previous = self.found.previous.as_mut().filter(|_| self.changed_rules == 0);
         if let Some(stat) = previous.and_then(|previous| previous.take(path, entry, new, permissions)) {
             return self.add(entry, stat);
         }
@@ -179,11 +227,27 @@ impl Walk<'_, '_> {
             Kind::Symlink => self.make_link(entry, new)?,
             _ => {
                 let object = self.export.object(entry.oid, git2::ObjectType::Blob, &self.path)?;
-                let written = write_file(new, entry.name, entry.kind, object.data(), ResolveFlags::empty());
+                let converted = converted(object.data(), &rule, entry.oid);
+                let content = converted.as_deref().unwrap_or(object.data());
+                let written = write_file(new, entry.name, entry.kind, content, ResolveFlags::empty());
                 written.map_err(|error| self.refused(error))?
             }
         };
         self.add(entry, stat)
+    }
+
+    /// Writes a file that is there again, by its rule; nothing where that makes no difference.
+    fn rewrite(
+        &self,
+        entry: &tree::Entry<'_>,
+        dir: BorrowedFd<'_>,
+        rule: &Rule,
+    ) -> Result<Option<Stat>, CheckoutError> {
+        let object = self.export.object(entry.oid, git2::ObjectType::Blob, &self.path)?;
+        let Some(content) = converted(object.data(), rule, entry.oid) else { return Ok(None) };
+        rustix::fs::unlinkat(dir, entry.name, AtFlags::empty()).map_err(|error| self.refused(error))?;
+        let written = write_file(dir, entry.name, entry.kind, &content, ResolveFlags::empty());
+        written.map(Some).map_err(|error| self.refused(error))
     }
 
     fn make_link(&self, entry: &tree::Entry<'_>, dir: BorrowedFd<'_>) -> Result<Stat, CheckoutError> {

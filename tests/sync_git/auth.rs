@@ -382,3 +382,72 @@ fn submodule_sync_over_ssh_different_keys() {
     succeeds(&command.output().unwrap(), &world);
     assert!(world.link().join("sub/nested/file").exists());
 }
+
+/// Every kind of credential at once, some of them wrong, and everything that this program ever says or writes.
+#[test]
+fn no_secret_is_in_any_output() {
+    let world = World::new();
+    let backend = backend(&world);
+    let write = |name: &str, text: &str| {
+        std::fs::write(world.path(name), text).unwrap();
+        world.path(name)
+    };
+    let (password, token) = (write("password", "sesame\n"), write("token", "wr0ng-sync-token"));
+    let key = make_key(&world.path(""), "key", &["-t", "ed25519"]);
+    let private = std::fs::read_to_string(&key).unwrap();
+    let hook = write("hook", "#!/bin/sh\nenv > ../../../environment\n");
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let askpass = askpass("username=user\npassword=wr0ng-askpass\n");
+    let port = crate::support::free_port();
+    let base = |command: &mut Command| {
+        command.args(["--log=trace", "-v=9", "--max-failures=-1", "--error-file=../error", "--max-staleness=1ms"]);
+        command.arg(format!("--http-bind=127.0.0.1:{port}")).arg("--exechook-command").arg(&hook);
+        command.arg(format!("--sync-token-file={}", token.display())).arg("--ssh-key-file").arg(&key);
+        command.args(["--git-config=http.extraHeader:X-Private: wr0ng-header", "--credential"]);
+        command.arg(r#"[{"url":"https://a.example.test","username":"me","password":"wr0ng-credential"}]"#);
+        command.arg("--webhook-url=http://me:wr0ng-hook@127.0.0.1:1/?token=wr0ng-query");
+        command.env("GITSYNC_GITHUB_APP_PRIVATE_KEY", "wr0ng-app-key");
+    };
+    let mut said = String::new();
+    let mut look = |process: &Process| {
+        for path in ["/", "/metrics", "/readyz", "/livez", "/startupz", "/debug/pprof/"] {
+            said += &crate::support::get(port, path).map_or(String::new(), |(_, page)| page);
+        }
+        let headers = [("Authorization", "Bearer wr0ng-guess")];
+        let refused = crate::support::http(port, "POST", "/sync", &headers, b"wr0ng-body").unwrap();
+        said += &String::from_utf8_lossy(&refused.2);
+        said += &process.log();
+        for file in ["error", "environment", "root/.git/config"] {
+            said += &std::fs::read_to_string(world.path(file)).unwrap_or_default();
+        }
+    };
+    // Refused by the server: a password in the URL, an askpass URL, GitHub.
+    let userinfo = url(&backend).replace("http://", "http://user:wr0ng-userinfo@");
+    let asked = format!("--askpass-url=http://me:wr0ng-asker@127.0.0.1:{}/?key=wr0ng-key", askpass.port);
+    for (url, more) in [
+        (userinfo, vec![]),
+        (url(&backend), vec![asked]),
+        (format!("ssh://{}@127.0.0.1:1/x", user()), vec![]),
+        (url(&backend), vec!["--github-app-client-id=1".into(), "--github-app-installation-id=2".into()]),
+    ] {
+        let mut command = command(&world, &url);
+        base(&mut command);
+        let process = Process::start(command.args(&more));
+        wait_for("an error", || (metric(port, ERRORS)? >= 1.0).then_some(()));
+        look(&process);
+    }
+    // Taken by it.
+    let mut command = command(&world, &url(&backend));
+    base(&mut command);
+    let process = Process::start(command.args(["--username=user", "--password-file"]).arg(&password));
+    world.wait_for_content("init");
+    process.wait_for_log("the hook failed");
+    wait_for("the hook's environment", || world.path("environment").exists().then_some(()));
+    look(&process);
+    assert!(
+        said.contains("GITSYNC_HASH=") && said.contains("[remote \"origin\"]") && said.contains("git_sync_count_total")
+    );
+    says_nothing_secret_text(&said);
+    let body = private.lines().nth(1).unwrap();
+    assert!(!said.contains(body), "the private key");
+}

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
+use super::super::attributes::LineEnds;
 use super::super::pack;
 use crate::core::values::ByteSize;
 
@@ -59,7 +60,7 @@ impl LimitSettings {
     /// The part that the writer of trees enforces.
     pub(crate) fn of_trees(&self) -> TreeLimits {
         let depth = usize::from(self.max_path_depth);
-        TreeLimits { symlinks: self.symlinks, bytes: self.max_tree_bytes.0, depth }
+        TreeLimits { symlinks: self.symlinks, bytes: self.max_tree_bytes.0, depth, ..TreeLimits::default() }
     }
 }
 
@@ -69,11 +70,13 @@ pub(crate) struct TreeLimits {
     pub symlinks: Symlinks,
     pub bytes: u64,
     pub depth: usize,
+    /// How text ends its lines, which is no limit, but goes wherever a tree is written.
+    pub line_ends: LineEnds,
 }
 
 impl Default for TreeLimits {
     fn default() -> Self {
-        Self { symlinks: Symlinks::Keep, bytes: 64 << 30, depth: 128 }
+        Self { symlinks: Symlinks::Keep, bytes: 64 << 30, depth: 128, line_ends: LineEnds::default() }
     }
 }
 
