@@ -201,7 +201,7 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('--statsd-exporter-metrics', '--statsd-exporter-metrics', [CompletionResultType]::ParameterName, 'Whether to tell our own counts under the names of statsd_exporter as well')
             [CompletionResult]::new('--metrics-path', '--metrics-path', [CompletionResultType]::ParameterName, 'Where to serve the page, beside /metrics')
             [CompletionResult]::new('--lifecycle-for-all', '--lifecycle-for-all', [CompletionResultType]::ParameterName, 'Whether peers from elsewhere may POST to /-/reload and /-/quit; peers on this machine always may')
-            [CompletionResult]::new('--series-limit', '--series-limit', [CompletionResultType]::ParameterName, 'The most series in all; further ones go to the overflow series of their family, or are dropped and counted')
+            [CompletionResult]::new('--series-limit', '--series-limit', [CompletionResultType]::ParameterName, 'The most series in all, with 512 bytes of names and labels for each; further ones go to the overflow series of their family, or are dropped and counted. A flood of new names takes at most about 1 KiB of memory for each')
             [CompletionResult]::new('--series-limit-per-family', '--series-limit-per-family', [CompletionResultType]::ParameterName, 'The most series of one family')
             [CompletionResult]::new('--series-limit-per-source', '--series-limit-per-source', [CompletionResultType]::ParameterName, 'The most series of one source')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file (YAML) with a section per mode; its keys are the long names of the options')

@@ -195,7 +195,7 @@ set edit:completion:arg-completer[patterns] = {|@words|
             cand --statsd-exporter-metrics 'Whether to tell our own counts under the names of statsd_exporter as well'
             cand --metrics-path 'Where to serve the page, beside /metrics'
             cand --lifecycle-for-all 'Whether peers from elsewhere may POST to /-/reload and /-/quit; peers on this machine always may'
-            cand --series-limit 'The most series in all; further ones go to the overflow series of their family, or are dropped and counted'
+            cand --series-limit 'The most series in all, with 512 bytes of names and labels for each; further ones go to the overflow series of their family, or are dropped and counted. A flood of new names takes at most about 1 KiB of memory for each'
             cand --series-limit-per-family 'The most series of one family'
             cand --series-limit-per-source 'The most series of one source'
             cand --config 'Settings file (YAML) with a section per mode; its keys are the long names of the options'

@@ -116,7 +116,7 @@ pub struct Settings {
     pub lifecycle_for_all: bool,
 
     /// The most series in all, with 512 bytes of names and labels for each; further ones go to the overflow series of their
-    /// family, or are dropped and counted. A flood of new names takes at most about 1 KiB of memory for each: 200 MiB
+    /// family, or are dropped and counted. A flood of new names takes at most about 1 KiB of memory for each
     #[arg(long, value_name = "COUNT", default_value = "200000")]
     pub series_limit: usize,
 
