@@ -20,6 +20,8 @@ mod jmx;
 mod jvm;
 #[path = "adapt_metrics/lifecycle.rs"]
 mod lifecycle;
+#[path = "adapt_metrics/probe.rs"]
+mod probe;
 #[path = "adapt_metrics/sources.rs"]
 mod sources;
 #[path = "adapt_metrics/statsd.rs"]

@@ -63,6 +63,13 @@ enum End {
 }
 
 impl Process {
+    /// The same process, for one of several units that a mode runs in it: its metrics carry the unit's name under `label`,
+    /// its conditions begin with the name.
+    #[must_use]
+    pub fn unit(&self, label: &'static str, name: &str) -> Self {
+        Self { metrics: self.metrics.labelled(label, name), health: self.health.unit(name), ..self.clone() }
+    }
+
     /// Begins a drain after which the process exits 0: the work is done.
     pub fn finish(&self) {
         // The receiver lives as long as the process runs.
