@@ -8,7 +8,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
@@ -64,13 +65,21 @@ impl FileWatch {
 }
 
 fn watch(path: &Path, hint: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |_event| {
-        // A full channel holds a hint already.
-        let _ = hint.try_send(());
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        // Our own look at the content is told as well: taken for a hint, it would lead to the next look, for ever.
+        if !event.is_ok_and(|event| is_look(event.kind)) {
+            // A full channel holds a hint already.
+            let _ = hint.try_send(());
+        }
     })?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     watcher.watch(parent, RecursiveMode::NonRecursive)?;
     Ok(watcher)
+}
+
+/// Whether somebody has only looked at a file.
+fn is_look(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
 }
 
 fn digest(path: &Path) -> Option<u64> {
@@ -104,6 +113,20 @@ mod tests {
         assert!(same.is_err(), "the same content was told as a change");
 
         swap(dir.path(), "..3", "a: 2");
+        timeout(Duration::from_secs(20), watch.changed()).await.expect("the change was not told");
+    }
+    #[tokio::test]
+    async fn a_look_at_the_file_is_no_hint_to_look_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f.yaml");
+        std::fs::write(&path, "a: 1").unwrap();
+        let mut watch = FileWatch::new(&path);
+        for _ in 0..3 {
+            std::fs::read(&path).unwrap();
+            let hint = timeout(Duration::from_millis(200), watch.events.recv()).await;
+            assert!(hint.is_err(), "reading the file was told as a hint");
+        }
+        std::fs::write(&path, "a: 2").unwrap();
         timeout(Duration::from_secs(20), watch.changed()).await.expect("the change was not told");
     }
 }

@@ -82,7 +82,7 @@ fn a_thousand_half_lines_leave_room_for_whole_ones() {
     }
     let port = support::free_port();
     let adapter = Adapter::start(&[&format!("--statsd-listen-tcp=127.0.0.1:{port}")]);
-    let half = [b"half.a.line.".as_slice(), &[b'x'; 8000]].concat();
+    let half = [b"half.a.line.".as_slice(), &[b'x'; 4000]].concat();
     let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
     let mut kept = connect();
     kept.write_all(b"kept:1|c\n").unwrap();

@@ -330,6 +330,10 @@ impl Table {
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.insert_unique(hash, slot, |slot| hash_of(slots, hasher, *slot));
         if let Some(family) = &mut self.families[family as usize] {
+            // Those that are gone leave when a page is written; where nobody asks for one, they leave here.
+            if family.order.len() > 2 * family.live as usize + 64 {
+                family.order.retain(|id| slots[id.slot as usize].0 == id.generation);
+            }
             family.order.push(id);
             family.is_sorted = false;
             family.live += 1;

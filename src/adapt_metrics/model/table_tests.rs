@@ -215,3 +215,17 @@ fn long_labels_fill_the_table_as_many_series_do() {
     let own = (0..8).filter(|i| matches!(placed(&mut table, *i), Placed::Series(_))).count();
     assert_eq!(own, 4, "four of 1500 bytes are more than ten of 512");
 }
+
+#[test]
+fn series_that_come_and_go_unseen_leave_nothing_behind() {
+    let mut table = table();
+    put(&mut table, &spec("a", &Shape::Gauge, &[]), Change::Set(1.0), Tick(0));
+    for i in 0..1000u32 {
+        let value = i.to_string();
+        put(&mut table, &Spec { ttl: 1, ..spec("a", &Shape::Gauge, &[("i", &value)]) }, Change::Set(1.0), Tick(i));
+        table.sweep(Tick(i + 1));
+    }
+    let order = &table.families[0].as_ref().unwrap().order;
+    assert!(order.len() < 100, "{}", order.len());
+    assert_eq!(samples(&mut table, Tick(1000)), ["a 1"]);
+}

@@ -23,9 +23,15 @@ impl Table {
         let slots = &self.slots;
         let Some(family) = self.families[number as usize].as_mut() else { return Vec::new() };
         if !family.is_sorted {
-            let labels = |id: &SeriesId| slots[id.slot as usize].1.as_ref().map(|series| &series.labels);
-            family.order.retain(|id| slots[id.slot as usize].0 == id.generation && labels(id).is_some());
-            family.order.sort_by(|a, b| labels(a).cmp(&labels(b)));
+            let labels = |id: &SeriesId| match &slots[id.slot as usize] {
+                (generation, Some(series)) if *generation == id.generation => Some(&series.labels),
+                _ => None,
+            };
+            // With the labels at hand, a comparison reads two places of the memory instead of four. What was sorted before is
+            // one run, which the sort finds.
+            let mut order: Vec<_> = family.order.iter().filter_map(|id| Some((labels(id)?, *id))).collect();
+            order.sort_by_key(|(labels, _)| *labels);
+            family.order = order.into_iter().map(|(_, id)| id).collect();
             family.is_sorted = true;
         }
         out.family(&FamilyHead { name: &family.name, kind: family.kind, unit: unit(&family.name), help: &family.help });

@@ -3,7 +3,7 @@
 //!
 //! A connection says which it is by its first four bytes: as a length, four characters of text would be hundreds of
 //! megabytes. Refused: a line or a packet longer than [`LONGEST`], which closes the connection; more than
-//! `MAX_CONNECTIONS` at once, of which the most silent one is closed.
+//! `MAX_CONNECTIONS` at once, or more than `MOST_HELD` of half lines: the most silent connection is closed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,6 +24,8 @@ pub const LONGEST: usize = 64 << 10;
 const LONGEST_PICKLE: usize = 1 << 20;
 /// The most connections of one listener.
 const MAX_CONNECTIONS: usize = 1024;
+/// The most bytes of half lines and packets that the connections of one listener hold together.
+const MOST_HELD: usize = 32 << 20;
 /// Room for one read.
 const READ: usize = 16 << 10;
 
@@ -71,13 +73,21 @@ pub struct StreamCounts {
     pub evicted: Counter,
 }
 
+impl StreamCounts {
+    fn place(&self, cost: Cost) {
+        if cost == Cost::Eviction {
+            self.evicted.increment();
+        }
+    }
+}
+
 impl Streams {
     /// Accepts until the drain; connections then read what is there and end.
     ///
     /// # Errors
     /// None: what fails is one connection.
     pub async fn accept(self, connections: Connections, drain: CancellationToken) -> Result<(), Fault> {
-        let places = Places::new(MAX_CONNECTIONS);
+        let places = Places::new(MAX_CONNECTIONS, MOST_HELD);
         loop {
             let stream: std::io::Result<Box<dyn AsyncRead + Send + Unpin>> = tokio::select! {
                 () = drain.cancelled() => return Ok(()),
@@ -191,6 +201,15 @@ impl Frames {
         Ok(())
     }
 
+    /// How much memory waits for the end of a line or a packet. The room for a read is not counted; a larger one that is
+    /// empty is given back.
+    fn held(&mut self) -> usize {
+        if self.bytes.is_empty() && self.bytes.capacity() > 2 * READ {
+            self.bytes = Vec::new();
+        }
+        if self.bytes.is_empty() { 0 } else { self.bytes.capacity() }
+    }
+
     /// Hands over what stands at the end of the connection without a line break. A packet cut short is lost.
     fn finish(self, each: &mut dyn FnMut(&[u8])) {
         if matches!(self.framing, Framing::Lines | Framing::Unknown) && !self.bytes.is_empty() {
@@ -246,6 +265,7 @@ impl Connection {
                 );
                 return;
             }
+            self.counts.place(place.holds(self.frames.held()));
         }
         self.frames.finish(&mut hand_over);
     }
