@@ -647,7 +647,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__sync__subcmd__git)
-            opts="-v -h --repo --ref --depth --filter --sparse-checkout-file --submodules --root --link --stale-worktree-timeout --keep-worktrees --git-gc --reuse --group-write --touch-file --error-file --period --init-period --period-jitter --max-backoff --one-time --sync-timeout --max-failures --init-max-failures --sync-on-signal --sync-token-file --max-staleness --verify-interval --exechook-command --exechook-timeout --exechook-backoff --pre-publish-exechook-command --pre-publish-exechook-timeout --pre-publish-exechook-backoff --pre-publish-exechook-gate --webhook-url --webhook-method --webhook-success-status --webhook-body --webhook-timeout --webhook-backoff --username --password --password-file --credential --askpass-url --cookie-file --ssh-key-file --ssh-known-hosts --ssh-known-hosts-file --github-app-application-id --github-app-client-id --github-app-installation-id --github-app-private-key-file --__env__GITSYNC_GITHUB_APP_PRIVATE_KEY --github-base-url --git-config --git-config-add --symlinks --max-pack-bytes --max-objects --max-object-bytes --max-tree-bytes --max-path-depth --verify-signatures --allowed-signers-file --openpgp-keyring-file --branch --rev --dest --wait --timeout --max-sync-failures --change-permissions --sync-hook-command --ssh --git --add-user --http-metrics --http-pprof --verbose --config --log --log-format --drain-timeout --termination-log --http-bind --help"
+            opts="-v -h --repo --ref --depth --filter --sparse-checkout-file --submodules --root --wipe-root --link --publish --stale-worktree-timeout --keep-worktrees --git-gc --reuse --group-write --touch-file --error-file --period --init-period --period-jitter --max-backoff --one-time --sync-timeout --max-failures --init-max-failures --sync-on-signal --sync-token-file --max-staleness --verify-interval --exechook-command --exechook-timeout --exechook-backoff --pre-publish-exechook-command --pre-publish-exechook-timeout --pre-publish-exechook-backoff --pre-publish-exechook-gate --webhook-url --webhook-method --webhook-success-status --webhook-body --webhook-timeout --webhook-backoff --username --password --password-file --credential --askpass-url --cookie-file --ssh-key-file --ssh-known-hosts --ssh-known-hosts-file --github-app-application-id --github-app-client-id --github-app-installation-id --github-app-private-key-file --__env__GITSYNC_GITHUB_APP_PRIVATE_KEY --github-base-url --git-config --git-config-add --symlinks --max-pack-bytes --max-objects --max-object-bytes --max-tree-bytes --max-path-depth --verify-signatures --allowed-signers-file --openpgp-keyring-file --branch --rev --dest --wait --timeout --max-sync-failures --change-permissions --sync-hook-command --ssh --git --add-user --http-metrics --http-pprof --verbose --config --log --log-format --drain-timeout --termination-log --http-bind --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -681,8 +681,16 @@ _patterns() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --wipe-root)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --link)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --publish)
+                    COMPREPLY=($(compgen -W "symlink exchange in-place" -- "${cur}"))
                     return 0
                     ;;
                 --stale-worktree-timeout)

@@ -43,14 +43,19 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l submodule
 shallow\t'Those of the repository, but not theirs'
 off\t'None; their directories stay empty'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l root -d 'The directory that holds the store, the trees and, unless --link is absolute, the link' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l link -d 'The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l wipe-root -d 'At start, remove everything from --root that is not part of it: git-sync does so by itself with a root that it does not know; here other files stay unless this is given' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l link -d 'What to publish, absolute or relative to --root: a symbolic link, unless --publish says otherwise [default: the last part of --repo]' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l publish -d 'What stands at --link, and how it changes' -r -f -a "symlink\t'A symbolic link to the commit\'s tree, named by its hash: readers see the old tree or the new one, never a mixture; a process that resolved the link before (its working directory, a subPath mount) stays in the old tree'
+exchange\t'A directory, which changes places with the new one in a single step (renameat2): for readers that cannot follow a link. They see the old tree or the new one; a process in the old directory, and a subPath mount of it, stays there. Needs a file system that can exchange (not NFS), and --link on that of --root'
+in-place\t'A directory that stays the same one while its changed files are replaced, each in a single step: for subPath mounts and processes that stay in it. They see a mixture of the two commits for the moment of a change, and after a crash until the next start; other files in it are left alone. Needs --link on the file system of --root'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l stale-worktree-timeout -d 'How long a replaced tree stays; 0 removes it at once' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l keep-worktrees -d 'How many replaced trees stay at least, the newest first, whatever their age' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-gc -d 'When to drop objects that no kept tree needs' -r -f -a "auto\t'When most of what is stored is garbage, or there are very many packs'
 always\t'When a fifth of what is stored is garbage, or there are many packs'
 aggressive\t'Whenever there is any'
 off\t'Never'"
-complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l reuse -d 'How unchanged files come into the next tree' -r -f -a "auto\t'recycle; and where old trees go at once and the group may not write, its first spare tree is made of hard links to the published files, so that the first change is fast, too, and takes no space: a program that writes into a file of an old tree while it is replaced then writes into the new tree\'s, until --verify-interval notices'
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l reuse -d 'How unchanged files come into the next tree. A file is taken over only if its type, permissions, size, inode and time are still those that were written; else it is written anew' -r -f -a "auto\t'recycle; and where old trees go at once and the group may not write, its first spare tree is made of hard links to the published files, so that the first change is fast, too, and takes no space: a program that writes into a file of an old tree while it is replaced then writes into the new tree\'s, until --verify-interval notices'
 off\t'Written anew, always'
 reflink\t'As clones of their extents (btrfs, XFS); written anew where the file system cannot'
 hardlink\t'As hard links to those of the published tree; whoever writes into one in place writes into all trees that share it'
@@ -71,7 +76,7 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l init-max-
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-on-signal -d 'A signal (SIGHUP, HUP or its number) that starts a sync at once' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-token-file -d 'A file with the token or webhook secret for POST /sync, which starts a sync at once; without it only this machine may ask' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-staleness -d 'Not ready any more when the last success is older than this; 0: never' -r
-complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l verify-interval -d 'How often to compare every published file with the commit; 0 only at start' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l verify-interval -d 'How often to compare every published file with the commit, and write the tree again if it differs; 0 only at start. Nothing that can be fetched again is forced to the disk (fsync): what a power cut takes is found by the comparison at start' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-command -d 'A program to run after each sync that changed something, in the new tree, without a shell; it must be idempotent. It finds GITSYNC_HASH, GITSYNC_PREVIOUS_HASH, GITSYNC_REF and, where both hashes are known, in GITSYNC_CHANGES a file that lists what differs, a line each: A, M or D, a tab, the path' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-timeout -d 'How long that program may take' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-backoff -d 'How long to wait before it is tried again after a failure' -r
