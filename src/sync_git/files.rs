@@ -71,7 +71,8 @@ pub(crate) fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Fil
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(error).at("open", path),
     };
-    let mut bytes = Vec::new();
+    // Most are shorter: one read, and one that finds the end.
+    let mut bytes = Vec::with_capacity(256);
     io::Read::read_to_end(&mut io::Read::take(file, limit + 1), &mut bytes).at("read", path)?;
     if bytes.len() as u64 > limit {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes"))).at("read", path);

@@ -59,7 +59,7 @@ impl Default for Limits {
             object_bytes: 512 << 20,
             // The most that git itself makes.
             delta_depth: 4095,
-            cache_bytes: 16 << 20,
+            cache_bytes: 8 << 20,
         }
     }
 }

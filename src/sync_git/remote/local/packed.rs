@@ -3,6 +3,7 @@
 //! In: objects, a repository. Out: for those that are packed, the entry: its header, the extent of its compressed bytes, its base's place.
 //! Whatever cannot be made sense of counts as not packed; the object is then read through libgit2.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -19,7 +20,19 @@ pub(super) type Place = (u16, u64);
 pub(super) struct Packed {
     packs: Vec<Pack>,
     places: Vec<Option<Place>>,
+    /// The first bytes of the entry that was looked at last; mostly all of it.
+    start: RefCell<Start>,
 }
+
+#[derive(Default)]
+struct Start {
+    pack: u16,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+/// Most entries are shorter.
+const START: usize = 4096;
 
 struct Pack {
     index: PackIndex,
@@ -47,7 +60,7 @@ impl Packed {
     pub(super) fn find(repository: &Repository, objects: &[Oid]) -> Self {
         let mut wanted: Vec<(Oid, u32)> = objects.iter().copied().zip(0..).collect();
         wanted.sort_unstable();
-        let mut packed = Self { packs: Vec::new(), places: vec![None; objects.len()] };
+        let mut packed = Self { packs: Vec::new(), places: vec![None; objects.len()], start: RefCell::default() };
         let mut room = MAX_OBJECTS;
         for path in indexes(&repository.commondir().join("objects")) {
             let number = packed.packs.len() as u16;
@@ -78,9 +91,12 @@ impl Packed {
         let place = (*self.places.get(at as usize)?)?;
         let (pack, offset) = (&self.packs[usize::from(place.0)], place.1);
         let end = pack.index.end(offset, pack.length);
-        let mut bytes = [0; MAX_HEADER];
-        let read = pack.file.read_at(&mut bytes, offset).ok()?;
-        let header = parse_header(&bytes[..read]).ok()??;
+        let mut start = self.start.borrow_mut();
+        start.bytes.resize(START.min(end.saturating_sub(offset) as usize), 0);
+        (start.pack, start.offset) = place;
+        let read = pack.file.read_at(&mut start.bytes, offset).unwrap_or_default();
+        start.bytes.truncate(read);
+        let header = parse_header(&start.bytes[..read.min(MAX_HEADER)]).ok()??;
         let base = match header.encoding {
             Encoding::Whole(_) => None,
             Encoding::OffsetDelta(distance) => Some((place.0, offset.checked_sub(distance).filter(|_| distance > 0)?)),
@@ -92,6 +108,12 @@ impl Packed {
     }
 
     pub(super) fn read(&self, place: Place, from: u64, into: &mut [u8]) -> io::Result<()> {
+        let start = self.start.borrow();
+        let at = from.checked_sub(start.offset).filter(|_| start.pack == place.0).map(|at| at as usize);
+        if let Some(bytes) = at.and_then(|at| start.bytes.get(at..at.checked_add(into.len())?)) {
+            into.copy_from_slice(bytes);
+            return Ok(());
+        }
         self.packs[usize::from(place.0)].file.read_exact_at(into, from)
     }
 }
