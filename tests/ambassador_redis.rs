@@ -3,6 +3,8 @@
 #![allow(unreachable_pub, reason = "the modules are shared inside this target only")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "ambassador_redis/aside.rs"]
+mod aside;
 #[path = "ambassador_redis/auth.rs"]
 mod auth;
 #[path = "ambassador_redis/choice.rs"]

@@ -21,10 +21,12 @@ mod consistency;
 mod dial;
 mod downstream;
 mod explain;
+mod faults;
 mod held;
 mod insight;
 mod listener;
 mod metrics;
+mod mirror;
 mod resp;
 mod route;
 mod session;
@@ -49,6 +51,7 @@ use crate::core::rotating::Rotating;
 
 use dial::Dialer;
 use downstream::Doors;
+use mirror::Mirror;
 use settings::Settings;
 use shared::Shared;
 use topology::{Node, Prober, Sources, Topology};
@@ -84,7 +87,11 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
     let dialer = Dialer::new(&settings.dial)?;
     dialer.follow(process);
     let users = users(process, settings)?;
-    let (shared, prober) = prepare(settings, dialer, users)?;
+    let (mirror, receiving) = Mirror::new(&settings.mirror).unzip();
+    let (shared, prober) = prepare(settings, dialer, users, mirror)?;
+    if let Some(receiving) = receiving {
+        process.tasks.spawn("mirror", receiving.follow(shared.clone(), process.drain.clone()));
+    }
     process.metrics.register(Arc::new(metrics::Page(shared.clone())));
     status::describe(process, &shared);
     insight::serve(process, &shared);
@@ -109,6 +116,7 @@ fn prepare(
     settings: &Settings,
     dialer: Dialer,
     users: Option<Arc<Rotating<Users>>>,
+    mirror: Option<Mirror>,
 ) -> Result<(Arc<Shared>, Prober), Fault> {
     let fixed: Vec<_> = settings.primary.iter().chain(&settings.replica).cloned().collect();
     let nodes: Vec<Arc<Node>> = (0..).zip(&fixed).map(|(number, address)| Node::new(number, address.clone())).collect();
@@ -116,7 +124,7 @@ fn prepare(
         (Some(_), Some((primary, replicas))) => (Ok(primary.clone()), replicas.to_vec()),
         _ => (Err("the servers are being asked for their roles".to_owned()), nodes.clone()),
     };
-    let shared = Shared::new(settings, dialer, users, Topology { epoch: 0, primary, replicas });
+    let shared = Shared::new(settings, dialer, users, mirror, Topology { epoch: 0, primary, replicas });
     shared.credentials().map_err(Fault::config)?;
     let sources = Sources::new(
         &shared,

@@ -1,6 +1,7 @@
 //! The options of `patterns ambassador-redis`, and the policy that the data path reads of them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,6 +12,8 @@ use crate::core::values::{self, ByteSize, Endpoint};
 use super::consistency::Consistency;
 use super::dial::DialSettings;
 use super::downstream::DoorSettings;
+use super::faults::{FaultSettings, Faults};
+use super::mirror::MirrorSettings;
 use super::route::ReadFrom;
 use super::standing::Label;
 
@@ -148,6 +151,12 @@ pub struct Settings {
 
     #[command(flatten)]
     pub dial: DialSettings,
+
+    #[command(flatten)]
+    pub faults: FaultSettings,
+
+    #[command(flatten)]
+    pub mirror: MirrorSettings,
 }
 
 /// The servers that the settings name.
@@ -174,6 +183,8 @@ pub const LIVE: &[&str] = &[
     "connect-timeout",
     "deny",
     "failover-hold",
+    "fault-delay",
+    "fault-error",
     "idle-timeout",
     "key-sampling",
     "max-bulk",
@@ -217,6 +228,7 @@ pub struct Policy {
     /// From when on a request is slow.
     pub slow: Duration,
     pub key_sampling: u32,
+    pub faults: Option<Arc<Faults>>,
     pub reconnect_first: Duration,
     pub reconnect_longest: Duration,
 }
@@ -243,6 +255,7 @@ impl Policy {
             max_ejected: settings.max_ejected,
             slow: settings.slowlog_slower_than,
             key_sampling: settings.key_sampling,
+            faults: Faults::new(&settings.faults).map(Arc::new),
             reconnect_first: Duration::from_millis(10),
             reconnect_longest: Duration::from_secs(1),
         }

@@ -13,6 +13,7 @@ use super::consistency::Watermark;
 use super::dial::Dialer;
 use super::insight::Slowlog;
 use super::metrics::{Refused, Stats};
+use super::mirror::Mirror;
 use super::settings::{Policy, Servers, Settings};
 use super::topology::Topology;
 use super::users::Users;
@@ -47,6 +48,7 @@ pub struct Shared {
     pub dialer: Dialer,
     /// The ambassador's own users, if it has some.
     pub users: Option<Arc<Rotating<Users>>>,
+    pub mirror: Option<Mirror>,
     pub next_session: AtomicU64,
     username: String,
     password_file: Option<SecretFile>,
@@ -63,6 +65,7 @@ impl Shared {
         settings: &Settings,
         dialer: Dialer,
         users: Option<Arc<Rotating<Users>>>,
+        mirror: Option<Mirror>,
         topology: Topology,
     ) -> Arc<Shared> {
         let workers = usize::from(settings.workers);
@@ -80,6 +83,7 @@ impl Shared {
             slowlog: Slowlog::new(settings.slowlog_max_len),
             dialer,
             users,
+            mirror,
             next_session: AtomicU64::new(1),
             username: settings.upstream_username.clone(),
             password_file: settings.upstream_password_file.clone(),

@@ -86,6 +86,16 @@ impl Collect for Page {
         }
         out.family(&head("patterns_ambassador_redis_sessions", Kind::Gauge, "Clients that are connected."));
         out.sample(&[], Point::Value(self.0.sessions.load(Relaxed) as f64));
+        if let Some(mirror) = &self.0.mirror {
+            out.family(&head(
+                "patterns_ambassador_redis_mirrored_total",
+                Kind::Counter,
+                "Requests for the mirror: copied, or dropped because too much waited for it.",
+            ));
+            for (result, count) in [("copied", &mirror.sent), ("dropped", &mirror.dropped)] {
+                out.sample(&[("result", result)], Point::Value(count.load(Relaxed) as f64));
+            }
+        }
         self.nodes(out);
         self.latencies(out);
     }

@@ -30,6 +30,7 @@ use super::downstream::Peer;
 use super::held;
 use super::insight::{Slowlog, has_key};
 use super::metrics::Stats;
+use super::mirror::Mirror;
 use super::resp::Version;
 use super::session::Session;
 use super::settings::Policy;
@@ -280,15 +281,28 @@ impl Worker {
             self.until_sample.set(u32::MAX);
             return;
         }
+        self.until_sample.set(every / 2 + self.random() % every);
+        if has_key(class, name) && !key.is_empty() {
+            self.stats().keys().note(key);
+        }
+    }
+
+    fn random(&self) -> u32 {
         let mut random = self.random.get();
         random ^= random << 13;
         random ^= random >> 17;
         random ^= random << 5;
         self.random.set(random);
-        self.until_sample.set(every / 2 + random % every.max(1));
-        if has_key(class, name) && !key.is_empty() {
-            self.stats().keys().note(key);
-        }
+        random
+    }
+
+    /// A number from 0 up to 1.
+    pub fn random_part(&self) -> f64 {
+        f64::from(self.random()) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    pub fn mirror(&self) -> Option<&Mirror> {
+        self.shared.mirror.as_ref()
     }
 
     pub fn policy(&self) -> Ref<'_, Arc<Policy>> {
