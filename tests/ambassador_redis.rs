@@ -7,6 +7,8 @@
 mod auth;
 #[path = "ambassador_redis/client.rs"]
 mod client;
+#[path = "ambassador_redis/cluster/mod.rs"]
+mod cluster;
 #[path = "ambassador_redis/consistency.rs"]
 mod consistency;
 #[path = "ambassador_redis/doors.rs"]

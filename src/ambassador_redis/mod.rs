@@ -16,6 +16,7 @@
 
 #![allow(unreachable_pub, reason = "what leaves this folder is decided by this file alone")]
 
+mod cluster;
 mod command;
 mod consistency;
 mod dial;
@@ -42,9 +43,10 @@ use crate::core::fault::Fault;
 use crate::core::lifecycle::{self, Process};
 use crate::core::mode::{Foreign, Invocation, Mode};
 
+use cluster::Discovery;
 use dial::Dialer;
 use downstream::Doors;
-use settings::Settings;
+use settings::{AddressMap, Settings};
 use shared::Shared;
 use topology::{Node, Prober, Sources, Topology};
 
@@ -77,6 +79,9 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
     let doors = Doors::open(&settings.doors, process)?;
     let dialer = Dialer::new(&settings.dial)?;
     dialer.follow(process);
+    if !settings.cluster.is_empty() {
+        return start_cluster(process, settings, doors, dialer);
+    }
     let fixed: Vec<_> = settings.primary.iter().chain(&settings.replica).cloned().collect();
     let nodes: Vec<Arc<Node>> = (0..).zip(&fixed).map(|(number, address)| Node::new(number, address.clone())).collect();
     let (primary, replicas) = match (&settings.primary, nodes.split_first()) {
@@ -96,8 +101,23 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
         settings.sentinel.clone(),
         settings.sentinel_primary.clone(),
         settings.probe_timeout,
+        AddressMap::new(&settings.map_address),
     );
     let prober = Prober::new(&shared, sources, nodes, settings);
     process.tasks.spawn("probe", prober.follow(process.health.condition("primary"), process.drain.clone()));
+    listener::start(process, doors, &shared, settings.max_clients)
+}
+
+/// The same for the shards of a Cluster, each of which is probed as a set of its own.
+fn start_cluster(process: &Process, settings: &Settings, doors: Doors, dialer: Dialer) -> Result<(), Fault> {
+    let nobody = Topology { epoch: 0, primary: Err("the servers belong to shards".to_owned()), replicas: Vec::new() };
+    let shared = Shared::new(settings, dialer, nobody);
+    shared.credentials().map_err(Fault::config)?;
+    process.metrics.register(Arc::new(metrics::Page(shared.clone())));
+    status::describe(process, &shared);
+    if let Some(cluster) = &shared.cluster {
+        let discovery = Discovery::new(cluster, &shared, settings, &process.drain);
+        process.tasks.spawn("cluster", discovery.follow(process.health.condition("cluster")));
+    }
     listener::start(process, doors, &shared, settings.max_clients)
 }

@@ -11,13 +11,16 @@ use super::consistency::Consistency;
 use super::dial::DialSettings;
 use super::downstream::DoorSettings;
 use super::route::ReadFrom;
+use super::topology::Mapping;
+
+pub use super::topology::AddressMap;
 
 /// The options.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Redis ambassador")]
 pub struct Settings {
     /// The primary; whether it is one is verified, and a demotion is noticed
-    #[arg(long, value_name = "HOST:PORT", required_unless_present_any = ["upstream", "sentinel"])]
+    #[arg(long, value_name = "HOST:PORT", required_unless_present_any = ["upstream", "sentinel", "cluster"])]
     pub primary: Option<Endpoint>,
 
     /// A replica of that primary; may be given several times
@@ -31,6 +34,14 @@ pub struct Settings {
     /// A Sentinel; may be given several times
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "upstream")]
     pub sentinel: Vec<Endpoint>,
+
+    /// Servers of a Redis Cluster, a comma between two; the others are found from them. A name may stand for many addresses
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with_all = ["primary", "replica", "upstream", "sentinel"])]
+    pub cluster: Vec<Endpoint>,
+
+    /// How an address that Sentinels or a Cluster announce is reached from here, as HOST[:PORT]=HOST[:PORT]; may be given several times
+    #[arg(long, value_name = "FROM=TO")]
+    pub map_address: Vec<Mapping>,
 
     /// The name that the Sentinels have for the primary
     #[arg(long, value_name = "NAME", default_value = "mymaster")]

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
-use super::command::Table;
+use super::cluster::Cluster;
+use super::command::{Class, Table};
 use super::consistency::Watermark;
 use super::dial::Dialer;
 use super::metrics::{Refused, Stats};
-use super::settings::{Policy, Settings};
+use super::settings::{AddressMap, Policy, Settings};
 use super::topology::Topology;
 use crate::core::secret::{Secret, SecretFile};
 
@@ -25,8 +26,38 @@ const ALARM: Duration = Duration::from_secs(15);
 /// milliseconds, and what the old primary acknowledges from then on is lost.
 const SELECTED: Duration = Duration::from_secs(3);
 
-/// One per process.
+/// Reads of several keys, and scripts: while a slot is being moved, a replica of its old shard lacks some of the keys without knowing it,
+/// and what it answers does not show that.
+const WHOLE_READS: [&str; 13] = [
+    "mget",
+    "sdiff",
+    "sinter",
+    "sintercard",
+    "sunion",
+    "zdiff",
+    "zinter",
+    "zintercard",
+    "zunion",
+    "pfcount",
+    "lcs",
+    "eval_ro",
+    "fcall_ro",
+];
+
+/// What a set of servers is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing: it is all there is.
+    Alone,
+    /// A Cluster.
+    Shard,
+}
+
+/// One per process, and one for each shard of a Cluster.
 pub struct Shared {
+    pub kind: Kind,
+    /// The Cluster whose shards have the servers, if it is one.
+    pub cluster: Option<Arc<Cluster>>,
     pub policy: Policy,
     pub topology: watch::Sender<Arc<Topology>>,
     pub watermark: Watermark,
@@ -57,6 +88,9 @@ impl Shared {
             table.deny(name.trim());
         }
         Arc::new(Shared {
+            kind: Kind::Alone,
+            cluster: (!settings.cluster.is_empty())
+                .then(|| Arc::new(Cluster::new(AddressMap::new(&settings.map_address)))),
             policy: Policy::new(settings),
             topology: watch::Sender::new(Arc::new(topology)),
             watermark: Watermark::new(workers * LANES),
@@ -74,6 +108,47 @@ impl Shared {
             fenced_until: AtomicU64::new(0),
             started: Instant::now(),
         })
+    }
+
+    /// The same for one shard of a Cluster: a set of its own, with the policy, the credentials and the counters of the process.
+    pub fn of_shard(&self, topology: Topology) -> Arc<Shared> {
+        let mut table = Table::clone(&self.table.load());
+        if self.policy.is_guarded() {
+            for name in WHOLE_READS {
+                table.reclass(name, Class::PrimaryRead);
+            }
+        }
+        Arc::new(Shared {
+            kind: Kind::Shard,
+            cluster: None,
+            policy: Policy { idle_timeout: None, ..self.policy.clone() },
+            topology: watch::Sender::new(Arc::new(topology)),
+            watermark: Watermark::new(self.stats.len() * LANES),
+            table: ArcSwap::from_pointee(table),
+            suspicion: Notify::new(),
+            stats: self.stats.clone(),
+            sessions: AtomicUsize::new(0),
+            refused: Refused::default(),
+            dialer: self.dialer.clone(),
+            next_session: AtomicU64::new(1),
+            username: self.username.clone(),
+            password_file: self.password_file.clone(),
+            sentinel_password_file: None,
+            alarmed_until: AtomicU64::new(0),
+            fenced_until: AtomicU64::new(0),
+            started: Instant::now(),
+        })
+    }
+
+    /// The sets of servers: this one, or those of the Cluster's shards.
+    pub fn sets(self: &Arc<Self>) -> Vec<Arc<Shared>> {
+        self.cluster.as_ref().map_or_else(|| vec![self.clone()], |cluster| cluster.sets())
+    }
+
+    /// Data has come into the set that its replicas may lack: they must be proved anew.
+    pub fn unsettle(&self) {
+        self.watermark.begin_generation();
+        self.suspicion.notify_one();
     }
 
     /// User and password for the servers, read now.

@@ -16,6 +16,7 @@
 mod intake;
 mod own;
 mod slots;
+mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -23,11 +24,11 @@ use std::task::{Context, Poll, Waker};
 
 use crate::ambassador_redis::downstream::Peer;
 use crate::ambassador_redis::resp::{Version, encode, request};
-use crate::ambassador_redis::transport::Transport;
 use crate::ambassador_redis::upstream::{Connection, Greeted, Identity, Observe};
 use crate::ambassador_redis::worker::{Lines, Worker};
 
 use slots::Slots;
+pub use wire::Wire;
 
 /// Reads in one turn of the task.
 const READS_A_TURN: usize = 4;
@@ -51,7 +52,7 @@ pub struct Session {
 }
 
 struct State {
-    transport: Transport,
+    transport: Wire,
     /// Requests that are not complete, or must wait.
     tail: Vec<u8>,
     scanner: request::Scanner,
@@ -129,7 +130,7 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub fn new(worker: &Rc<Worker>, id: u64, transport: Transport, peer: Peer) -> Rc<Session> {
+    pub fn new(worker: &Rc<Worker>, id: u64, transport: Wire, peer: Peer) -> Rc<Session> {
         let identity = worker.default_identity();
         let state = State {
             transport,
@@ -217,7 +218,7 @@ impl Session {
             private.belong_to(None);
         }
         // Replies may still come for it: they go nowhere.
-        state.transport = Transport::Closed;
+        state.transport = Wire::Closed;
         (state.out, state.written, state.tail) = (Vec::new(), 0, Vec::new());
         let current = state.current.take();
         let lines = state.lines.clone();

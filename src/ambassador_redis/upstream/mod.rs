@@ -13,6 +13,7 @@ mod run;
 mod state;
 
 pub use connection::{Connection, Purpose};
-pub use handshake::{Credentials, Greeting, Identity, greet};
+pub use handshake::{Credentials, Greeting, Identity, greet, permit_reads};
 pub use loss::unreachable;
+pub use outbound::Outbound;
 pub use run::{Greeted, Observe, Ticket};

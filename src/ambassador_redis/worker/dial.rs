@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::Worker;
 use crate::ambassador_redis::resp::Version;
+use crate::ambassador_redis::shared::Kind;
 use crate::ambassador_redis::topology::Node;
 use crate::ambassador_redis::transport::Transport;
-use crate::ambassador_redis::upstream::{Greeting, Identity, greet};
+use crate::ambassador_redis::upstream::{Greeting, Identity, Purpose, greet, permit_reads};
 
 impl Worker {
     /// Opens a stream to a server and greets it.
@@ -18,6 +19,7 @@ impl Worker {
         node: &Node,
         version: Version,
         identity: &Identity,
+        purpose: Purpose,
     ) -> Result<(Transport, Greeting), String> {
         let timeout = self.shared.policy.connect_timeout;
         let attempt = async {
@@ -31,6 +33,9 @@ impl Worker {
                 }
             };
             let greeting = greet(&mut transport, version, credentials).await.map_err(|error| error.to_string())?;
+            if self.shared.kind == Kind::Shard && purpose == Purpose::Replica {
+                permit_reads(&mut transport).await.map_err(|error| error.to_string())?;
+            }
             Ok::<_, String>((transport, greeting))
         };
         match tokio::time::timeout(timeout, attempt).await {
