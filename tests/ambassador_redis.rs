@@ -17,6 +17,8 @@ mod doors;
 mod failover;
 #[path = "ambassador_redis/faults.rs"]
 mod faults;
+#[path = "ambassador_redis/insight.rs"]
+mod insight;
 #[path = "ambassador_redis/protocol.rs"]
 mod protocol;
 #[path = "ambassador_redis/servers.rs"]

@@ -12,7 +12,7 @@
 //! single writer: plain loads and stores, no lock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -66,7 +66,10 @@ impl History {
 pub struct Watermark {
     /// Replaced as a whole: no reader sees the offset of one history with the generation of another.
     current: ArcSwap<Current>,
+    /// Those of all workers with the same place stand together, so that the places that nobody has used yet need not be looked at.
     lanes: Box<[Lane]>,
+    workers: usize,
+    used: AtomicUsize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,13 +107,25 @@ pub struct Pending {
 }
 
 impl Watermark {
-    pub fn new(lanes: usize) -> Watermark {
+    pub fn new(workers: usize, places: usize) -> Watermark {
         let current = Current { generation: 1, history: History::default(), covering: None };
-        Watermark { current: ArcSwap::from_pointee(current), lanes: (0..lanes).map(|_| Lane::default()).collect() }
+        Watermark {
+            current: ArcSwap::from_pointee(current),
+            lanes: (0..workers * places).map(|_| Lane::default()).collect(),
+            workers,
+            used: AtomicUsize::new(0),
+        }
     }
 
-    pub fn lane(&self, number: usize) -> LaneId {
-        LaneId(number % self.lanes.len())
+    /// The lane of a worker at a place.
+    pub fn lane(&self, worker: usize, place: usize) -> LaneId {
+        let end = ((place + 1) * self.workers).min(self.lanes.len());
+        self.used.fetch_max(end, Ordering::AcqRel);
+        LaneId((place * self.workers + worker) % self.lanes.len())
+    }
+
+    fn used(&self) -> &[Lane] {
+        &self.lanes[..self.used.load(Ordering::Acquire)]
     }
 
     /// Counts a reply of the primary, before its first byte leaves.
@@ -123,7 +138,7 @@ impl Watermark {
     pub fn reach(&self) -> Reach {
         let Current { generation, covering, .. } = **self.current.load();
         let is_settled =
-            self.lanes.iter().all(|lane| lane.covered.load(Ordering::Acquire) >= lane.told.load(Ordering::Acquire));
+            self.used().iter().all(|lane| lane.covered.load(Ordering::Acquire) >= lane.told.load(Ordering::Acquire));
         Reach { generation, mark: covering.filter(|_| is_settled).map(|offset| Mark { generation, offset }) }
     }
 
@@ -138,7 +153,7 @@ impl Watermark {
         let current = self.current.load();
         (current.history == history).then(|| Pending {
             generation: current.generation,
-            told: self.lanes.iter().map(|lane| lane.told.load(Ordering::Acquire)).collect(),
+            told: self.used().iter().map(|lane| lane.told.load(Ordering::Acquire)).collect(),
         })
     }
 
@@ -194,7 +209,7 @@ mod tests {
     }
 
     fn watermark(lanes: usize) -> Watermark {
-        let watermark = Watermark::new(lanes);
+        let watermark = Watermark::new(1, lanes);
         assert!(watermark.enter(FIRST));
         watermark
     }
@@ -202,7 +217,7 @@ mod tests {
     #[test]
     fn a_told_write_unsettles_until_a_role_covers_it() {
         let watermark = watermark(2);
-        let (lane, other) = (watermark.lane(0), watermark.lane(1));
+        let (lane, other) = (watermark.lane(0, 0), watermark.lane(0, 1));
         assert_eq!(watermark.reach().mark, None);
         watermark.cover(&pending(&watermark), Some(lane), 10);
         assert_eq!(watermark.reach().mark, Some(Mark::new(2, 10)));
@@ -222,7 +237,7 @@ mod tests {
     #[test]
     fn an_offset_of_an_old_history_never_suffices() {
         let watermark = watermark(1);
-        let lane = watermark.lane(0);
+        let lane = watermark.lane(0, 0);
         watermark.cover(&pending(&watermark), Some(lane), 1_000_000);
         let old = pending(&watermark);
         assert!(watermark.enter(OTHER));
@@ -238,7 +253,7 @@ mod tests {
     fn the_old_primary_covers_nothing_of_the_new_ones_history() {
         let watermark = watermark(2);
         assert!(watermark.enter(OTHER));
-        watermark.acknowledge(watermark.lane(1));
+        watermark.acknowledge(watermark.lane(0, 1));
         assert!(watermark.mark(FIRST).is_none(), "the worker of lane 0 still speaks to the old primary");
     }
 

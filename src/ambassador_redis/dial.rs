@@ -16,7 +16,8 @@ use tokio::net::{TcpStream, UnixStream};
 use super::transport::Transport;
 use crate::core::fault::Fault;
 use crate::core::lifecycle::Process;
-use crate::core::tls::{self, ClientFiles, Identity, Rotating, Verify};
+use crate::core::rotating::Rotating;
+use crate::core::tls::{self, ClientFiles, Identity, Verify};
 use crate::core::values::{Endpoint, ValueError};
 
 /// How servers are reached.
@@ -70,7 +71,7 @@ impl Dialer {
             identity: identity.map(|(certificate, key)| Identity { certificate, key }),
             verify: settings.upstream_tls_verify,
         };
-        let tls = Rotating::new("servers", files.paths(), move || tls::client_from(&files)).map_err(|error| {
+        let tls = Rotating::new("tls_servers", files.paths(), move || tls::client_from(&files)).map_err(|error| {
             Fault::config(error.context("TLS to the servers cannot be used")).hint("see --upstream-tls-authorities")
         })?;
         Ok(Dialer { tls: Some(tls), server_name: settings.upstream_tls_server_name.clone() })

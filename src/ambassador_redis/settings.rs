@@ -1,5 +1,6 @@
 //! The options of `patterns ambassador-redis`, and the policy that the data path reads of them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -59,6 +60,11 @@ pub struct Settings {
     #[arg(long, value_name = "FILE")]
     pub upstream_password_file: Option<SecretFile>,
 
+    /// File with users of the ambassador's own, in the form of Redis' ACL files: `user NAME on #SHA256 ~* +@all` (or +@read), one a
+    /// line. Clients then authenticate here, not at the servers. Read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub users_file: Option<PathBuf>,
+
     /// Who answers reads: primary, prefer-primary, replica, prefer-replica, any
     #[arg(long, value_name = "POLICY", default_value = "prefer-replica", value_enum)]
     pub read_from: ReadFrom,
@@ -113,6 +119,19 @@ pub struct Settings {
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
 
+    /// Remember requests that take longer than this, from their arrival to their last reply; they are shown on the status page and,
+    /// with their arguments, at /debug/slowlog
+    #[arg(long, value_name = "DURATION", default_value = "10ms", value_parser = values::duration)]
+    pub slowlog_slower_than: Duration,
+
+    /// How many slow requests are remembered
+    #[arg(long, value_name = "COUNT", default_value_t = 128)]
+    pub slowlog_max_len: usize,
+
+    /// The key of one in so many requests is counted, for /debug/hotkeys; 0 for none
+    #[arg(long, value_name = "COUNT", default_value_t = 128)]
+    pub key_sampling: u32,
+
     #[command(flatten)]
     pub doors: DoorSettings,
 
@@ -132,6 +151,9 @@ pub struct Policy {
     pub max_bulk: i64,
     /// How long a replica may leave a read unanswered before it is probed.
     pub replica_patience: Duration,
+    /// From when on a request is slow.
+    pub slow: Duration,
+    pub key_sampling: u32,
     pub reconnect_first: Duration,
     pub reconnect_longest: Duration,
 }
@@ -148,6 +170,8 @@ impl Policy {
             idle_timeout: some(settings.idle_timeout),
             max_bulk: i64::try_from(settings.max_bulk.0).unwrap_or(i64::MAX),
             replica_patience: settings.probe_timeout / 2,
+            slow: settings.slowlog_slower_than,
+            key_sampling: settings.key_sampling,
             reconnect_first: Duration::from_millis(10),
             reconnect_longest: Duration::from_secs(1),
         }

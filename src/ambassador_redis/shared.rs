@@ -12,13 +12,16 @@ use super::cluster::Cluster;
 use super::command::{Class, Table};
 use super::consistency::Watermark;
 use super::dial::Dialer;
+use super::insight::Slowlog;
 use super::metrics::{Refused, Stats};
 use super::settings::{AddressMap, Policy, Settings};
 use super::topology::Topology;
+use super::users::Users;
+use crate::core::rotating::Rotating;
 use crate::core::secret::{Secret, SecretFile};
 
-/// Lanes of a worker: its shared RESP2 connection, its shared RESP3 connection, everything else.
-pub const LANES: usize = 3;
+/// Lanes of a worker: one for all that has none of its own, and one each for its shared connections to the primary.
+pub const LANES: usize = 16;
 
 /// How long a Sentinel's event makes the probe hasten.
 const ALARM: Duration = Duration::from_secs(15);
@@ -68,7 +71,10 @@ pub struct Shared {
     pub stats: Vec<Arc<Stats>>,
     pub sessions: AtomicUsize,
     pub refused: Refused,
+    pub slowlog: Arc<Slowlog>,
     pub dialer: Dialer,
+    /// The ambassador's own users, if it has some.
+    pub users: Option<Arc<Rotating<Users>>>,
     pub next_session: AtomicU64,
     username: String,
     password_file: Option<SecretFile>,
@@ -81,25 +87,29 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(settings: &Settings, dialer: Dialer, topology: Topology) -> Arc<Shared> {
+    pub fn new(
+        settings: &Settings,
+        dialer: Dialer,
+        users: Option<Arc<Rotating<Users>>>,
+        topology: Topology,
+    ) -> Arc<Shared> {
         let workers = usize::from(settings.workers);
-        let mut table = Table::built_in();
-        for name in settings.deny.iter().filter(|name| !name.is_empty()) {
-            table.deny(name.trim());
-        }
+        let table = Table::with_policy(&settings.deny);
         Arc::new(Shared {
             kind: Kind::Alone,
             cluster: (!settings.cluster.is_empty())
                 .then(|| Arc::new(Cluster::new(AddressMap::new(&settings.map_address)))),
             policy: Policy::new(settings),
             topology: watch::Sender::new(Arc::new(topology)),
-            watermark: Watermark::new(workers * LANES),
+            watermark: Watermark::new(workers, LANES),
             table: ArcSwap::from_pointee(table),
             suspicion: Notify::new(),
             stats: (0..workers).map(|_| Arc::new(Stats::default())).collect(),
             sessions: AtomicUsize::new(0),
             refused: Refused::default(),
+            slowlog: Arc::new(Slowlog::new(settings.slowlog_max_len)),
             dialer,
+            users,
             next_session: AtomicU64::new(1),
             username: settings.upstream_username.clone(),
             password_file: settings.upstream_password_file.clone(),
@@ -123,13 +133,15 @@ impl Shared {
             cluster: None,
             policy: Policy { idle_timeout: None, ..self.policy.clone() },
             topology: watch::Sender::new(Arc::new(topology)),
-            watermark: Watermark::new(self.stats.len() * LANES),
+            watermark: Watermark::new(self.stats.len(), LANES),
             table: ArcSwap::from_pointee(table),
             suspicion: Notify::new(),
             stats: self.stats.clone(),
             sessions: AtomicUsize::new(0),
             refused: Refused::default(),
+            slowlog: self.slowlog.clone(),
             dialer: self.dialer.clone(),
+            users: self.users.clone(),
             next_session: AtomicU64::new(1),
             username: self.username.clone(),
             password_file: self.password_file.clone(),

@@ -45,6 +45,10 @@ pub struct Commands {
 #[derive(Default)]
 pub struct Handle {
     pub draining: Cell<bool>,
+    /// It has said nothing for too long; one that waits or listens may.
+    pub idle: Cell<bool>,
+    /// It must end now.
+    pub cut: Cell<bool>,
     /// The second in which the client last sent something.
     pub active: Cell<u32>,
     pub waker: RefCell<Option<Waker>>,
@@ -124,8 +128,19 @@ impl Fleet {
 
     /// Lets every client end when what it has asked is answered.
     pub fn drain(&self) {
+        // Their sessions tell those who wait or listen why that ends.
+        self.workers.borrow().values().for_each(|worker| worker.drain());
         for handle in self.clients.borrow().values() {
             handle.draining.set(true);
+            handle.wake();
+        }
+    }
+
+    /// Ends the clients that still wait at a server which does not let them go.
+    pub fn cut(&self) {
+        self.workers.borrow().values().for_each(|worker| worker.cut());
+        for handle in self.clients.borrow().values() {
+            handle.cut.set(true);
             handle.wake();
         }
     }
@@ -197,7 +212,7 @@ impl Fleet {
         if let Some(timeout) = self.shared.policy.idle_timeout {
             for handle in self.clients.borrow().values() {
                 if Duration::from_secs(u64::from(self.second() - handle.active.get())) > timeout {
-                    handle.draining.set(true);
+                    handle.idle.set(true);
                     handle.wake();
                 }
             }

@@ -45,6 +45,15 @@ impl Table {
         table
     }
 
+    /// The same, without those that are denied.
+    pub fn with_policy(denied: &[String]) -> Table {
+        let mut table = Table::built_in();
+        for name in denied.iter().filter(|name| !name.is_empty()) {
+            table.deny(name.trim());
+        }
+        table
+    }
+
     /// Adds what a server says about a command that is not known yet, by its `COMMAND` flags.
     pub fn learn<'a>(&mut self, name: &str, flags: impl IntoIterator<Item = &'a str>) {
         let name = name.to_ascii_lowercase();

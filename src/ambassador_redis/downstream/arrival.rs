@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::ambassador_redis::transport::Transport;
-use crate::core::tls::Rotating;
+use crate::core::rotating::Rotating;
 
 use super::peer::Peer;
 use super::proxy_protocol::{self, HeaderError, Source, Step};

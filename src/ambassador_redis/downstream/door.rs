@@ -15,7 +15,8 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::core::fault::Fault;
 use crate::core::lifecycle::Process;
 use crate::core::net::{self, Sharing};
-use crate::core::tls::{self, ClientCertificates, Identity, Rotating, ServerFiles};
+use crate::core::rotating::Rotating;
+use crate::core::tls::{self, ClientCertificates, Identity, ServerFiles};
 use crate::core::values::{Bind, ValueError};
 
 use super::arrival::{Arrival, Incoming};
@@ -164,7 +165,7 @@ fn certificates(settings: &DoorSettings) -> Result<Option<Arc<Rotating<ServerCon
         identity: Identity { certificate: certificate.clone(), key: key.clone() },
         clients: settings.tls_client_authorities.clone().map(|file| (file, settings.tls_client_certificates)),
     };
-    let rotating = Rotating::new("clients", files.paths(), move || tls::server(&files)).map_err(|error| {
+    let rotating = Rotating::new("tls_clients", files.paths(), move || tls::server(&files)).map_err(|error| {
         Fault::config(error.context("clients cannot be offered TLS")).hint("see --tls-certificate and --tls-key")
     })?;
     Ok(Some(rotating))

@@ -93,7 +93,7 @@ impl Prober {
     }
 
     /// One round; whether all is well.
-    async fn round(&mut self, ready: &Condition) -> bool {
+    pub async fn round(&mut self, ready: &Condition) -> bool {
         let found = self.sources.find().await;
         self.know(&found);
         // Whoever begins a generation while the servers are asked makes their answers worth nothing for it.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! append(run) → out ──write──→ server ──read──→ scan → front run → its session
-//!                 ↑ SELECT when the database changes     └─ refused or too old → the run again, on the primary
-//!                 ↑ ROLE behind a batch (primary), before reads that need an offset (replica)
+//!                 ↑                                      └─ refused or too old → the run again, on the primary
+//!                 ROLE behind a batch (primary), before reads that need an offset (replica)
 //! ```
 //!
 //! Each connection is driven by one task. Bytes that do not fit the protocol, a reply that nobody awaits, or a push on a shared
@@ -18,7 +18,8 @@ use std::time::Instant;
 
 use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::{LaneId, Mark};
-use crate::ambassador_redis::resp::Version;
+use crate::ambassador_redis::metrics::NodeStats;
+use crate::ambassador_redis::resp::parse_integer;
 use crate::ambassador_redis::resp::reply::Scanner;
 use crate::ambassador_redis::route::Candidate;
 use crate::ambassador_redis::session::Session;
@@ -26,7 +27,7 @@ use crate::ambassador_redis::topology::Node;
 use crate::ambassador_redis::worker::Worker;
 use crate::core::backoff::Backoff;
 
-use super::handshake::{Greeting, Identity};
+use super::handshake::{Greeting, Line};
 use super::loss::Abandon;
 use super::role::Role;
 use super::run::{Owner, Run, Ticket};
@@ -57,56 +58,44 @@ pub struct Unreachable(pub String);
 /// One connection, connected or not.
 pub struct Connection {
     pub node: Arc<Node>,
-    pub version: Version,
-    pub identity: Rc<Identity>,
+    pub line: Line,
     pub purpose: Purpose,
+    pub(super) counts: Arc<NodeStats>,
     pub(super) worker: Rc<Worker>,
     pub(super) state: RefCell<State>,
 }
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Connection({}, {:?}, {:?})", self.node.address, self.version, self.purpose)
+        write!(f, "Connection({}, {:?}, {:?})", self.node.address, self.line, self.purpose)
     }
 }
 
 impl Connection {
     /// A shared connection; it connects, and connects again, until it is retired.
-    pub fn shared(
-        worker: &Rc<Worker>,
-        node: &Arc<Node>,
-        version: Version,
-        identity: &Rc<Identity>,
-        purpose: Purpose,
-    ) -> Rc<Self> {
-        let connection = Connection::new(worker, node, version, identity, purpose);
+    pub fn shared(worker: &Rc<Worker>, node: &Arc<Node>, line: &Line, purpose: Purpose) -> Rc<Self> {
+        let connection = Connection::new(worker, node, line, purpose);
         let guard = Abandon(connection.clone());
         worker.spawn(async move { guard.0.clone().keep().await });
         connection
     }
 
     /// A connection of one session's own; it ends with the first failure.
-    pub fn private(worker: &Rc<Worker>, node: &Arc<Node>, version: Version, identity: &Rc<Identity>) -> Rc<Self> {
-        let connection = Connection::new(worker, node, version, identity, Purpose::Private(worker.private_lane()));
+    pub fn private(worker: &Rc<Worker>, node: &Arc<Node>, line: &Line) -> Rc<Self> {
+        let connection = Connection::new(worker, node, line, Purpose::Private(worker.private_lane()));
         let guard = Abandon(connection.clone());
         worker.spawn(async move { guard.0.clone().once().await });
         connection
     }
 
-    fn new(
-        worker: &Rc<Worker>,
-        node: &Arc<Node>,
-        version: Version,
-        identity: &Rc<Identity>,
-        purpose: Purpose,
-    ) -> Rc<Self> {
+    fn new(worker: &Rc<Worker>, node: &Arc<Node>, line: &Line, purpose: Purpose) -> Rc<Self> {
         Rc::new(Connection {
             node: node.clone(),
-            version,
-            identity: identity.clone(),
+            line: line.clone(),
             purpose,
+            counts: worker.stats().node(&node.address.to_string()),
             worker: worker.clone(),
-            state: RefCell::new(State { db: Some(0), ..State::default() }),
+            state: RefCell::default(),
         })
     }
 
@@ -124,11 +113,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Queues bytes that belong to the stream at the end of the queue; opens the stream, in database `db`, if there is none.
-    pub fn append_stream(&self, bytes: &[u8], session: &Rc<Session>, db: u32) {
+    /// Queues bytes that belong to the stream at the end of the queue; opens the stream if there is none.
+    pub fn append_stream(&self, bytes: &[u8], session: &Rc<Session>) {
         let mut state = self.state.borrow_mut();
         if !matches!(state.runs.back(), Some(Run { owner: Owner::Stream(_), .. })) {
-            state.select(db);
             state.runs.push_back(Run { owner: Owner::Stream(session.clone()), left: 1, bytes: 0 });
         }
         state.out.end().extend_from_slice(bytes);
@@ -159,10 +147,6 @@ impl Connection {
     /// Gives a private connection to a session, or back to the pool.
     pub fn belong_to(&self, session: Option<Rc<Session>>) {
         self.state.borrow_mut().session = session;
-    }
-
-    pub fn is_in(&self, db: u32) -> bool {
-        self.state.borrow().db == Some(db)
     }
 
     /// Keeps a private connection from being used by another session: it was told who its client is.
@@ -215,6 +199,15 @@ impl Connection {
     /// The reply that the server gave to `HELLO`.
     pub fn hello(&self) -> Option<Rc<[u8]>> {
         self.state.borrow().hello.clone()
+    }
+
+    /// The number that the server has given to this connection.
+    pub fn number_at_server(&self) -> Option<u64> {
+        let state = self.state.borrow();
+        let hello = state.hello.as_deref()?;
+        let at = memchr::memmem::find(hello, b"$2\r\nid\r\n:")? + b"$2\r\nid\r\n:".len();
+        let end = memchr::memchr(b'\r', &hello[at..])?;
+        u64::try_from(parse_integer(&hello[at..at + end])?).ok()
     }
 
     /// Asks a replica that was behind how far it is now, unless the question is on its way.
@@ -333,7 +326,7 @@ impl Connection {
     }
 
     async fn open(&self) -> Result<(), String> {
-        let (transport, greeting) = self.worker.connect(&self.node, self.version, &self.identity, self.purpose).await?;
+        let (transport, greeting) = self.worker.connect(&self.node, &self.line, self.purpose).await?;
         match (self.purpose, greeting.role) {
             (Purpose::Primary(_), Some(Role::Replica { .. })) => {
                 return Err(format!("{} is a replica now, not the primary", self.node.address));
@@ -357,11 +350,10 @@ impl Connection {
             state.history = self.worker.enter_history(&self.node, history, state.last_up);
         }
         state.last_up = Some(Instant::now());
-        // What waited while there was no connection is queued again, so that SELECT and ROLE stand where this connection needs them.
+        // What waited while there was no connection is queued again, so that ROLE stands where this connection needs it.
         let waiting = std::mem::take(&mut state.runs);
         let bytes = std::mem::take(&mut state.out);
         state.in_flight = 0;
-        state.db = Some(0);
         state.requeue(waiting, bytes.unanswered(), self.worker.generation());
         drop(state);
         self.worker.became_ready();

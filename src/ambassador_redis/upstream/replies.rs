@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::Mark;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
-use crate::ambassador_redis::session::Session;
+use crate::ambassador_redis::session::{Position, Session};
 
 use super::connection::{Connection, Purpose};
 use super::loss::remaining;
@@ -65,7 +65,8 @@ impl Connection {
                     if let Purpose::Private(lane) = self.purpose {
                         self.worker.acknowledge(lane);
                     }
-                    session.stream(&data[at..]);
+                    let position = position(&mut state.scanner, &data[at..], &mut state.opaque);
+                    session.stream(&data[at..], position);
                     return Ok(());
                 }
                 Owner::Session(_) => at = self.scan_session(state, data, at)?,
@@ -177,6 +178,7 @@ impl Connection {
                 Purpose::Primary(lane) | Purpose::Private(lane) => self.worker.acknowledge(lane),
                 Purpose::Replica => {}
             }
+            ticket.received += at - start;
             ticket.session.deliver(ticket.slot, &data[start..at], replies);
             torn = (ticket.torn && session.is_none()).then(|| ticket.session.clone());
         }
@@ -188,7 +190,7 @@ impl Connection {
         if let Some(why) = refused {
             self.redo_front(state, why);
         } else if *left == 0 {
-            self.worker.stats().replied(ticket.class, self.purpose, ticket.requests, ticket.started);
+            self.note_finished(state);
             state.finish_front();
         } else if !carry.is_empty() {
             return Ok(data.len());
@@ -208,8 +210,9 @@ impl Connection {
         }
     }
 
-    /// Whether this error means that another server may well answer.
+    /// Counts an error. Whether it means that another server may well answer.
     fn is_refusal(&self, error: &[u8], ticket: &Ticket) -> bool {
+        self.counts.errors.add(1);
         if self.purpose != Purpose::Replica {
             if !error.starts_with(b"-READONLY") {
                 return false;
@@ -253,12 +256,24 @@ impl Connection {
     fn unexpected(&self, state: &mut State, data: &[u8]) -> Result<(), String> {
         match (&state.session, state.scanner.step(data)) {
             (Some(session), Ok(Step::Push { len })) if matches!(self.purpose, Purpose::Private(_)) => {
-                session.stream(&data[..len]);
+                session.stream(&data[..len], Position::Between);
                 if len < data.len() { Err("it answered without being asked".to_owned()) } else { Ok(()) }
             }
             _ => Err("it answered without being asked".to_owned()),
         }
     }
+}
+
+/// Where a stream stands behind these bytes. What is no RESP (a copy of the data for a replica) is `opaque` from there on.
+fn position(scanner: &mut Scanner, mut data: &[u8], opaque: &mut bool) -> Position {
+    while !*opaque && !data.is_empty() {
+        match scanner.step(data) {
+            Ok(Step::Reply { len, .. } | Step::Push { len }) => data = &data[len..],
+            Ok(Step::Partial) => return Position::Within,
+            Err(_) => *opaque = true,
+        }
+    }
+    if *opaque { Position::Within } else { Position::Between }
 }
 
 /// Whether a refused write may wait for the next primary although the session has asked for more behind it. What is a read, or will be

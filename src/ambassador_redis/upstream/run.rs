@@ -41,8 +41,9 @@ pub struct Ticket {
     /// The place in the session's order of replies.
     pub slot: u64,
     pub requests: u32,
-    pub db: u32,
     pub class: Class,
+    /// The number of the command, or `MIXED`.
+    pub command: u16,
     /// Whether every request of the run may be sent again.
     pub repeatable: bool,
     /// What the replica must have reached for its replies to count.
@@ -52,6 +53,8 @@ pub struct Ticket {
     pub started: Instant,
     /// Whether part of a reply has already gone to the client.
     pub torn: bool,
+    /// Bytes of replies so far.
+    pub received: usize,
     /// Whether the request is passed on as it comes, and not kept.
     pub uploaded: bool,
 }

@@ -24,10 +24,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::cluster::Far;
-use super::command::Table;
+use super::command::{Class, Table};
 use super::consistency::{History, LaneId, Watermark};
 use super::downstream::Peer;
 use super::held;
+use super::insight::{Slowlog, has_key};
 use super::metrics::Stats;
 use super::resp::Version;
 use super::session::{Session, Wire};
@@ -35,9 +36,9 @@ use super::settings::Policy;
 use super::shared::{Kind, LANES, Shared};
 use super::topology::{Node, Topology};
 use super::transport::Transport;
-use super::upstream::{Connection, Credentials, Identity};
+use super::upstream::{Connection, Credentials, Identity, Line};
+use super::users::Users;
 
-use lines::Line;
 pub use lines::Lines;
 pub use thread::run;
 
@@ -56,6 +57,8 @@ pub struct Worker {
     changes: Cell<u64>,
     connections: RefCell<HashMap<(u32, Line), Rc<Connection>>>,
     lines: RefCell<HashMap<Line, Rc<Lines>>>,
+    /// Whose lane each one behind the first is.
+    lanes: RefCell<[Option<Line>; LANES - 1]>,
     pool: RefCell<Vec<Rc<Connection>>>,
     /// Every private connection, in the pool or in use.
     privates: RefCell<Vec<Weak<Connection>>>,
@@ -70,8 +73,13 @@ pub struct Worker {
     identity: Rc<Identity>,
     scratch: Rc<Scratch>,
     second: Cell<u32>,
+    ticks: Cell<u32>,
     started: Instant,
     interest: Cell<u32>,
+    until_sample: Cell<u32>,
+    random: Cell<u32>,
+    /// The users by which the sessions were last checked.
+    users: RefCell<Option<Arc<Users>>>,
 }
 
 /// Where bytes are read into; one for all sets of a thread.
@@ -120,6 +128,7 @@ impl Worker {
             table: RefCell::new(table),
             connections: RefCell::default(),
             lines: RefCell::default(),
+            lanes: RefCell::default(),
             pool: RefCell::default(),
             leaving: RefCell::default(),
             privates: RefCell::default(),
@@ -131,8 +140,12 @@ impl Worker {
             identity: Rc::new(Identity::Own),
             scratch,
             second: Cell::new(0),
+            ticks: Cell::new(0),
             started: Instant::now(),
             interest: Cell::new(0),
+            until_sample: Cell::new(0),
+            random: Cell::new(0x9e37_79b9),
+            users: RefCell::default(),
             shared,
             number,
         })
@@ -143,7 +156,7 @@ impl Worker {
         let mut topology = self.shared.topology.subscribe();
         let mut tick = tokio::time::interval(deadlines::TICK);
         // Connected before the first client comes.
-        self.lines(Version::Resp2, &self.default_identity());
+        self.lines(&self.usual_line(Version::Resp2));
         loop {
             tokio::select! {
                 changed = topology.changed() => match changed {
@@ -194,6 +207,13 @@ impl Worker {
     pub fn drain(&self) {
         for session in self.sessions.borrow().values() {
             session.drain();
+        }
+    }
+
+    /// Ends the sessions that still wait at a server which does not let them go.
+    pub fn cut(&self) {
+        for session in self.sessions.borrow().values() {
+            session.cut();
         }
     }
 
@@ -249,18 +269,49 @@ impl Worker {
         self.shared.suspicion.notify_one();
     }
 
-    /// The lane of everything but the two usual shared connections.
+    /// The lane of everything that has none of its own.
     pub fn private_lane(&self) -> LaneId {
-        self.lane(2)
+        self.lane(0)
     }
 
     fn lane(&self, place: usize) -> LaneId {
-        self.shared.watermark.lane(self.number * LANES + place)
+        self.shared.watermark.lane(self.number, place)
     }
 
     /// When the primary was last known to be up.
     pub fn primary_up(&self) -> Option<Instant> {
         self.primary_up.get()
+    }
+
+    pub fn slowlog(&self) -> &Slowlog {
+        &self.shared.slowlog
+    }
+
+    /// Whether this request belongs to the sample.
+    #[inline]
+    pub fn is_sampled(&self) -> bool {
+        let left = self.until_sample.get();
+        self.until_sample.set(left.wrapping_sub(1));
+        left == 0
+    }
+
+    /// Counts the key of a request of the sample, and draws when the next one comes: on average after `--key-sampling` requests.
+    #[cold]
+    pub fn note_key(&self, class: Class, name: &[u8], key: &[u8]) {
+        let every = self.shared.policy.key_sampling;
+        if every == 0 {
+            self.until_sample.set(u32::MAX);
+            return;
+        }
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        self.random.set(random);
+        self.until_sample.set(every / 2 + random % every.max(1));
+        if has_key(class, name) && !key.is_empty() {
+            self.stats().keys().note(key);
+        }
     }
 
     pub fn policy(&self) -> &Policy {
@@ -294,6 +345,11 @@ impl Worker {
 
     pub fn upstream_scratch(&self) -> RefMut<'_, Box<[u8]>> {
         self.scratch.upstream.borrow_mut()
+    }
+
+    /// The ambassador's own users, if it has some.
+    pub fn users(&self) -> Option<Arc<Users>> {
+        self.shared.users.as_ref().map(|users| users.current())
     }
 
     /// The ambassador's own credentials for the servers, as its settings have them now.

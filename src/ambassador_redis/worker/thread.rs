@@ -5,6 +5,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::LocalSet;
@@ -16,6 +17,9 @@ use crate::ambassador_redis::cluster::Fleet;
 use crate::ambassador_redis::downstream::{Arrival, Peer, Refusal};
 use crate::ambassador_redis::shared::Shared;
 use crate::ambassador_redis::transport::Transport;
+
+/// How long a server may take to let those go who wait at it, when the process ends.
+const LET_GO: Duration = Duration::from_secs(2);
 
 /// Runs the thread with this number until the process drains.
 ///
@@ -52,8 +56,12 @@ pub fn run(
             });
         }
         crew.drain();
+        let deadline = tokio::time::Instant::now() + LET_GO;
         while !crew.is_empty() {
             tokio::time::sleep(TICK).await;
+            if tokio::time::Instant::now() > deadline {
+                crew.cut();
+            }
         }
     });
     Ok(())
@@ -93,6 +101,13 @@ impl Crew {
         match self {
             Crew::Set(worker) => worker.drain(),
             Crew::Shards(fleet) => fleet.drain(),
+        }
+    }
+
+    fn cut(&self) {
+        match self {
+            Crew::Set(worker) => worker.cut(),
+            Crew::Shards(fleet) => fleet.cut(),
         }
     }
 

@@ -12,7 +12,7 @@ use super::super::merge::{How, resume};
 use super::super::plan::{Plan, Split};
 use super::super::slots::{ShardNumber, slot};
 use super::legs::{Awaited, Kind, Owner, Target};
-use super::{Ending, Front, Then, Told, Upload};
+use super::{Ending, Front, Then, Told, Upload, is_stranger};
 
 /// Requests of one client that may be awaited at a time.
 const WINDOW: usize = 1024;
@@ -50,7 +50,8 @@ impl Front {
     }
 
     fn requests(&mut self, input: &[u8]) -> usize {
-        let limits = Limits { bulk: self.fleet.shared.policy.max_bulk, client: Client::Known };
+        let client = if self.is_stranger { Client::Stranger } else { Client::Known };
+        let limits = Limits { bulk: self.fleet.shared.policy.max_bulk, client };
         let commands = self.fleet.commands();
         let mut at = 0;
         while at < input.len() && self.ending == Ending::No && !self.paused {
@@ -116,6 +117,12 @@ impl Front {
         if let Some(why) = &**self.fleet.cluster.unknown.load() {
             let text = format!("LOADING ambassador: the Cluster is not known ({why}); nothing was executed, try again");
             self.refuse(&text);
+            return Taken::Yes;
+        }
+        if self.is_stranger
+            && !matches!(entry.class, Class::Auth | Class::Hello | Class::Quit | Class::Reset | Class::CrossProtocol)
+        {
+            self.single(bytes, Target::Home);
             return Taken::Yes;
         }
         if self.is_deaf_to(entry.class) {
@@ -307,6 +314,7 @@ impl Front {
             Then::Tell(told, said, version) => (told, said, version),
             Then::Watched => return self.watched(shard),
         };
+        self.is_stranger &= !matches!(told, Told::Auth | Told::Hello);
         self.version = version.unwrap_or(self.version);
         self.preamble.retain(|(before, _)| *before != told);
         self.preamble.push((told, said));
@@ -319,7 +327,7 @@ impl Front {
         self.keep_legs(|_| false);
         self.preamble.clear();
         (self.transaction, self.ears) = (None, None);
-        self.version = Version::Resp2;
+        (self.version, self.is_stranger) = (Version::Resp2, is_stranger(&self.fleet));
         self.answer(b"+RESET\r\n");
     }
 

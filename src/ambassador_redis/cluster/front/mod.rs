@@ -24,6 +24,7 @@ use tokio::time::Sleep;
 use crate::ambassador_redis::downstream::Peer;
 use crate::ambassador_redis::resp::{Version, encode, request};
 use crate::ambassador_redis::transport::Transport;
+use crate::ambassador_redis::users::Access;
 
 use super::fleet::{Fleet, Handle};
 use super::order::Order;
@@ -61,6 +62,8 @@ pub struct Front {
     sleep: Option<Pin<Box<Sleep>>>,
     waker: Waker,
     version: Version,
+    /// Who has not proved who it is: a session says what it may.
+    is_stranger: bool,
     /// What new sessions are told first.
     preamble: Vec<(Told, Vec<u8>)>,
     /// Nothing further is taken until everything is answered.
@@ -126,6 +129,7 @@ impl Front {
             sleep: None,
             waker: Waker::noop().clone(),
             version: Version::Resp2,
+            is_stranger: is_stranger(fleet),
             preamble: Vec::new(),
             paused: false,
             waits: false,
@@ -145,6 +149,12 @@ impl Front {
             *self.handle.waker.borrow_mut() = Some(cx.waker().clone());
         }
         for _ in 0..READS_A_TURN {
+            if self.handle.cut.get() && self.only_waits() {
+                self.ending = Ending::Now;
+            }
+            if self.handle.idle.take() && !self.only_waits() {
+                self.handle.draining.set(true);
+            }
             self.collect();
             self.retry(cx);
             self.settle();
@@ -161,7 +171,7 @@ impl Front {
             let fleet = self.fleet.clone();
             let mut scratch = fleet.scratch();
             match self.transport.poll_read(cx, &mut scratch) {
-                Poll::Pending if self.handle.draining.get() && (self.is_idle() || self.only_waits()) => {
+                Poll::Pending if self.handle.draining.get() && self.is_idle() && !self.only_waits() => {
                     return Poll::Ready(());
                 }
                 Poll::Pending => return Poll::Pending,
@@ -256,6 +266,12 @@ impl Front {
             Ending::No => self.ended && self.is_idle(),
         }
     }
+}
+
+/// Whether a client must prove who it is, with users of the ambassador's own.
+fn is_stranger(fleet: &Fleet) -> bool {
+    let users = fleet.shared.users.as_ref().map(|users| users.current());
+    users.is_some_and(|users| users.access_at_first() == Access::Stranger)
 }
 
 impl Drop for Front {
