@@ -19,6 +19,8 @@ mod failover;
 mod faults;
 #[path = "ambassador_redis/insight.rs"]
 mod insight;
+#[path = "ambassador_redis/model.rs"]
+mod model;
 #[path = "ambassador_redis/protocol.rs"]
 mod protocol;
 #[path = "ambassador_redis/servers.rs"]

@@ -83,6 +83,8 @@ pub struct Shared {
     alarmed_until: AtomicU64,
     /// Until when the primary is not written to, counted alike.
     fenced_until: AtomicU64,
+    /// Until when a client has paused the primary.
+    paused_until: AtomicU64,
     started: Instant,
 }
 
@@ -116,6 +118,7 @@ impl Shared {
             sentinel_password_file: settings.sentinel_password_file.clone(),
             alarmed_until: AtomicU64::new(0),
             fenced_until: AtomicU64::new(0),
+            paused_until: AtomicU64::new(0),
             started: Instant::now(),
         })
     }
@@ -202,6 +205,16 @@ impl Shared {
 
     pub fn is_fenced(&self) -> bool {
         self.millis(Duration::ZERO) < self.fenced_until.load(Relaxed)
+    }
+
+    /// A client lets the primary pause for so long (`CLIENT PAUSE`), or ends that.
+    pub fn pause(&self, duration: Duration) {
+        self.paused_until.store(self.millis(duration), Relaxed);
+    }
+
+    pub fn is_paused(&self) -> bool {
+        let until = self.paused_until.load(Relaxed);
+        until > 0 && self.millis(Duration::ZERO) < until
     }
 
     /// Milliseconds since the start, so much from now.

@@ -144,6 +144,13 @@ impl Connection {
         self.state.borrow_mut().own(arguments, Owner::Nobody);
     }
 
+    /// Something was told elsewhere that a `ROLE` on this connection would cover.
+    pub fn want_cover(&self) {
+        let mut state = self.state.borrow_mut();
+        state.unmarked = true;
+        state.wake();
+    }
+
     /// Gives a private connection to a session, or back to the pool.
     pub fn belong_to(&self, session: Option<Rc<Session>>) {
         self.state.borrow_mut().session = session;

@@ -175,7 +175,11 @@ impl Connection {
             match self.purpose {
                 // Two connections must not count in one lane.
                 Purpose::Primary(_) if *replaced => self.worker.acknowledge(self.worker.private_lane()),
-                Purpose::Primary(lane) | Purpose::Private(lane) => self.worker.acknowledge(lane),
+                Purpose::Primary(lane) => self.worker.acknowledge(lane),
+                Purpose::Private(lane) => {
+                    self.worker.acknowledge(lane);
+                    self.worker.want_cover(&self.line);
+                }
                 Purpose::Replica => {}
             }
             ticket.received += at - start;

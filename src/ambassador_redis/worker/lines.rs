@@ -53,6 +53,16 @@ impl Worker {
             .is_some_and(|lines| lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()))
     }
 
+    /// A private connection has told something: its offset is asked for at once if reads of late could use replicas.
+    pub fn want_cover(&self, line: &Line) {
+        if self.interest.get() > 0
+            && let Some(lines) = self.lines.borrow().get(line)
+            && let Ok(primary) = &lines.primary
+        {
+            primary.want_cover();
+        }
+    }
+
     /// Where the replies of the line's primary are counted: each line has a lane of its own, while there are any.
     fn lane_of(&self, line: &Line) -> LaneId {
         let mut lanes = self.lanes.borrow_mut();

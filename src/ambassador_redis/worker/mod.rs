@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::cluster::Far;
 use super::command::{Class, Table};
@@ -276,6 +276,15 @@ impl Worker {
 
     fn lane(&self, place: usize) -> LaneId {
         self.shared.watermark.lane(self.number, place)
+    }
+
+    /// Whether the primary keeps writes waiting because a client of ours has asked for that.
+    pub fn is_paused(&self) -> bool {
+        self.shared.is_paused()
+    }
+
+    pub fn pause_primary(&self, duration: Duration) {
+        self.shared.pause(duration);
     }
 
     /// When the primary was last known to be up.
