@@ -150,6 +150,7 @@ impl Shared {
             password_file: self.password_file.clone(),
             sentinel_password_file: None,
             alarmed_until: AtomicU64::new(0),
+            paused_until: AtomicU64::new(0),
             fenced_until: AtomicU64::new(0),
             started: Instant::now(),
         })
