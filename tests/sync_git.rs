@@ -29,7 +29,11 @@ mod process;
 mod recover;
 #[path = "sync_git/remote/mod.rs"]
 mod remote;
+#[path = "sync_git/reuse.rs"]
+mod reuse;
 #[path = "sync_git/root_and_link.rs"]
 mod root_and_link;
 #[path = "sync_git/submodules.rs"]
 mod submodules;
+#[path = "sync_git/trust.rs"]
+mod trust;

@@ -16,9 +16,14 @@
 
 #![allow(unreachable_pub, reason = "what leaves this folder is decided by this file alone")]
 
+mod cluster;
 mod command;
 mod consistency;
+mod dial;
+mod downstream;
+mod explain;
 mod held;
+mod insight;
 mod listener;
 mod metrics;
 mod resp;
@@ -30,6 +35,7 @@ mod status;
 mod topology;
 mod transport;
 mod upstream;
+mod users;
 mod worker;
 
 use std::sync::Arc;
@@ -39,11 +45,15 @@ use clap::Args;
 use crate::core::fault::Fault;
 use crate::core::lifecycle::{self, Process};
 use crate::core::mode::{Foreign, Invocation, Mode};
-use crate::core::net::{self, Sharing};
+use crate::core::rotating::Rotating;
 
-use settings::Settings;
+use cluster::Discovery;
+use dial::Dialer;
+use downstream::Doors;
+use settings::{AddressMap, Settings};
 use shared::Shared;
 use topology::{Node, Prober, Sources, Topology};
+use users::Users;
 
 /// The pattern, for the registry.
 pub const MODE: Mode = Mode {
@@ -59,7 +69,7 @@ pub const MODE: Mode = Mode {
     arguments: <Settings as Args>::augment_args,
     documents: &[],
     live: &[],
-    verbs: &[],
+    verbs: &[explain::VERB],
     foreign: Foreign::NONE,
     run,
 };
@@ -71,19 +81,36 @@ fn run(invocation: &Invocation) -> Result<(), Fault> {
 
 /// Opens the port and starts the threads and tasks.
 fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
-    let listener = net::listen(&settings.listen, Sharing::Exclusive, "listen")?;
+    let doors = Doors::open(&settings.doors, process)?;
+    let dialer = Dialer::new(&settings.dial)?;
+    dialer.follow(process);
+    let users = users(process, settings)?;
+    if !settings.cluster.is_empty() {
+        return start_cluster(process, settings, doors, dialer, users);
+    }
+    let (shared, prober) = prepare(settings, dialer, users)?;
+    process.metrics.register(Arc::new(metrics::Page(shared.clone())));
+    status::describe(process, &shared);
+    insight::serve(process, &shared);
+
+    process.tasks.spawn("probe", prober.follow(process.health.condition("primary"), process.drain.clone()));
+    listener::start(process, doors, &shared, settings.max_clients)
+}
+
+/// What the workers share, and who asks the servers. Nothing is sent yet.
+fn prepare(
+    settings: &Settings,
+    dialer: Dialer,
+    users: Option<Arc<Rotating<Users>>>,
+) -> Result<(Arc<Shared>, Prober), Fault> {
     let fixed: Vec<_> = settings.primary.iter().chain(&settings.replica).cloned().collect();
     let nodes: Vec<Arc<Node>> = (0..).zip(&fixed).map(|(number, address)| Node::new(number, address.clone())).collect();
     let (primary, replicas) = match (&settings.primary, nodes.split_first()) {
         (Some(_), Some((primary, replicas))) => (Ok(primary.clone()), replicas.to_vec()),
         _ => (Err("the servers are being asked for their roles".to_owned()), nodes.clone()),
     };
-    let shared = Shared::new(settings, Topology { epoch: 0, primary, replicas });
+    let shared = Shared::new(settings, dialer, users, Topology { epoch: 0, primary, replicas });
     shared.credentials().map_err(Fault::config)?;
-
-    process.metrics.register(Arc::new(metrics::Page(shared.clone())));
-    status::describe(process, &shared);
-
     let sources = Sources::new(
         &shared,
         fixed,
@@ -91,8 +118,38 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
         settings.sentinel.clone(),
         settings.sentinel_primary.clone(),
         settings.probe_timeout,
+        AddressMap::new(&settings.map_address),
     );
     let prober = Prober::new(&shared, sources, nodes, settings);
-    process.tasks.spawn("probe", prober.follow(process.health.condition("primary"), process.drain.clone()));
-    listener::start(process, listener, &shared, settings.max_clients)
+    Ok((shared, prober))
+}
+
+/// The ambassador's own users, if it has some; they follow their file.
+fn users(process: &Process, settings: &Settings) -> Result<Option<Arc<Rotating<Users>>>, Fault> {
+    let Some(file) = settings.users_file.clone() else { return Ok(None) };
+    let users = Rotating::new("users", vec![file.clone()], move || Users::read(&file))
+        .map_err(|error| Fault::config(error).hint("see --users-file"))?;
+    users.follow(process);
+    Ok(Some(users))
+}
+
+/// The same for the shards of a Cluster, each of which is probed as a set of its own.
+fn start_cluster(
+    process: &Process,
+    settings: &Settings,
+    doors: Doors,
+    dialer: Dialer,
+    users: Option<Arc<Rotating<Users>>>,
+) -> Result<(), Fault> {
+    let nobody = Topology { epoch: 0, primary: Err("the servers belong to shards".to_owned()), replicas: Vec::new() };
+    let shared = Shared::new(settings, dialer, users, nobody);
+    shared.credentials().map_err(Fault::config)?;
+    process.metrics.register(Arc::new(metrics::Page(shared.clone())));
+    status::describe(process, &shared);
+    insight::serve(process, &shared);
+    if let Some(cluster) = &shared.cluster {
+        let discovery = Discovery::new(cluster, &shared, settings, &process.drain);
+        process.tasks.spawn("cluster", discovery.follow(process.health.condition("cluster")));
+    }
+    listener::start(process, doors, &shared, settings.max_clients)
 }

@@ -1,25 +1,27 @@
 //! The options of `patterns ambassador-redis`, and the policy that the data path reads of them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::core::secret::SecretFile;
-use crate::core::values::{self, Bind, ByteSize, Endpoint};
+use crate::core::values::{self, ByteSize, Endpoint};
 
 use super::consistency::Consistency;
+use super::dial::DialSettings;
+use super::downstream::DoorSettings;
 use super::route::ReadFrom;
+use super::topology::Mapping;
+
+pub use super::topology::AddressMap;
 
 /// The options.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Redis ambassador")]
 pub struct Settings {
-    /// Where the application finds its Redis
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:6379")]
-    pub listen: Bind,
-
     /// The primary; whether it is one is verified, and a demotion is noticed
-    #[arg(long, value_name = "HOST:PORT", required_unless_present_any = ["upstream", "sentinel"])]
+    #[arg(long, value_name = "HOST:PORT", required_unless_present_any = ["upstream", "sentinel", "cluster"])]
     pub primary: Option<Endpoint>,
 
     /// A replica of that primary; may be given several times
@@ -33,6 +35,14 @@ pub struct Settings {
     /// A Sentinel; may be given several times
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "upstream")]
     pub sentinel: Vec<Endpoint>,
+
+    /// Servers of a Redis Cluster, a comma between two; the others are found from them. A name may stand for many addresses
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with_all = ["primary", "replica", "upstream", "sentinel"])]
+    pub cluster: Vec<Endpoint>,
+
+    /// How an address that Sentinels or a Cluster announce is reached from here, as HOST[:PORT]=HOST[:PORT]; may be given several times
+    #[arg(long, value_name = "FROM=TO")]
+    pub map_address: Vec<Mapping>,
 
     /// The name that the Sentinels have for the primary
     #[arg(long, value_name = "NAME", default_value = "mymaster")]
@@ -49,6 +59,11 @@ pub struct Settings {
     /// File with the password for the servers; without it clients authenticate themselves
     #[arg(long, value_name = "FILE")]
     pub upstream_password_file: Option<SecretFile>,
+
+    /// File with users of the ambassador's own, in the form of Redis' ACL files: `user NAME on #SHA256 ~* +@all` (or +@read), one a
+    /// line. Clients then authenticate here, not at the servers. Read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub users_file: Option<PathBuf>,
 
     /// Who answers reads: primary, prefer-primary, replica, prefer-replica, any
     #[arg(long, value_name = "POLICY", default_value = "prefer-replica", value_enum)]
@@ -103,6 +118,25 @@ pub struct Settings {
     /// requests; more of them help when several replicas share the reads
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
+
+    /// Remember requests that take longer than this, from their arrival to their last reply; they are shown on the status page and,
+    /// with their arguments, at /debug/slowlog
+    #[arg(long, value_name = "DURATION", default_value = "10ms", value_parser = values::duration)]
+    pub slowlog_slower_than: Duration,
+
+    /// How many slow requests are remembered
+    #[arg(long, value_name = "COUNT", default_value_t = 128)]
+    pub slowlog_max_len: usize,
+
+    /// The key of one in so many requests is counted, for /debug/hotkeys; 0 for none
+    #[arg(long, value_name = "COUNT", default_value_t = 128)]
+    pub key_sampling: u32,
+
+    #[command(flatten)]
+    pub doors: DoorSettings,
+
+    #[command(flatten)]
+    pub dial: DialSettings,
 }
 
 /// What the data path reads of the settings.
@@ -117,6 +151,9 @@ pub struct Policy {
     pub max_bulk: i64,
     /// How long a replica may leave a read unanswered before it is probed.
     pub replica_patience: Duration,
+    /// From when on a request is slow.
+    pub slow: Duration,
+    pub key_sampling: u32,
     pub reconnect_first: Duration,
     pub reconnect_longest: Duration,
 }
@@ -133,6 +170,8 @@ impl Policy {
             idle_timeout: some(settings.idle_timeout),
             max_bulk: i64::try_from(settings.max_bulk.0).unwrap_or(i64::MAX),
             replica_patience: settings.probe_timeout / 2,
+            slow: settings.slowlog_slower_than,
+            key_sampling: settings.key_sampling,
             reconnect_first: Duration::from_millis(10),
             reconnect_longest: Duration::from_secs(1),
         }

@@ -8,11 +8,16 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
-use super::command::Table;
+use super::cluster::Cluster;
+use super::command::{Class, Table};
 use super::consistency::Watermark;
-use super::metrics::Stats;
-use super::settings::{Policy, Settings};
+use super::dial::Dialer;
+use super::insight::Slowlog;
+use super::metrics::{Refused, Stats};
+use super::settings::{AddressMap, Policy, Settings};
 use super::topology::Topology;
+use super::users::Users;
+use crate::core::rotating::Rotating;
 use crate::core::secret::{Secret, SecretFile};
 
 /// Lanes of a worker: one for all that has none of its own, and one each for its shared connections to the primary.
@@ -24,8 +29,38 @@ const ALARM: Duration = Duration::from_secs(15);
 /// milliseconds, and what the old primary acknowledges from then on is lost.
 const SELECTED: Duration = Duration::from_secs(3);
 
-/// One per process.
+/// Reads of several keys, and scripts: while a slot is being moved, a replica of its old shard lacks some of the keys without knowing it,
+/// and what it answers does not show that.
+const WHOLE_READS: [&str; 13] = [
+    "mget",
+    "sdiff",
+    "sinter",
+    "sintercard",
+    "sunion",
+    "zdiff",
+    "zinter",
+    "zintercard",
+    "zunion",
+    "pfcount",
+    "lcs",
+    "eval_ro",
+    "fcall_ro",
+];
+
+/// What a set of servers is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing: it is all there is.
+    Alone,
+    /// A Cluster.
+    Shard,
+}
+
+/// One per process, and one for each shard of a Cluster.
 pub struct Shared {
+    pub kind: Kind,
+    /// The Cluster whose shards have the servers, if it is one.
+    pub cluster: Option<Arc<Cluster>>,
     pub policy: Policy,
     pub topology: watch::Sender<Arc<Topology>>,
     pub watermark: Watermark,
@@ -35,6 +70,11 @@ pub struct Shared {
     /// One for each worker.
     pub stats: Vec<Arc<Stats>>,
     pub sessions: AtomicUsize,
+    pub refused: Refused,
+    pub slowlog: Arc<Slowlog>,
+    pub dialer: Dialer,
+    /// The ambassador's own users, if it has some.
+    pub users: Option<Arc<Rotating<Users>>>,
     pub next_session: AtomicU64,
     username: String,
     password_file: Option<SecretFile>,
@@ -49,13 +89,18 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(settings: &Settings, topology: Topology) -> Arc<Shared> {
+    pub fn new(
+        settings: &Settings,
+        dialer: Dialer,
+        users: Option<Arc<Rotating<Users>>>,
+        topology: Topology,
+    ) -> Arc<Shared> {
         let workers = usize::from(settings.workers);
-        let mut table = Table::built_in();
-        for name in settings.deny.iter().filter(|name| !name.is_empty()) {
-            table.deny(name.trim());
-        }
+        let table = Table::with_policy(&settings.deny);
         Arc::new(Shared {
+            kind: Kind::Alone,
+            cluster: (!settings.cluster.is_empty())
+                .then(|| Arc::new(Cluster::new(AddressMap::new(&settings.map_address)))),
             policy: Policy::new(settings),
             topology: watch::Sender::new(Arc::new(topology)),
             watermark: Watermark::new(workers, LANES),
@@ -63,6 +108,10 @@ impl Shared {
             suspicion: Notify::new(),
             stats: (0..workers).map(|_| Arc::new(Stats::default())).collect(),
             sessions: AtomicUsize::new(0),
+            refused: Refused::default(),
+            slowlog: Arc::new(Slowlog::new(settings.slowlog_max_len)),
+            dialer,
+            users,
             next_session: AtomicU64::new(1),
             username: settings.upstream_username.clone(),
             password_file: settings.upstream_password_file.clone(),
@@ -72,6 +121,50 @@ impl Shared {
             paused_until: AtomicU64::new(0),
             started: Instant::now(),
         })
+    }
+
+    /// The same for one shard of a Cluster: a set of its own, with the policy, the credentials and the counters of the process.
+    pub fn of_shard(&self, topology: Topology) -> Arc<Shared> {
+        let mut table = Table::clone(&self.table.load());
+        if self.policy.is_guarded() {
+            for name in WHOLE_READS {
+                table.reclass(name, Class::PrimaryRead);
+            }
+        }
+        Arc::new(Shared {
+            kind: Kind::Shard,
+            cluster: None,
+            policy: Policy { idle_timeout: None, ..self.policy.clone() },
+            topology: watch::Sender::new(Arc::new(topology)),
+            watermark: Watermark::new(self.stats.len(), LANES),
+            table: ArcSwap::from_pointee(table),
+            suspicion: Notify::new(),
+            stats: self.stats.clone(),
+            sessions: AtomicUsize::new(0),
+            refused: Refused::default(),
+            slowlog: self.slowlog.clone(),
+            dialer: self.dialer.clone(),
+            users: self.users.clone(),
+            next_session: AtomicU64::new(1),
+            username: self.username.clone(),
+            password_file: self.password_file.clone(),
+            sentinel_password_file: None,
+            alarmed_until: AtomicU64::new(0),
+            paused_until: AtomicU64::new(0),
+            fenced_until: AtomicU64::new(0),
+            started: Instant::now(),
+        })
+    }
+
+    /// The sets of servers: this one, or those of the Cluster's shards.
+    pub fn sets(self: &Arc<Self>) -> Vec<Arc<Shared>> {
+        self.cluster.as_ref().map_or_else(|| vec![self.clone()], |cluster| cluster.sets())
+    }
+
+    /// Data has come into the set that its replicas may lack: they must be proved anew.
+    pub fn unsettle(&self) {
+        self.watermark.begin_generation();
+        self.suspicion.notify_one();
     }
 
     /// User and password for the servers, read now.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::metrics::Page;
 use super::shared::Shared;
 use crate::core::http::Section;
 use crate::core::lifecycle::Process;
@@ -11,6 +12,8 @@ use crate::core::lifecycle::Process;
 pub fn describe(process: &Process, shared: &Arc<Shared>) {
     let seen = shared.clone();
     process.http.status(move || servers(&seen));
+    let seen = shared.clone();
+    process.http.status(move || commands(&seen));
     let seen = shared.clone();
     process.http.status(move || {
         let facts = [
@@ -23,8 +26,25 @@ pub fn describe(process: &Process, shared: &Arc<Shared>) {
     });
 }
 
-fn servers(shared: &Shared) -> Section {
-    let topology = shared.topology.borrow().clone();
+/// The commands that are sent most, and how long they take.
+fn commands(shared: &Arc<Shared>) -> Section {
+    let mut all = Page(shared.clone()).commands();
+    all.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.count()));
+    let shown = |seconds: f64| format!("{:.2} ms", seconds * 1e3);
+    let rows = all
+        .into_iter()
+        .take(12)
+        .map(|(name, sum)| vec![name, sum.count().to_string(), shown(sum.quantile(0.5)), shown(sum.quantile(0.99))]);
+    Section::table("Commands", &["command", "requests", "half within", "99 % within"], rows.collect())
+}
+
+fn servers(shared: &Arc<Shared>) -> Section {
+    let rows = shared.sets().iter().flat_map(|set| set_rows(set)).collect();
+    Section::table("Servers", &["server", "role", "state", "offset", "behind", "version"], rows)
+}
+
+fn set_rows(set: &Shared) -> Vec<Vec<String>> {
+    let topology = set.topology.borrow().clone();
     let mut rows = Vec::new();
     if let Err(why) = &topology.primary {
         rows.push(vec![
@@ -47,5 +67,5 @@ fn servers(shared: &Shared) -> Section {
             facts.version,
         ]);
     }
-    Section::table("Servers", &["server", "role", "state", "offset", "behind", "version"], rows)
+    rows
 }

@@ -13,12 +13,13 @@ use git2::Oid;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::checkout::{LONGEST_PATH, write_file};
+use super::checkout::LONGEST_PATH;
 use super::manifest::Stat;
 use super::pack::{self, Object, Visitor};
 use super::settings::limits::TreeLimits;
 use super::sparse::{Patterns, Verdict, What};
 use super::tree::{self, Kind};
+use super::writer::write_file;
 
 /// Paths that are waited for, and bytes of trees that have no path yet: above, the export does the work.
 const MOST_PLACES: usize = 1_000_000;
@@ -63,6 +64,11 @@ impl Written {
         self.directories.remove(path)
     }
 
+    /// Whether this directory was made early.
+    pub(crate) fn has_directory(&self, path: &[u8]) -> bool {
+        self.directories.contains(path)
+    }
+
     /// The status of the file that was written early at this path, if it is this object.
     pub(crate) fn take_file(&mut self, path: &[u8], oid: Oid, kind: Kind) -> Option<Stat> {
         let (_, _, stat) = self.files.remove(path).filter(|(its, what, _)| (*its, *what) == (oid, kind))?;
@@ -91,6 +97,12 @@ impl Early {
             deepest: limits.depth,
             is_over: false,
         }
+    }
+
+    /// Leaves everything to the export.
+    pub(crate) fn idle(mut self) -> Self {
+        self.is_over = true;
+        self
     }
 
     /// What was written, once the pack is whole.

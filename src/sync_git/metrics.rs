@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::trust::Why;
 use crate::core::metrics::{Collect, Counter, Encoder, FamilyHead, Gauge, Histogram, Kind, Point, Registry};
 
 /// How a sync ended, in git-sync's words.
@@ -65,6 +66,7 @@ pub(crate) struct Metrics {
     pub damages: Counter,
     pub retired: Counter,
     pub failures_in_a_row: Gauge,
+    distrusts: [Counter; Why::LABELS.len()],
     last_success: Gauge,
     published: Gauge,
 }
@@ -99,6 +101,10 @@ impl Metrics {
                 "patterns_sync_git_failures_in_a_row",
                 "Syncs that failed since the last success.",
             ),
+            distrusts: Why::LABELS.map(|reason| {
+                let help = "Syncs that ended because a signature was not trusted, by reason.";
+                registry.counter("patterns_sync_git_untrusted_total", help, &[("reason", reason)])
+            }),
             last_success: gauge("patterns_sync_git_last_success_timestamp_seconds", "When a sync last succeeded."),
             published: gauge("patterns_sync_git_published_timestamp_seconds", "When the link last turned."),
         }
@@ -117,6 +123,12 @@ impl Metrics {
             Status::Noop => self.last_success.set(now()),
             Status::Error => {}
         }
+    }
+
+    /// Counts a signature that was not trusted.
+    pub(crate) fn distrusted(&self, why: &Why) {
+        let at = Why::LABELS.iter().position(|label| *label == why.label());
+        at.into_iter().for_each(|at| self.distrusts[at].increment());
     }
 
     /// Observes what a phase took.

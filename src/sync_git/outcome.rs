@@ -14,6 +14,7 @@ use super::publish::PublishError;
 use super::remote::RemoteError;
 use super::store::StoreError;
 use super::submodules::SubmoduleError;
+use super::trust::Distrust;
 use super::volume::VolumeError;
 
 /// How a sync ended.
@@ -48,6 +49,9 @@ pub(crate) enum SyncError {
     Submodule(#[from] SubmoduleError),
     #[error(transparent)]
     Gc(#[from] gc::GcError),
+    /// Nothing of the commit was written; the old tree stays published.
+    #[error(transparent)]
+    Distrust(#[from] Distrust),
     #[error("--sparse-checkout-file {} is not there", .0.display())]
     NoPatterns(PathBuf),
     /// The gate's verdict on the new tree; the old one stays published.

@@ -19,6 +19,8 @@ pub(crate) struct News {
     pub repo: String,
     pub reference: String,
     pub commit: Option<Oid>,
+    /// Whose signature the commit or its tag carries, where one was asked for.
+    pub signer: Option<String>,
     /// When the link came to show that commit; nothing when an earlier run did that.
     pub published: Option<Instant>,
     pub last_success: Option<Instant>,
@@ -46,6 +48,7 @@ impl Status {
             Some((at, error)) => format!("{error} ({}, {} in a row)", ago(*at), news.failures),
             None => "none".to_owned(),
         };
+        let signer = news.signer.map(|signer| ("signed by", signer));
         Section::facts(
             "Sync",
             [
@@ -57,7 +60,9 @@ impl Status {
                 ("last error", error),
                 ("syncs", news.syncs.to_string()),
                 ("next sync", next(news.next)),
-            ],
+            ]
+            .into_iter()
+            .chain(signer),
         )
     }
 }

@@ -4,19 +4,23 @@
 //! is async and may be dropped at any await; the half that writes runs on a blocking thread and asks the budget between two
 //! files. A sync that is cut short has published nothing, and the next one starts from what is whole.
 
+mod proof;
+
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use git2::Oid;
 
 use super::budget::Budget;
+use super::changes;
 use super::draft::{Blank, Recipe};
 use super::early::Early;
 use super::files::read_small;
 use super::gc;
 use super::history::{self, Fit};
-use super::hooks::{Action, Event, Hook, Runs};
+use super::hooks::{Action, ChangeList, Event, Hook, Runs};
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
 use super::outcome::{Outcome, SyncError};
@@ -27,6 +31,7 @@ use super::retire::{Retired, Stay};
 use super::sparse::Patterns;
 use super::store::StoreError;
 use super::submodules::{Filler, Follow};
+use super::trust::{Signer, Trust};
 use super::volume::{Published, Volume, VolumeError};
 use super::worktree::Damage;
 
@@ -38,6 +43,9 @@ pub(crate) struct Syncer {
     origin: Origin,
     reach: Reach,
     before_publish: BeforePublish,
+    trust: Trust,
+    /// Whose signature let the last commit pass.
+    signer: Option<Signer>,
     /// Away only while a blocking thread has it.
     volume: Option<Volume>,
     metrics: Metrics,
@@ -48,6 +56,8 @@ pub(crate) struct Syncer {
     is_shortened: bool,
     /// Whether the history here was compared with `depth`, which can only change between runs.
     is_depth_known: bool,
+    /// How many events hooks were told of.
+    events: u64,
 }
 
 /// What happens in a new tree before the link turns to it.
@@ -85,6 +95,7 @@ impl Syncer {
         reach: Reach,
         volume: Volume,
         before_publish: BeforePublish,
+        trust: Trust,
         metrics: Metrics,
         options: Options,
     ) -> Self {
@@ -94,11 +105,14 @@ impl Syncer {
             reach,
             volume,
             before_publish,
+            trust,
+            signer: None,
             metrics,
             options,
             inspected: None,
             is_shortened: false,
             is_depth_known: false,
+            events: 0,
         }
     }
 
@@ -108,7 +122,8 @@ impl Syncer {
         self.read_recipe().ok()?;
         let published = self.volume_here().published().ok()??;
         let damage = self.inspect(&published, budget).await;
-        matches!(damage, Ok(None)).then_some(published.commit)
+        let is_whole = matches!(damage, Ok(None)) && self.is_proved_by_itself(published.commit);
+        is_whole.then_some(published.commit)
     }
 
     /// Runs one sync.
@@ -127,6 +142,7 @@ impl Syncer {
             Err(error) => {
                 // The remote is away; what it gave us before is enough to mend what was damaged here.
                 if let (Some(published), Some(_)) = (&published, &damage)
+                    && self.is_proved_by_itself(published.commit)
                     && let Err(error) = self.rebuild(published.commit, budget).await
                 {
                     tracing::warn!(%error, "the damaged tree cannot be written again from what is here");
@@ -139,7 +155,12 @@ impl Syncer {
         if let Some(commit) = self.known_commit(&tip).filter(|known| is_whole(*known))
             && self.has_right_history(commit)?
         {
-            return Ok(Outcome::Unchanged { commit });
+            match self.prove(&tip, commit, budget).await {
+                Ok(()) => return Ok(Outcome::Unchanged { commit }),
+                // Brought again below.
+                Err(SyncError::Volume(error)) if error.is_object_loss() => {}
+                Err(error) => return Err(error),
+            }
         }
         let brought = match self.bring(&tip, is_whole, budget).await {
             Err(SyncError::Volume(error)) if error.is_object_loss() => {
@@ -150,8 +171,8 @@ impl Syncer {
             other => other,
         };
         let commit = brought?;
-        if current != Some(commit) {
-            let event = self.event(current, commit);
+        if current != Some(commit) && !matches!(self.before_publish, BeforePublish::Nothing) {
+            let event = self.event(current, commit).await;
             consult(&self.before_publish, event, budget).await?;
         }
         self.on_volume(move |volume| volume.publish(commit)).await?;
@@ -164,9 +185,14 @@ impl Syncer {
     }
 
     /// What hooks are told of a publication.
-    pub(crate) fn event(&self, before: Option<Oid>, commit: Oid) -> Event {
+    pub(crate) async fn event(&mut self, before: Option<Oid>, commit: Oid) -> Event {
+        self.events += 1;
+        let changes = match before {
+            Some(before) => self.on_volume(move |volume| changes(volume, before, commit)).await,
+            None => None,
+        };
         let tree = self.volume_here().root.tree(commit);
-        Event { before, commit, reference: self.options.reference.clone(), tree, changes: None }
+        Event { serial: self.events, before, commit, reference: self.options.reference.clone(), tree, changes }
     }
 
     /// Brings the objects of `tip` where they are not here, and writes its tree where `is_whole` does not hold.
@@ -176,6 +202,7 @@ impl Syncer {
             Some(commit) if self.has_right_history(commit)? => (commit, None),
             _ => self.fetch(tip, budget).await?,
         };
+        self.prove(tip, commit, budget).await?;
         if !is_whole(commit) {
             self.complete(commit, budget).await?;
             self.build(commit, blank, budget).await?;
@@ -204,10 +231,10 @@ impl Syncer {
     ///
     /// # Errors
     /// When the volume cannot be read.
-    pub(crate) async fn retire(&mut self) -> Result<Retired, VolumeError> {
+    pub(crate) async fn retire(&mut self, budget: &Budget) -> Result<Retired, VolumeError> {
         let started = Instant::now();
-        let stay = self.options.stay;
-        let retired = self.on_volume(move |volume| volume.retire(stay)).await?;
+        let (stay, budget) = (self.options.stay, budget.clone());
+        let retired = self.on_volume(move |volume| volume.retire(stay, &budget)).await?;
         self.metrics.spent(Phase::Retire, started.elapsed());
         self.metrics.retired.add(retired.removed as u64);
         Ok(retired)
@@ -275,11 +302,15 @@ impl Syncer {
     /// Brings the objects of `tip`, and writes the files whose path is known in time.
     async fn fetch(&mut self, tip: &Tip, budget: &Budget) -> Result<(Oid, Option<Blank>), SyncError> {
         let started = Instant::now();
-        let Self { origin, volume, options, .. } = self;
+        let Self { origin, volume, options, trust, .. } = self;
         let volume = volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way"));
         let mut blank = volume.blank()?;
         let patterns = volume.recipe.patterns().cloned();
-        let early = Early::new(blank.open().map_err(VolumeError::from)?, tip.oid, patterns, volume.limits);
+        let mut early = Early::new(blank.open().map_err(VolumeError::from)?, tip.oid, patterns, volume.limits);
+        if !trust.is_off() {
+            // Nothing is written before it is proved.
+            early = early.idle();
+        }
         let (bytes, written) =
             budget.spend(origin.fetch(tip, &volume.store, options.depth, &options.pack_limits, early)).await??;
         blank.holds(written);
@@ -400,6 +431,19 @@ impl Syncer {
 
     fn volume_here_mut(&mut self) -> &mut Volume {
         self.volume.as_mut().unwrap_or_else(|| unreachable!("blocking work is always awaited"))
+    }
+}
+
+/// What differs between two commits, and the file that says so; nothing when it cannot be said.
+fn changes(volume: &Volume, before: Oid, commit: Oid) -> Option<ChangeList> {
+    let tree = |commit| volume.store.commit(commit).ok().map(|commit| commit.tree);
+    let changes = Arc::new(changes::between(volume.store.odb(), tree(before)?, tree(commit)?)?);
+    match changes::write(volume.store.dir(), commit, &changes) {
+        Ok(file) => Some(ChangeList { changes, file }),
+        Err(error) => {
+            tracing::warn!(%error, "the list of changed files cannot be written; hooks go without it");
+            None
+        }
     }
 }
 

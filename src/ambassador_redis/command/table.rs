@@ -45,6 +45,15 @@ impl Table {
         table
     }
 
+    /// The same, without those that are denied.
+    pub fn with_policy(denied: &[String]) -> Table {
+        let mut table = Table::built_in();
+        for name in denied.iter().filter(|name| !name.is_empty()) {
+            table.deny(name.trim());
+        }
+        table
+    }
+
     /// Adds what a server says about a command that is not known yet, by its `COMMAND` flags.
     pub fn learn<'a>(&mut self, name: &str, flags: impl IntoIterator<Item = &'a str>) {
         let name = name.to_ascii_lowercase();
@@ -68,6 +77,17 @@ impl Table {
             () => Class::Write,
         };
         self.add(&name, class);
+    }
+
+    /// Gives a known command another class.
+    pub fn reclass(&mut self, name: &str, class: Class) {
+        let entry = match pack(name.as_bytes()) {
+            Some(packed) => self.short.get_mut(&packed),
+            None => self.long.get_mut(name.as_bytes()),
+        };
+        if let Some(entry) = entry {
+            entry.class = class;
+        }
     }
 
     /// Forbids a command; a name that is not known yet is remembered.

@@ -43,7 +43,7 @@ impl Span {
 }
 
 /// One whole multibulk request at the start of the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     pub len: usize,
     pub arguments: usize,
@@ -162,6 +162,11 @@ impl Scanner {
             (1.., Ok(Some((Some(len), start)))) => start + usize::try_from(len).unwrap_or(0) + 2,
             (at, _) => at,
         }
+    }
+
+    /// The place of the second argument of an incomplete request, once all of it is there.
+    pub fn second(&self) -> Option<Span> {
+        (self.at > 0 && self.left + 1 < self.arguments).then_some(self.second)
     }
 
     /// The place of the name of an incomplete request, once it is known.

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use crate::ambassador_redis::command::{Class, Entry, classify};
 use crate::ambassador_redis::consistency::Mark;
+use crate::ambassador_redis::metrics::MIXED;
 use crate::ambassador_redis::resp::encode;
-use crate::ambassador_redis::resp::request::{Client, Frame, Limits, Scanner, Step, Upload};
+use crate::ambassador_redis::resp::request::{Frame, Limits, Scanner, Step, Upload, arguments};
 use crate::ambassador_redis::route::{Question, Reason, Target, route};
 use crate::ambassador_redis::upstream::{Connection, Observe, Ticket, unreachable};
 
@@ -30,6 +31,8 @@ struct Batch {
     requests: u32,
     /// The class of the first request, for the statistics.
     class: Class,
+    /// The number of their command, or `MIXED`.
+    command: u16,
     reads: bool,
     repeatable: bool,
 }
@@ -57,10 +60,15 @@ enum Begun {
 
 impl Batch {
     fn at(start: usize) -> Batch {
-        Batch { start, requests: 0, class: Class::Neutral, reads: true, repeatable: true }
+        Batch { start, requests: 0, class: Class::Neutral, command: MIXED, reads: true, repeatable: true }
     }
 
-    fn add(&mut self, class: Class) {
+    fn add(&mut self, class: Class, command: u16) {
+        if self.requests == 0 {
+            self.command = command;
+        } else if self.command != command {
+            self.command = MIXED;
+        }
         if self.requests == 0 || !class.is_repeatable() {
             self.class = class;
         }
@@ -89,7 +97,7 @@ impl Session {
 
     /// Takes as many whole requests as it may; returns how many bytes they had.
     fn requests(self: &Rc<Self>, state: &mut State, input: &[u8]) -> usize {
-        let limits = Limits { bulk: self.worker.policy().max_bulk, client: Client::Known };
+        let mut limits = Limits { bulk: self.worker.policy().max_bulk, client: state.client() };
         let mut at = 0;
         let mut batch = Batch::at(0);
         while at < input.len() && state.ending == Ending::No && !state.paused {
@@ -126,9 +134,12 @@ impl Session {
                     let entry = self.entry(state, bytes, &frame);
                     if at >= state.counted {
                         self.worker.stats().command(entry.number);
+                        if self.worker.is_sampled() {
+                            self.worker.note_key(entry.class, frame.name.of(bytes), frame.second.of(bytes));
+                        }
                     }
                     if is_plain(state, &entry) {
-                        batch.add(entry.class);
+                        batch.add(entry.class, entry.number);
                         at += frame.len;
                         if state.slots.awaited() + batch.requests < state.window {
                             continue;
@@ -147,6 +158,7 @@ impl Session {
                         break;
                     }
                     at += frame.len;
+                    limits.client = state.client();
                 }
                 Ok(Step::Inline { len, multibulk }) => {
                     if self.commit(state, input, &mut batch, at) == Taken::NotYet
@@ -156,6 +168,7 @@ impl Session {
                         break;
                     }
                     at += len;
+                    limits.client = state.client();
                 }
                 Ok(Step::Nothing { len }) => {
                     if self.commit(state, input, &mut batch, at) == Taken::NotYet {
@@ -197,6 +210,12 @@ impl Session {
         let Some(name) = state.scanner.name() else { return Begun::No };
         let entry = self.worker.table().find(name.of(input));
         if entry.denied {
+            return Begun::No;
+        }
+        if self.is_kept(state, &entry, input, &Frame { name, ..Frame::default() }) {
+            // It is not worth receiving.
+            self.refuse(state, 1, "NOPERM this user has no permissions to run this command");
+            state.ending = Ending::Soon;
             return Begun::No;
         }
         if !state.slots.is_empty() {
@@ -282,7 +301,8 @@ impl Session {
             Class::Multi if frame.arguments != 1 => Class::Neutral,
             class => class,
         };
-        Entry { class, ..entry }
+        let denied = entry.denied || self.is_kept(state, &entry, bytes, frame);
+        Entry { class, denied, ..entry }
     }
 
     /// Sends the batch, which ends at `end`; leaves an empty one that begins there.
@@ -307,7 +327,8 @@ impl Session {
         observe: Option<Observe>,
     ) -> Taken {
         let mut batch = Batch::at(0);
-        batch.add(class);
+        let name = arguments(bytes).next().unwrap_or_default();
+        batch.add(class, self.worker.table().find(name).number);
         self.send(state, bytes, &batch, observe)
     }
 
@@ -398,11 +419,13 @@ impl Session {
             slot: state.slots.open(batch.requests),
             requests: batch.requests,
             class: batch.class,
+            command: batch.command,
             repeatable: batch.repeatable && observe.is_none(),
             needs,
             observe,
             started: Instant::now(),
             torn: false,
+            received: 0,
             uploaded: false,
         }
     }

@@ -13,21 +13,26 @@
 //! What it refuses: input that Redis refuses (with Redis' words), commands that the policy denies, and more awaited replies or more
 //! unread bytes than the limits allow: then it stops reading until the client has caught up.
 
+mod access;
 mod farewell;
 mod intake;
 mod own;
 mod slots;
+mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::ambassador_redis::downstream::Peer;
 use crate::ambassador_redis::resp::{Version, encode, request};
-use crate::ambassador_redis::transport::Transport;
 use crate::ambassador_redis::upstream::{Connection, Greeted, Line, Observe};
+use crate::ambassador_redis::users::{Access, Users};
 use crate::ambassador_redis::worker::{Lines, Worker};
 
 use slots::Slots;
+pub use wire::Wire;
 
 /// Reads in one turn of the task.
 const READS_A_TURN: usize = 4;
@@ -41,6 +46,8 @@ const KEEP: usize = 1024;
 /// One client's connection.
 pub struct Session {
     pub id: u64,
+    /// Who the client is, as far as anybody tells.
+    pub peer: Peer,
     worker: Rc<Worker>,
     state: RefCell<State>,
     waker: RefCell<Option<Waker>>,
@@ -49,7 +56,7 @@ pub struct Session {
 }
 
 struct State {
-    transport: Transport,
+    transport: Wire,
     /// Requests that are not complete, or must wait.
     tail: Vec<u8>,
     scanner: request::Scanner,
@@ -57,6 +64,9 @@ struct State {
     written: usize,
     slots: Slots,
     line: Line,
+    /// The ambassador's own users, if it has some: those that were in force when the session began.
+    users: Option<Arc<Users>>,
+    access: Access,
     lines: Rc<Lines>,
     /// Where the unanswered requests are.
     current: Option<Rc<Connection>>,
@@ -96,6 +106,8 @@ struct Extra {
     name: Vec<u8>,
     /// `CLIENT SETINFO` commands to repeat on a connection of its own.
     infos: Vec<Vec<u8>>,
+    /// The user of ours that the client has proved to be.
+    user: Option<Vec<u8>>,
 }
 
 /// What the session's own connection is needed for.
@@ -138,8 +150,9 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub fn new(worker: &Rc<Worker>, id: u64, transport: Transport) -> Rc<Session> {
+    pub fn new(worker: &Rc<Worker>, id: u64, transport: Wire, peer: Peer) -> Rc<Session> {
         let line = worker.usual_line(Version::Resp2);
+        let users = worker.users();
         let state = State {
             transport,
             tail: Vec::new(),
@@ -149,6 +162,8 @@ impl Session {
             slots: Slots::default(),
             lines: worker.lines(&line),
             line,
+            access: users.as_ref().map_or(Access::All, |users| users.access_at_first()),
+            users,
             current: None,
             sticky: None,
             operates: false,
@@ -170,6 +185,7 @@ impl Session {
         };
         Rc::new(Session {
             id,
+            peer,
             worker: worker.clone(),
             state: RefCell::new(state),
             waker: RefCell::new(None),
@@ -225,7 +241,7 @@ impl Session {
             private.belong_to(None);
         }
         // Replies may still come for it: they go nowhere.
-        state.transport = Transport::Closed;
+        state.transport = Wire::Closed;
         (state.out, state.written, state.tail) = (Vec::new(), 0, Vec::new());
         let current = state.current.take();
         let lines = state.lines.clone();

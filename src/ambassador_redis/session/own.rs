@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::ambassador_redis::command::{Class, Entry};
 use crate::ambassador_redis::resp::request::{Frame, arguments};
 use crate::ambassador_redis::resp::{Version, encode, parse_integer};
-use crate::ambassador_redis::upstream::{Connection, Greeted, Line, Observe, unreachable};
+use crate::ambassador_redis::upstream::{Connection, Credentials, Greeted, Identity, Line, Observe, unreachable};
 
 use super::intake::Taken;
 use super::{Ending, Mode, Session, State};
@@ -17,6 +17,9 @@ impl Session {
     /// Takes a request that changes the session, or needs a connection of its own.
     pub(super) fn special(self: &Rc<Self>, state: &mut State, bytes: &[u8], frame: &Frame, entry: Entry) -> Taken {
         let class = entry.class;
+        if self.is_kept(state, &entry, bytes, frame) {
+            return self.keep(state, bytes, frame, entry);
+        }
         if entry.denied {
             let name = String::from_utf8_lossy(frame.name.of(bytes)).to_ascii_lowercase();
             return self.refuse(state, 1, &format!("NOPERM ambassador: the command '{name}' is denied here (--deny)"));
@@ -136,7 +139,13 @@ impl Session {
         Ok(private)
     }
 
-    fn about_session(self: &Rc<Self>, state: &mut State, bytes: &[u8], frame: &Frame, class: Class) -> Taken {
+    pub(super) fn about_session(
+        self: &Rc<Self>,
+        state: &mut State,
+        bytes: &[u8],
+        frame: &Frame,
+        class: Class,
+    ) -> Taken {
         let arguments: Vec<&[u8]> = arguments(bytes).collect();
         match class {
             Class::Select => {
@@ -229,9 +238,9 @@ impl Session {
         let Some(wanted) = HelloRequest::read(arguments, state.line.version) else {
             return self.on_its_own(state, bytes, Observe::Nothing);
         };
-        if wanted.credentials.is_some() && wanted.credentials != state.line.identity.credentials {
+        if let Some(credentials) = wanted.credentials.filter(|given| !self.is_known(state, given)) {
             // Only the server can say whether they are right.
-            let identity = self.worker.identity(wanted.credentials);
+            let identity = Rc::new(Identity::Client(credentials));
             return self.on_its_own(
                 state,
                 bytes,
@@ -282,16 +291,25 @@ impl Session {
             return Taken::NotYet;
         }
         let credentials = match arguments {
-            [_, password] => Some((b"default".to_vec(), password.to_vec())),
-            [_, user, password] => Some((user.to_vec(), password.to_vec())),
+            [_, password] => Credentials { user: b"default".to_vec(), password: password.to_vec() },
+            [_, user, password] => Credentials { user: user.to_vec(), password: password.to_vec() },
             _ => return self.send_one(state, bytes, Class::Neutral, None),
         };
-        if credentials == state.line.identity.credentials {
+        if self.is_known(state, &credentials) {
             self.write(state, b"+OK\r\n");
             return Taken::Yes;
         }
-        let identity = self.worker.identity(credentials);
+        let identity = Rc::new(Identity::Client(credentials));
         self.on_its_own(state, bytes, Observe::Greeted(Greeted { identity, version: state.line.version, name: None }))
+    }
+
+    /// Whether these are the credentials that the session's connections have used.
+    fn is_known(&self, state: &State, given: &Credentials) -> bool {
+        match &*state.line.identity {
+            Identity::Client(known) => known.are(given),
+            // A password that cannot be read now is none that we could compare.
+            Identity::Own => self.worker.own_credentials().ok().flatten().is_some_and(|own| own.are(given)),
+        }
     }
 
     /// Lets a fresh connection answer, and learns from what it says.
@@ -322,6 +340,7 @@ impl Session {
         state.operates = false;
         state.line = self.worker.usual_line(Version::Resp2);
         state.lines = self.worker.lines(&state.line);
+        state.forget_user();
         state.extra = None;
         self.write(state, b"+RESET\r\n");
         Taken::Yes
@@ -339,14 +358,14 @@ fn pause(bytes: &[u8]) -> Option<Duration> {
 }
 
 /// A `HELLO` that can be understood without asking the server.
-struct HelloRequest {
-    version: Version,
-    credentials: Option<(Vec<u8>, Vec<u8>)>,
-    name: Option<Vec<u8>>,
+pub(super) struct HelloRequest {
+    pub(super) version: Version,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) name: Option<Vec<u8>>,
 }
 
 impl HelloRequest {
-    fn read(arguments: &[&[u8]], current: Version) -> Option<HelloRequest> {
+    pub(super) fn read(arguments: &[&[u8]], current: Version) -> Option<HelloRequest> {
         let mut wanted = HelloRequest { version: current, credentials: None, name: None };
         let Some((version, mut options)) = arguments.get(1..)?.split_first() else { return Some(wanted) };
         wanted.version = match *version {
@@ -357,7 +376,7 @@ impl HelloRequest {
         while let Some((option, rest)) = options.split_first() {
             options = match rest {
                 [user, password, rest @ ..] if option.eq_ignore_ascii_case(b"auth") => {
-                    wanted.credentials = Some((user.to_vec(), password.to_vec()));
+                    wanted.credentials = Some(Credentials { user: user.to_vec(), password: password.to_vec() });
                     rest
                 }
                 [name, rest @ ..]

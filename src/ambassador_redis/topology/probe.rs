@@ -17,7 +17,7 @@ use crate::core::health::Condition;
 use crate::core::values::Endpoint;
 
 use super::control::{connect, reason};
-use super::source::Sources;
+use super::source::{Found, Sources};
 use super::view::{Answer, Authority, Before, Observation, Verdict, decide};
 use super::{Facts, Node, Topology};
 
@@ -93,9 +93,9 @@ impl Prober {
     }
 
     /// One round; whether all is well.
-    async fn round(&mut self, ready: &Condition) -> bool {
+    pub async fn round(&mut self, ready: &Condition) -> bool {
         let found = self.sources.find().await;
-        self.know(&found.addresses);
+        self.know(&found);
         // Whoever begins a generation while the servers are asked makes their answers worth nothing for it.
         let generation = self.shared.watermark.generation();
         let (shared, timeout) = (self.shared.clone(), self.timeout);
@@ -125,9 +125,9 @@ impl Prober {
     }
 
     /// Adds servers that are named for the first time, and forgets those that are gone.
-    fn know(&mut self, addresses: &[Endpoint]) {
+    fn know(&mut self, found: &Found) {
         let now = Instant::now();
-        for address in addresses {
+        for address in &found.addresses {
             match self.nodes.iter_mut().find(|probed| probed.node.address == *address) {
                 Some(probed) => probed.named = now,
                 None => {
@@ -139,7 +139,8 @@ impl Prober {
         }
         let primary = self.primary;
         self.nodes.retain(|probed| {
-            let kept = probed.connection.is_some()
+            let kept = probed.named == now
+                || probed.connection.is_some() && !found.closed
                 || Some(probed.node.number) == primary
                 || now.duration_since(probed.named) < FORGET;
             if !kept {
@@ -279,7 +280,7 @@ impl Probed {
             Some(connection) => connection,
             none => {
                 let credentials = shared.credentials().map_err(|error| format!("{error:#}"))?;
-                none.insert(connect(&self.node.address, credentials).await?)
+                none.insert(connect(&shared.dialer, &self.node.address, credentials).await?)
             }
         };
         let info: String = redis::cmd("INFO").query_async(connection).await.map_err(|error| reason(&error))?;
@@ -312,7 +313,7 @@ fn text(value: &redis::Value) -> Option<&str> {
 }
 
 /// Awaits all, at the same time.
-pub(super) async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut running: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|cx| {
         for (future, done) in &mut running {

@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::{LaneId, Mark};
+use crate::ambassador_redis::metrics::NodeStats;
 use crate::ambassador_redis::resp::parse_integer;
 use crate::ambassador_redis::resp::reply::Scanner;
 use crate::ambassador_redis::route::Candidate;
@@ -59,6 +60,7 @@ pub struct Connection {
     pub node: Arc<Node>,
     pub line: Line,
     pub purpose: Purpose,
+    pub(super) counts: Arc<NodeStats>,
     pub(super) worker: Rc<Worker>,
     pub(super) state: RefCell<State>,
 }
@@ -91,6 +93,7 @@ impl Connection {
             node: node.clone(),
             line: line.clone(),
             purpose,
+            counts: worker.stats().node(&node.address.to_string()),
             worker: worker.clone(),
             state: RefCell::default(),
         })
@@ -243,6 +246,7 @@ impl Connection {
         {
             tracing::warn!(
                 session = session.id,
+                peer = %session.peer,
                 "a client does not read its reply, which others wait behind; it is closed"
             );
             session.abort();
@@ -329,7 +333,7 @@ impl Connection {
     }
 
     async fn open(&self) -> Result<(), String> {
-        let (transport, greeting) = self.worker.connect(&self.node, &self.line).await?;
+        let (transport, greeting) = self.worker.connect(&self.node, &self.line, self.purpose).await?;
         match (self.purpose, greeting.role) {
             (Purpose::Primary(_), Some(Role::Replica { .. })) => {
                 return Err(format!("{} is a replica now, not the primary", self.node.address));

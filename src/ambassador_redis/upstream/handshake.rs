@@ -11,22 +11,39 @@ use crate::ambassador_redis::consistency::History;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
 use crate::ambassador_redis::resp::{Version, encode};
 use crate::ambassador_redis::transport::Transport;
+use crate::core::secret;
 
 use super::role::Role;
 
 /// A greeting is a few hundred bytes; modules make it longer.
 const MAX_GREETING: usize = 256 * 1024;
 
-/// Who we are for the server. Two identities are the same if their credentials are.
+/// Who we are for the server.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Identity {
-    /// User and password, if any.
-    pub credentials: Option<(Vec<u8>, Vec<u8>)>,
+pub enum Identity {
+    /// The ambassador itself: what its settings say at the time of the handshake, so that a new password is followed.
+    Own,
+    /// What a client has proved to know.
+    Client(Credentials),
+}
+
+/// A user and its password.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    pub user: Vec<u8>,
+    pub password: Vec<u8>,
+}
+
+impl Credentials {
+    /// Whether a client has given the same. Tells nothing by the time that it takes but the password's length.
+    pub fn are(&self, other: &Credentials) -> bool {
+        self.user == other.user && secret::is_same(&self.password, &other.password)
+    }
 }
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.credentials.is_some() { "Identity(credentials)" } else { "Identity(none)" })
+        f.write_str(if *self == Identity::Own { "Identity(own)" } else { "Identity(client)" })
     }
 }
 
@@ -66,11 +83,19 @@ pub enum HandshakeError {
 }
 
 /// Greets the server. `ours` is who we are when no client says who it is.
-pub async fn greet(transport: &mut Transport, line: &Line, ours: &Identity) -> Result<Greeting, HandshakeError> {
+pub async fn greet(
+    transport: &mut Transport,
+    line: &Line,
+    ours: Option<&Credentials>,
+) -> Result<Greeting, HandshakeError> {
+    let credentials = match &*line.identity {
+        Identity::Client(credentials) => Some(credentials),
+        Identity::Own => ours,
+    };
     let mut out = Vec::with_capacity(128);
     let number = [b'0' + line.version.number()];
     let mut hello: Vec<&[u8]> = vec![b"HELLO", &number];
-    if let Some((user, password)) = &line.identity.credentials {
+    if let Some(Credentials { user, password }) = credentials {
         hello.extend([b"AUTH", user.as_slice(), password.as_slice()]);
     }
     encode::command(&mut out, &hello);
@@ -80,8 +105,8 @@ pub async fn greet(transport: &mut Transport, line: &Line, ours: &Identity) -> R
     let hello = replies.next(transport).await?;
     let (mut role, mut history) = (replies.next(transport).await?, replies.next(transport).await?);
     // Servers before 6.0 know no HELLO, but the old AUTH.
-    if let (b"-ERR", Some((_, password)), Version::Resp2) =
-        (&hello[..4.min(hello.len())], &line.identity.credentials, line.version)
+    if let (b"-ERR", Some(Credentials { password, .. }), Version::Resp2) =
+        (&hello[..4.min(hello.len())], credentials, line.version)
     {
         out.clear();
         encode::command(&mut out, &[b"AUTH", password]);
@@ -89,7 +114,7 @@ pub async fn greet(transport: &mut Transport, line: &Line, ours: &Identity) -> R
         write_all(transport, &out).await?;
         accept(&replies.next(transport).await?)?;
         (role, history) = (replies.next(transport).await?, replies.next(transport).await?);
-    } else if line.identity.credentials.is_some() {
+    } else if credentials.is_some() {
         accept(&hello)?;
     }
     // Before anything is sent for a client: a SELECT that is refused must not let commands into another database.
@@ -98,9 +123,11 @@ pub async fn greet(transport: &mut Transport, line: &Line, ours: &Identity) -> R
         let select: &[&[u8]] = &[b"SELECT", number.format(line.db).as_bytes()];
         let mut answer = replies.ask(transport, select).await?;
         // A client may have chosen the database before it became a user who may not choose: then we go the same way.
-        if let (true, Some((user, password))) = (answer.starts_with(b"-NOPERM"), &line.identity.credentials) {
-            let (our_name, our_password) = match &ours.credentials {
-                Some((name, password)) => (name.as_slice(), password.as_slice()),
+        if let (true, Identity::Client(Credentials { user, password })) =
+            (answer.starts_with(b"-NOPERM"), &*line.identity)
+        {
+            let (our_name, our_password) = match ours {
+                Some(Credentials { user, password }) => (user.as_slice(), password.as_slice()),
                 None => (&b"default"[..], &b""[..]),
             };
             replies.ask(transport, &[b"AUTH", our_name, our_password]).await?;
@@ -112,6 +139,14 @@ pub async fn greet(transport: &mut Transport, line: &Line, ours: &Identity) -> R
         }
     }
     Ok(Greeting { hello, role: Role::parse(&role), history: history_in(&history) })
+}
+
+/// Lets a replica of a Cluster answer reads of its shard's slots itself.
+pub async fn permit_reads(transport: &mut Transport) -> Result<(), HandshakeError> {
+    let mut out = Vec::new();
+    encode::command(&mut out, &[b"READONLY"]);
+    write_all(transport, &out).await?;
+    accept(&Replies::default().next(transport).await?)
 }
 
 fn about_replication(out: &mut Vec<u8>) {

@@ -4,6 +4,7 @@
 //! never sent and what may be sent again; everything else is answered with an error that says so.
 
 mod connection;
+mod finished;
 mod handshake;
 mod loss;
 mod outbound;
@@ -13,6 +14,7 @@ mod run;
 mod state;
 
 pub use connection::{Connection, Purpose};
-pub use handshake::{Greeting, Identity, Line, greet};
+pub use handshake::{Credentials, Greeting, Identity, Line, greet, permit_reads};
 pub use loss::unreachable;
+pub use outbound::Outbound;
 pub use run::{Greeted, Observe, Ticket};

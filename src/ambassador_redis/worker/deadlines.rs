@@ -1,6 +1,7 @@
 //! What is looked at ten times a second: who waits too long, who says nothing any more.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Worker;
@@ -36,6 +37,7 @@ impl Worker {
         for held in expired {
             held.ticket.session.fail(held.ticket.slot, held.replies, &unreachable(&held.why));
         }
+        self.recheck_users();
         self.leave_silent_replicas();
         self.pool.borrow_mut().retain(|connection| !connection.is_over());
         self.privates.borrow_mut().retain(|connection| connection.strong_count() > 0);
@@ -53,6 +55,19 @@ impl Worker {
             }
             !connection.is_over()
         });
+    }
+
+    /// Closes the sessions whose users have lost their rights.
+    fn recheck_users(&self) {
+        let Some(users) = self.users() else { return };
+        let mut seen = self.users.borrow_mut();
+        if seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &users)) {
+            return;
+        }
+        for session in self.sessions.borrow().values() {
+            session.recheck(&users);
+        }
+        *seen = Some(users);
     }
 
     /// Takes reads back from replicas that leave them unanswered while they do not answer the probe either.

@@ -131,7 +131,6 @@ impl Worker {
         *self.table.borrow_mut() = self.shared.table.load_full();
         *self.topology.borrow_mut() = topology;
         self.lines.borrow_mut().clear();
-        self.read_credentials();
         let topology = self.topology.borrow().clone();
         let is_used = |connection: &Connection| match connection.purpose {
             Purpose::Primary(_) => topology.primary.as_ref().is_ok_and(|node| node.number == connection.node.number),

@@ -23,17 +23,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::command::Table;
+use super::cluster::Far;
+use super::command::{Class, Table};
 use super::consistency::{History, LaneId, Watermark};
+use super::downstream::Peer;
 use super::held;
+use super::insight::{Slowlog, has_key};
 use super::metrics::Stats;
 use super::resp::Version;
-use super::session::Session;
+use super::session::{Session, Wire};
 use super::settings::Policy;
-use super::shared::{LANES, Shared};
+use super::shared::{Kind, LANES, Shared};
 use super::topology::{Node, Topology};
 use super::transport::Transport;
-use super::upstream::{Connection, Identity, Line};
+use super::upstream::{Connection, Credentials, Identity, Line};
+use super::users::Users;
 
 pub use lines::Lines;
 pub use thread::run;
@@ -66,12 +70,16 @@ pub struct Worker {
     leaving: RefCell<Vec<Rc<Connection>>>,
     sessions: RefCell<HashMap<u64, Rc<Session>>>,
     waiting: RefCell<Vec<Rc<Session>>>,
-    identity: RefCell<Rc<Identity>>,
+    identity: Rc<Identity>,
     scratch: Rc<Scratch>,
     second: Cell<u32>,
     ticks: Cell<u32>,
     started: Instant,
     interest: Cell<u32>,
+    until_sample: Cell<u32>,
+    random: Cell<u32>,
+    /// The users by which the sessions were last checked.
+    users: RefCell<Option<Arc<Users>>>,
 }
 
 /// Where bytes are read into; one for all sets of a thread.
@@ -84,6 +92,11 @@ impl Scratch {
     pub fn new() -> Rc<Scratch> {
         let buffer = || RefCell::new(vec![0; SCRATCH].into_boxed_slice());
         Rc::new(Scratch { session: buffer(), upstream: buffer() })
+    }
+
+    /// For the bytes of clients.
+    pub fn session(&self) -> RefMut<'_, Box<[u8]>> {
+        self.session.borrow_mut()
     }
 }
 
@@ -109,7 +122,7 @@ impl Worker {
     pub fn new(shared: Arc<Shared>, number: usize, scratch: Rc<Scratch>) -> Rc<Worker> {
         let topology = shared.topology.borrow().clone();
         let table = shared.table.load_full();
-        let worker = Rc::new(Worker {
+        Rc::new(Worker {
             changes: Cell::new(0),
             topology: RefCell::new(topology),
             table: RefCell::new(table),
@@ -124,17 +137,18 @@ impl Worker {
             primary_up: Cell::new(None),
             sessions: RefCell::default(),
             waiting: RefCell::default(),
-            identity: RefCell::new(Rc::new(Identity { credentials: None })),
+            identity: Rc::new(Identity::Own),
             scratch,
             second: Cell::new(0),
             ticks: Cell::new(0),
             started: Instant::now(),
             interest: Cell::new(0),
+            until_sample: Cell::new(0),
+            random: Cell::new(0x9e37_79b9),
+            users: RefCell::default(),
             shared,
             number,
-        });
-        worker.read_credentials();
-        worker
+        })
     }
 
     /// Follows the picture of the servers and looks at the deadlines, for as long as the thread runs.
@@ -155,16 +169,38 @@ impl Worker {
     }
 
     /// Serves one client until its session ends.
-    pub fn adopt(self: &Rc<Self>, transport: Transport) {
+    pub fn adopt(self: &Rc<Self>, transport: Transport, peer: Peer) {
         self.stats().opened();
+        self.serve(Wire::Client(transport), peer);
+    }
+
+    /// Serves one client's part that concerns this set.
+    pub fn lend(self: &Rc<Self>, far: Far, peer: Peer) {
+        self.shared.sessions.fetch_add(1, Relaxed);
+        self.serve(Wire::Front(far), peer);
+    }
+
+    fn serve(self: &Rc<Self>, transport: Wire, peer: Peer) {
         let id = self.shared.next_session.fetch_add(1, Relaxed);
-        let session = Session::new(self, id, transport);
+        let session = Session::new(self, id, transport, peer);
         self.sessions.borrow_mut().insert(id, session.clone());
         let leaving = Leaving { worker: self.clone(), session: session.clone() };
         self.spawn(async move {
             let _leaving = leaving;
             std::future::poll_fn(|cx| session.drive(cx)).await;
         });
+    }
+
+    /// Lets go of the servers: the set is gone.
+    pub fn dismantle(self: &Rc<Self>) {
+        let topology = self.topology.borrow().clone();
+        let primary = Err("the Cluster names this shard no more".to_owned());
+        self.follow(Arc::new(Topology { epoch: topology.epoch + 1, primary, replicas: Vec::new() }));
+    }
+
+    /// Whether a replica's answer that it has no such key must be confirmed by the primary.
+    pub fn confirms_missing(&self) -> bool {
+        self.shared.kind == Kind::Shard && self.shared.policy.is_guarded()
     }
 
     /// Lets every session end when what it has asked is answered.
@@ -256,6 +292,37 @@ impl Worker {
         self.primary_up.get()
     }
 
+    pub fn slowlog(&self) -> &Slowlog {
+        &self.shared.slowlog
+    }
+
+    /// Whether this request belongs to the sample.
+    #[inline]
+    pub fn is_sampled(&self) -> bool {
+        let left = self.until_sample.get();
+        self.until_sample.set(left.wrapping_sub(1));
+        left == 0
+    }
+
+    /// Counts the key of a request of the sample, and draws when the next one comes: on average after `--key-sampling` requests.
+    #[cold]
+    pub fn note_key(&self, class: Class, name: &[u8], key: &[u8]) {
+        let every = self.shared.policy.key_sampling;
+        if every == 0 {
+            self.until_sample.set(u32::MAX);
+            return;
+        }
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        self.random.set(random);
+        self.until_sample.set(every / 2 + random % every.max(1));
+        if has_key(class, name) && !key.is_empty() {
+            self.stats().keys().note(key);
+        }
+    }
+
     pub fn policy(&self) -> &Policy {
         &self.shared.policy
     }
@@ -278,33 +345,32 @@ impl Worker {
     }
 
     pub fn default_identity(&self) -> Rc<Identity> {
-        self.identity.borrow().clone()
-    }
-
-    /// The identity of credentials that a client has sent.
-    pub fn identity(&self, credentials: Option<(Vec<u8>, Vec<u8>)>) -> Rc<Identity> {
-        Rc::new(Identity { credentials })
+        self.identity.clone()
     }
 
     pub fn session_scratch(&self) -> RefMut<'_, Box<[u8]>> {
-        self.scratch.session.borrow_mut()
+        self.scratch.session()
     }
 
     pub fn upstream_scratch(&self) -> RefMut<'_, Box<[u8]>> {
         self.scratch.upstream.borrow_mut()
     }
 
-    fn read_credentials(&self) {
-        match self.shared.credentials() {
-            Ok(credentials) => {
-                let credentials =
-                    credentials.map(|(user, password)| (user.into_bytes(), password.expose().as_bytes().to_vec()));
-                if self.identity.borrow().credentials != credentials {
-                    *self.identity.borrow_mut() = Rc::new(Identity { credentials });
-                }
-            }
-            Err(error) => tracing::error!(error = format!("{error:#}"), "the password for the servers cannot be read"),
-        }
+    /// The ambassador's own users, if it has some.
+    pub fn users(&self) -> Option<Arc<Users>> {
+        self.shared.users.as_ref().map(|users| users.current())
+    }
+
+    /// The ambassador's own credentials for the servers, as its settings have them now.
+    ///
+    /// # Errors
+    /// The password cannot be read; the text says why.
+    pub fn own_credentials(&self) -> Result<Option<Credentials>, String> {
+        let credentials = self.shared.credentials().map_err(|error| format!("{error:#}"))?;
+        Ok(credentials.map(|(user, password)| Credentials {
+            user: user.into_bytes(),
+            password: password.expose().as_bytes().to_vec(),
+        }))
     }
 
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
