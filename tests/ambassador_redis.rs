@@ -11,6 +11,8 @@ mod auth;
 mod choice;
 #[path = "ambassador_redis/client.rs"]
 mod client;
+#[path = "ambassador_redis/cluster/mod.rs"]
+mod cluster;
 #[path = "ambassador_redis/consistency.rs"]
 mod consistency;
 #[path = "ambassador_redis/doors.rs"]
@@ -23,6 +25,8 @@ mod faults;
 mod insight;
 #[path = "ambassador_redis/limits.rs"]
 mod limits;
+#[path = "ambassador_redis/model.rs"]
+mod model;
 #[path = "ambassador_redis/protocol.rs"]
 mod protocol;
 #[path = "ambassador_redis/reload.rs"]

@@ -14,12 +14,12 @@ use crate::core::values::{self, ValueError};
 #[command(next_help_heading = "Faults on purpose, and a mirror")]
 pub struct FaultSettings {
     /// Answer some requests with an error and do not execute them, as COMMAND=PERCENT; `*` is any command. For tests
-    #[arg(long, value_name = "COMMAND=PERCENT", value_delimiter = ',')]
+    #[arg(long, value_name = "COMMAND=PERCENT", value_delimiter = ',', conflicts_with = "cluster")]
     pub fault_error: Vec<ErrorRule>,
 
     /// Take some requests in later, and what their connection sends behind them, as COMMAND=DURATION@PERCENT; `*` is any command. For
     /// tests
-    #[arg(long, value_name = "COMMAND=DURATION@PERCENT", value_delimiter = ',')]
+    #[arg(long, value_name = "COMMAND=DURATION@PERCENT", value_delimiter = ',', conflicts_with = "cluster")]
     pub fault_delay: Vec<DelayRule>,
 }
 

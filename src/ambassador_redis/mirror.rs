@@ -29,8 +29,8 @@ const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 #[command(next_help_heading = "Faults on purpose, and a mirror")]
 pub struct MirrorSettings {
     /// A server that gets a copy of requests; nobody waits for it, and what it cannot take in time is dropped and counted. Transactions
-    /// and what waits are not mirrored
-    #[arg(long, value_name = "HOST:PORT")]
+    /// and what waits are not mirrored; nor is a Cluster
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "cluster")]
     pub mirror: Option<Endpoint>,
 
     /// Which requests are mirrored

@@ -16,6 +16,7 @@
 
 #![allow(unreachable_pub, reason = "what leaves this folder is decided by this file alone")]
 
+mod cluster;
 mod command;
 mod consistency;
 mod dial;
@@ -49,10 +50,11 @@ use crate::core::lifecycle::{self, Process};
 use crate::core::mode::{Foreign, Invocation, Mode};
 use crate::core::rotating::Rotating;
 
+use cluster::Discovery;
 use dial::Dialer;
 use downstream::Doors;
 use mirror::Mirror;
-use settings::Settings;
+use settings::{AddressMap, Settings};
 use shared::Shared;
 use topology::{Node, Prober, Sources, Topology};
 use users::Users;
@@ -87,6 +89,9 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
     let dialer = Dialer::new(&settings.dial)?;
     dialer.follow(process);
     let users = users(process, settings)?;
+    if !settings.cluster.is_empty() {
+        return start_cluster(process, settings, doors, dialer, users);
+    }
     let (mirror, receiving) = Mirror::new(&settings.mirror).unzip();
     let (shared, prober) = prepare(settings, dialer, users, mirror)?;
     if let Some(receiving) = receiving {
@@ -133,6 +138,7 @@ fn prepare(
         settings.sentinel.clone(),
         settings.sentinel_primary.clone(),
         settings.probe_timeout,
+        AddressMap::new(&settings.map_address),
     );
     let prober = Prober::new(&shared, sources, nodes, settings);
     Ok((shared, prober))
@@ -145,4 +151,26 @@ fn users(process: &Process, settings: &Settings) -> Result<Option<Arc<Rotating<U
         .map_err(|error| Fault::config(error).hint("see --users-file"))?;
     users.follow(process);
     Ok(Some(users))
+}
+
+/// The same for the shards of a Cluster, each of which is probed as a set of its own.
+fn start_cluster(
+    process: &Process,
+    settings: &Settings,
+    doors: Doors,
+    dialer: Dialer,
+    users: Option<Arc<Rotating<Users>>>,
+) -> Result<(), Fault> {
+    let nobody = Topology { epoch: 0, primary: Err("the servers belong to shards".to_owned()), replicas: Vec::new() };
+    let shared = Shared::new(settings, dialer, users, None, nobody);
+    shared.credentials().map_err(Fault::config)?;
+    process.metrics.register(Arc::new(metrics::Page(shared.clone())));
+    status::describe(process, &shared);
+    insight::serve(process, &shared);
+    if let Some(cluster) = &shared.cluster {
+        let discovery = Discovery::new(cluster, &shared, settings, &process.drain);
+        process.tasks.spawn("cluster", discovery.follow(process.health.condition("cluster")));
+    }
+    process.tasks.spawn("settings", follow_settings(process.clone(), shared.clone()));
+    listener::start(process, doors, &shared)
 }

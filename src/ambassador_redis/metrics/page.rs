@@ -103,14 +103,15 @@ impl Collect for Page {
 
 impl Page {
     fn nodes(&self, out: &mut dyn Encoder) {
-        let topology = self.0.topology.borrow().clone();
-        let generation = self.0.watermark.generation();
-        let primary = topology.primary.iter().map(|node| (node, "primary", true));
-        let replicas = topology.replicas.iter().map(|node| (node, "replica", node.is_fit(generation)));
-        let nodes: Vec<_> = primary
-            .chain(replicas)
-            .map(|(node, role, used)| (node.address.to_string(), role, used, node.facts()))
-            .collect();
+        let mut nodes = Vec::new();
+        for set in self.0.sets() {
+            let topology = set.topology.borrow().clone();
+            let generation = set.watermark.generation();
+            let primary = topology.primary.iter().map(|node| (node, "primary", true));
+            let replicas = topology.replicas.iter().map(|node| (node, "replica", node.is_fit(generation)));
+            let all = primary.chain(replicas);
+            nodes.extend(all.map(|(node, role, used)| (node.address.to_string(), role, used, node.facts())));
+        }
         out.family(&head(
             "patterns_ambassador_redis_node_used",
             Kind::Gauge,

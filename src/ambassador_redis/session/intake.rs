@@ -254,13 +254,13 @@ impl Session {
             }
         }
         let (upload, passed_on) = Upload::begin(std::mem::take(&mut state.scanner));
+        state.upload = Some(Box::new(upload));
         self.send_one(state, &input[..passed_on], entry.class, None);
         if let Some(private) = &state.private {
             // From here on the session is woken when the connection has room.
             private.append_upload(&[]);
         }
         self.worker.stats().command(entry.number);
-        state.upload = Some(Box::new(upload));
         Begun::Yes { passed_on }
     }
 
@@ -316,6 +316,8 @@ impl Session {
         let entry = classify(&self.worker.table(), bytes, frame);
         // EXEC and DISCARD without MULTI are errors that any connection gives.
         let class = match entry.class {
+            // What a paused server keeps waiting must not stand in front of what it answers.
+            Class::Write | Class::Neutral if self.worker.is_paused() => Class::Script,
             Class::Exec | Class::Discard | Class::Unwatch if state.private.is_none() => Class::Neutral,
             Class::Multi if frame.arguments != 1 => Class::Neutral,
             class => class,
@@ -357,10 +359,10 @@ impl Session {
             return Taken::NotYet;
         }
         let (connection, needs) = match &state.private {
-            Some(private) => (private.clone(), None),
-            None => {
+            Some(private) if state.is_apart() => (private.clone(), None),
+            _ => {
                 match self.target(state, batch) {
-                    Ok(target) => target,
+                    Ok((connection, needs)) => (self.named(state, batch, connection), needs),
                     Err(_) if !state.slots.is_empty() => return Taken::NotYet,
                     Err(Nobody::Replica) => {
                         return self.refuse(state, batch.requests, "MASTERDOWN ambassador: no replica may answer now (--read-from replica), nothing was executed");
@@ -379,7 +381,8 @@ impl Session {
         let (connection, needs) = match &state.current {
             Some(current) if !Rc::ptr_eq(current, &connection) => {
                 // The primary may answer what a replica may; anything else waits for the earlier replies.
-                if state.private.is_some() || !batch.reads || !state.lines.is_primary(current) {
+                let is_own = state.private.as_ref().is_some_and(|private| Rc::ptr_eq(private, current));
+                if state.is_apart() || !batch.reads || !(is_own || state.lines.is_primary(current)) {
                     return Taken::NotYet;
                 }
                 (current.clone(), None)
@@ -410,6 +413,18 @@ impl Session {
                 Taken::Yes
             }
         }
+    }
+
+    /// What a client with a name writes goes over the connection that bears the name; and what it reads, if no replica ever could.
+    fn named(self: &Rc<Self>, state: &mut State, batch: &Batch, connection: Rc<Connection>) -> Rc<Connection> {
+        let is_shared = batch.reads && !state.lines.replicas.is_empty();
+        if !state.is_named() || is_shared || !state.lines.is_primary(&connection) {
+            return connection;
+        }
+        if state.private.is_none() && state.slots.is_empty() {
+            state.private = self.attach(state).ok();
+        }
+        state.private.clone().unwrap_or(connection)
     }
 
     /// Opens the place for the replies.

@@ -19,6 +19,7 @@ mod farewell;
 mod intake;
 mod own;
 mod slots;
+mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -27,12 +28,12 @@ use std::task::{Context, Poll, Waker};
 
 use crate::ambassador_redis::downstream::Peer;
 use crate::ambassador_redis::resp::{Version, encode, request};
-use crate::ambassador_redis::transport::Transport;
 use crate::ambassador_redis::upstream::{Connection, Greeted, Line, Observe};
 use crate::ambassador_redis::users::{Access, Users};
 use crate::ambassador_redis::worker::{Lines, Worker};
 
 use slots::Slots;
+pub use wire::Wire;
 
 /// Reads in one turn of the task.
 const READS_A_TURN: usize = 4;
@@ -56,7 +57,7 @@ pub struct Session {
 }
 
 struct State {
-    transport: Transport,
+    transport: Wire,
     /// Requests that are not complete, or must wait.
     tail: Vec<u8>,
     scanner: request::Scanner,
@@ -152,7 +153,7 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub fn new(worker: &Rc<Worker>, id: u64, transport: Transport, peer: Peer) -> Rc<Session> {
+    pub fn new(worker: &Rc<Worker>, id: u64, transport: Wire, peer: Peer) -> Rc<Session> {
         let line = worker.usual_line(Version::Resp2);
         let users = worker.users();
         let state = State {
@@ -244,7 +245,7 @@ impl Session {
             private.belong_to(None);
         }
         // Replies may still come for it: they go nowhere.
-        state.transport = Transport::Closed;
+        state.transport = Wire::Closed;
         (state.out, state.written, state.tail) = (Vec::new(), 0, Vec::new());
         let current = state.current.take();
         let lines = state.lines.clone();
@@ -307,11 +308,18 @@ impl Session {
     pub fn private_closed(&self) {
         let mut state = self.state.borrow_mut();
         state.private = None;
+        state.current = None;
         if state.mode != Mode::Plain {
             state.ending = Ending::Soon;
         }
         drop(state);
         self.wake();
+    }
+
+    /// Whether nothing but a name is lost with the session's own connection.
+    pub fn is_plain(&self) -> bool {
+        let state = self.state.borrow();
+        state.mode == Mode::Plain && state.is_named() && state.upload.is_none()
     }
 
     /// Requests go another way than the one they were sent. What follows must not overtake them: it waits until they are answered.
@@ -403,13 +411,11 @@ impl Session {
         state.measure();
         state.waits = false;
         state.current = None;
+        let named = state.is_named();
         if state.mode == Mode::Plain
-            && let Some(private) = state.private.take()
+            && let Some(private) = state.private.take_if(|private| !named || !private.is_clean())
         {
             private.belong_to(None);
-            if state.extra.as_ref().is_some_and(|extra| !extra.name.is_empty()) {
-                private.append_own(&[b"CLIENT", b"SETNAME", b""]);
-            }
             self.worker.give_back(private);
         }
     }
@@ -461,6 +467,17 @@ impl State {
                 .chain(&self.lines.primary)
                 .for_each(|connection| connection.wake());
         }
+    }
+
+    /// Whether the client has a name: it keeps a connection that bears it, so that the server's list of clients shows it. Its writes
+    /// go there; its reads are shared like anybody's.
+    fn is_named(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| !extra.name.is_empty())
+    }
+
+    /// Whether everything must go to the session's own connection.
+    fn is_apart(&self) -> bool {
+        self.private.is_some() && !(self.is_named() && self.mode == Mode::Plain && self.upload.is_none())
     }
 
     fn is_clogged(&self) -> bool {

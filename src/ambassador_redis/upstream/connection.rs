@@ -144,6 +144,13 @@ impl Connection {
         self.state.borrow_mut().own(arguments, Owner::Nobody);
     }
 
+    /// Something was told elsewhere that a `ROLE` on this connection would cover.
+    pub fn want_cover(&self) {
+        let mut state = self.state.borrow_mut();
+        state.unmarked = true;
+        state.wake();
+    }
+
     /// Gives a private connection to a session, or back to the pool.
     pub fn belong_to(&self, session: Option<Rc<Session>>) {
         self.state.borrow_mut().session = session;
@@ -330,7 +337,7 @@ impl Connection {
     }
 
     async fn open(&self) -> Result<(), String> {
-        let (transport, greeting) = self.worker.connect(&self.node, &self.line).await?;
+        let (transport, greeting) = self.worker.connect(&self.node, &self.line, self.purpose).await?;
         match (self.purpose, greeting.role) {
             (Purpose::Primary(_), Some(Role::Replica { .. })) => {
                 return Err(format!("{} is a replica now, not the primary", self.node.address));

@@ -53,6 +53,16 @@ impl Worker {
             .is_some_and(|lines| lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()))
     }
 
+    /// A private connection has told something: its offset is asked for at once if reads of late could use replicas.
+    pub fn want_cover(&self, line: &Line) {
+        if self.interest.get() > 0
+            && let Some(lines) = self.lines.borrow().get(line)
+            && let Ok(primary) = &lines.primary
+        {
+            primary.want_cover();
+        }
+    }
+
     /// Where the replies of the line's primary are counted: each line has a lane of its own, while there are any.
     fn lane_of(&self, line: &Line) -> LaneId {
         let mut lanes = self.lanes.borrow_mut();
@@ -71,15 +81,9 @@ impl Worker {
     /// Gives up the lines that no session uses any more, but for those that the next client will want.
     pub(super) fn leave_unused(self: &Rc<Self>) {
         let mut used: HashSet<Line> = self.sessions.borrow().values().map(|session| session.line()).collect();
+        self.shrink_pool(&used);
         used.extend([Version::Resp2, Version::Resp3].map(|version| self.usual_line(version)));
         self.lines.borrow_mut().retain(|line, _| used.contains(line));
-        self.pool.borrow_mut().retain(|connection| {
-            let is_used = used.contains(&connection.line);
-            if !is_used {
-                connection.retire("no session needs it");
-            }
-            is_used
-        });
         self.connections.borrow_mut().retain(|(_, line), connection| {
             let is_used = used.contains(line);
             if !is_used {
