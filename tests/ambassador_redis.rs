@@ -3,12 +3,16 @@
 #![allow(unreachable_pub, reason = "the modules are shared inside this target only")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "ambassador_redis/aside.rs"]
+mod aside;
 #[path = "ambassador_redis/auth.rs"]
 mod auth;
 #[path = "ambassador_redis/choice.rs"]
 mod choice;
 #[path = "ambassador_redis/client.rs"]
 mod client;
+#[path = "ambassador_redis/cluster/mod.rs"]
+mod cluster;
 #[path = "ambassador_redis/consistency.rs"]
 mod consistency;
 #[path = "ambassador_redis/doors.rs"]

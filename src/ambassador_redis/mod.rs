@@ -16,15 +16,18 @@
 
 #![allow(unreachable_pub, reason = "what leaves this folder is decided by this file alone")]
 
+mod cluster;
 mod command;
 mod consistency;
 mod dial;
 mod downstream;
 mod explain;
+mod faults;
 mod held;
 mod insight;
 mod listener;
 mod metrics;
+mod mirror;
 mod resp;
 mod route;
 mod session;
@@ -47,9 +50,11 @@ use crate::core::lifecycle::{self, Process};
 use crate::core::mode::{Foreign, Invocation, Mode};
 use crate::core::rotating::Rotating;
 
+use cluster::Discovery;
 use dial::Dialer;
 use downstream::Doors;
-use settings::Settings;
+use mirror::Mirror;
+use settings::{AddressMap, Settings};
 use shared::Shared;
 use topology::{Node, Prober, Sources, Topology};
 use users::Users;
@@ -84,7 +89,14 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
     let dialer = Dialer::new(&settings.dial)?;
     dialer.follow(process);
     let users = users(process, settings)?;
-    let (shared, prober) = prepare(settings, dialer, users)?;
+    if !settings.cluster.is_empty() {
+        return start_cluster(process, settings, doors, dialer, users);
+    }
+    let (mirror, receiving) = Mirror::new(&settings.mirror).unzip();
+    let (shared, prober) = prepare(settings, dialer, users, mirror)?;
+    if let Some(receiving) = receiving {
+        process.tasks.spawn("mirror", receiving.follow(shared.clone(), process.drain.clone()));
+    }
     process.metrics.register(Arc::new(metrics::Page(shared.clone())));
     status::describe(process, &shared);
     insight::serve(process, &shared);
@@ -109,6 +121,7 @@ fn prepare(
     settings: &Settings,
     dialer: Dialer,
     users: Option<Arc<Rotating<Users>>>,
+    mirror: Option<Mirror>,
 ) -> Result<(Arc<Shared>, Prober), Fault> {
     let fixed: Vec<_> = settings.primary.iter().chain(&settings.replica).cloned().collect();
     let nodes: Vec<Arc<Node>> = (0..).zip(&fixed).map(|(number, address)| Node::new(number, address.clone())).collect();
@@ -116,7 +129,7 @@ fn prepare(
         (Some(_), Some((primary, replicas))) => (Ok(primary.clone()), replicas.to_vec()),
         _ => (Err("the servers are being asked for their roles".to_owned()), nodes.clone()),
     };
-    let shared = Shared::new(settings, dialer, users, Topology { epoch: 0, primary, replicas });
+    let shared = Shared::new(settings, dialer, users, mirror, Topology { epoch: 0, primary, replicas });
     shared.credentials().map_err(Fault::config)?;
     let sources = Sources::new(
         &shared,
@@ -125,6 +138,7 @@ fn prepare(
         settings.sentinel.clone(),
         settings.sentinel_primary.clone(),
         settings.probe_timeout,
+        AddressMap::new(&settings.map_address),
     );
     let prober = Prober::new(&shared, sources, nodes, settings);
     Ok((shared, prober))
@@ -137,4 +151,26 @@ fn users(process: &Process, settings: &Settings) -> Result<Option<Arc<Rotating<U
         .map_err(|error| Fault::config(error).hint("see --users-file"))?;
     users.follow(process);
     Ok(Some(users))
+}
+
+/// The same for the shards of a Cluster, each of which is probed as a set of its own.
+fn start_cluster(
+    process: &Process,
+    settings: &Settings,
+    doors: Doors,
+    dialer: Dialer,
+    users: Option<Arc<Rotating<Users>>>,
+) -> Result<(), Fault> {
+    let nobody = Topology { epoch: 0, primary: Err("the servers belong to shards".to_owned()), replicas: Vec::new() };
+    let shared = Shared::new(settings, dialer, users, None, nobody);
+    shared.credentials().map_err(Fault::config)?;
+    process.metrics.register(Arc::new(metrics::Page(shared.clone())));
+    status::describe(process, &shared);
+    insight::serve(process, &shared);
+    if let Some(cluster) = &shared.cluster {
+        let discovery = Discovery::new(cluster, &shared, settings, &process.drain);
+        process.tasks.spawn("cluster", discovery.follow(process.health.condition("cluster")));
+    }
+    process.tasks.spawn("settings", follow_settings(process.clone(), shared.clone()));
+    listener::start(process, doors, &shared)
 }

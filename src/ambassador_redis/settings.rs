@@ -1,6 +1,7 @@
 //! The options of `patterns ambassador-redis`, and the policy that the data path reads of them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,15 +12,20 @@ use crate::core::values::{self, ByteSize, Endpoint};
 use super::consistency::Consistency;
 use super::dial::DialSettings;
 use super::downstream::DoorSettings;
+use super::faults::{FaultSettings, Faults};
+use super::mirror::MirrorSettings;
 use super::route::ReadFrom;
 use super::standing::Label;
+use super::topology::Mapping;
+
+pub use super::topology::AddressMap;
 
 /// The options.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Redis ambassador")]
 pub struct Settings {
     /// The primary; whether it is one is verified, and a demotion is noticed
-    #[arg(long, value_name = "HOST:PORT", required_unless_present_any = ["upstream", "sentinel"])]
+    #[arg(long, value_name = "HOST:PORT", required_unless_present_any = ["upstream", "sentinel", "cluster"])]
     pub primary: Option<Endpoint>,
 
     /// A replica of that primary; may be given several times
@@ -33,6 +39,14 @@ pub struct Settings {
     /// A Sentinel; may be given several times
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "upstream")]
     pub sentinel: Vec<Endpoint>,
+
+    /// Servers of a Redis Cluster, a comma between two; the others are found from them. A name may stand for many addresses
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with_all = ["primary", "replica", "upstream", "sentinel"])]
+    pub cluster: Vec<Endpoint>,
+
+    /// How an address that Sentinels or a Cluster announce is reached from here, as HOST[:PORT]=HOST[:PORT]; may be given several times
+    #[arg(long, value_name = "FROM=TO")]
+    pub map_address: Vec<Mapping>,
 
     /// The name that the Sentinels have for the primary
     #[arg(long, value_name = "NAME", default_value = "mymaster")]
@@ -148,6 +162,12 @@ pub struct Settings {
 
     #[command(flatten)]
     pub dial: DialSettings,
+
+    #[command(flatten)]
+    pub faults: FaultSettings,
+
+    #[command(flatten)]
+    pub mirror: MirrorSettings,
 }
 
 /// The servers that the settings name.
@@ -174,6 +194,8 @@ pub const LIVE: &[&str] = &[
     "connect-timeout",
     "deny",
     "failover-hold",
+    "fault-delay",
+    "fault-error",
     "idle-timeout",
     "key-sampling",
     "max-bulk",
@@ -217,6 +239,7 @@ pub struct Policy {
     /// From when on a request is slow.
     pub slow: Duration,
     pub key_sampling: u32,
+    pub faults: Option<Arc<Faults>>,
     pub reconnect_first: Duration,
     pub reconnect_longest: Duration,
 }
@@ -243,9 +266,15 @@ impl Policy {
             max_ejected: settings.max_ejected,
             slow: settings.slowlog_slower_than,
             key_sampling: settings.key_sampling,
+            faults: Faults::new(&settings.faults).map(Arc::new),
             reconnect_first: Duration::from_millis(10),
             reconnect_longest: Duration::from_secs(1),
         }
+    }
+
+    /// The same for a shard of a Cluster: its sessions are those of the ambassador as a whole, which closes them.
+    pub fn of_shard(&self) -> Policy {
+        Policy { idle_timeout: None, ..self.clone() }
     }
 
     /// Whether a replica's answer must be proved to be new enough.

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
-use super::command::Table;
+use super::cluster::Cluster;
+use super::command::{Class, Table};
 use super::consistency::Watermark;
 use super::dial::Dialer;
 use super::insight::Slowlog;
 use super::metrics::{Refused, Stats};
-use super::settings::{Policy, Servers, Settings};
+use super::mirror::Mirror;
+use super::settings::{AddressMap, Policy, Servers, Settings};
 use super::topology::Topology;
 use super::users::Users;
 use crate::core::rotating::Rotating;
@@ -28,8 +30,38 @@ const ALARM: Duration = Duration::from_secs(15);
 /// milliseconds, and what the old primary acknowledges from then on is lost.
 const SELECTED: Duration = Duration::from_secs(3);
 
-/// One per process.
+/// Reads of several keys, and scripts: while a slot is being moved, a replica of its old shard lacks some of the keys without knowing it,
+/// and what it answers does not show that.
+const WHOLE_READS: [&str; 13] = [
+    "mget",
+    "sdiff",
+    "sinter",
+    "sintercard",
+    "sunion",
+    "zdiff",
+    "zinter",
+    "zintercard",
+    "zunion",
+    "pfcount",
+    "lcs",
+    "eval_ro",
+    "fcall_ro",
+];
+
+/// What a set of servers is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing: it is all there is.
+    Alone,
+    /// A Cluster.
+    Shard,
+}
+
+/// One per process, and one for each shard of a Cluster.
 pub struct Shared {
+    pub kind: Kind,
+    /// The Cluster whose shards have the servers, if it is one.
+    pub cluster: Option<Arc<Cluster>>,
     /// Replaced when the settings are read again.
     pub policy: ArcSwap<Policy>,
     /// Where the servers' addresses come from; replaced likewise.
@@ -43,10 +75,11 @@ pub struct Shared {
     pub stats: Vec<Arc<Stats>>,
     pub sessions: AtomicUsize,
     pub refused: Refused,
-    pub slowlog: Slowlog,
+    pub slowlog: Arc<Slowlog>,
     pub dialer: Dialer,
     /// The ambassador's own users, if it has some.
     pub users: Option<Arc<Rotating<Users>>>,
+    pub mirror: Option<Mirror>,
     pub next_session: AtomicU64,
     username: String,
     password_file: Option<SecretFile>,
@@ -65,11 +98,15 @@ impl Shared {
         settings: &Settings,
         dialer: Dialer,
         users: Option<Arc<Rotating<Users>>>,
+        mirror: Option<Mirror>,
         topology: Topology,
     ) -> Arc<Shared> {
         let workers = usize::from(settings.workers);
         let table = Table::with_policy(&settings.deny);
         Arc::new(Shared {
+            kind: Kind::Alone,
+            cluster: (!settings.cluster.is_empty())
+                .then(|| Arc::new(Cluster::new(AddressMap::new(&settings.map_address)))),
             policy: ArcSwap::from_pointee(Policy::new(settings)),
             servers: ArcSwap::from_pointee(Servers::new(settings)),
             topology: watch::Sender::new(Arc::new(topology)),
@@ -79,9 +116,10 @@ impl Shared {
             stats: (0..workers).map(|_| Arc::new(Stats::default())).collect(),
             sessions: AtomicUsize::new(0),
             refused: Refused::default(),
-            slowlog: Slowlog::new(settings.slowlog_max_len),
+            slowlog: Arc::new(Slowlog::new(settings.slowlog_max_len)),
             dialer,
             users,
+            mirror,
             next_session: AtomicU64::new(1),
             username: settings.upstream_username.clone(),
             password_file: settings.upstream_password_file.clone(),
@@ -96,13 +134,64 @@ impl Shared {
     /// Takes in settings that were read again, as far as that goes without a new start.
     pub fn reload(&self, settings: &Settings) {
         // What was told is counted, or not, from the start.
-        let consistency = self.policy.load().consistency;
-        self.policy.store(Arc::new(Policy { consistency, ..Policy::new(settings) }));
+        let policy = Policy { consistency: self.policy.load().consistency, ..Policy::new(settings) };
+        for set in self.cluster.iter().flat_map(|cluster| cluster.sets()) {
+            set.policy.store(Arc::new(policy.of_shard()));
+            set.suspicion.notify_one();
+        }
+        self.policy.store(Arc::new(policy));
         let servers = Servers::new(settings);
         if **self.servers.load() != servers {
             self.servers.store(Arc::new(servers));
         }
         self.table.store(Arc::new(self.table.load().denying(&settings.deny)));
+        self.suspicion.notify_one();
+    }
+
+    /// The same for one shard of a Cluster: a set of its own, with the policy, the credentials and the counters of the process.
+    pub fn of_shard(&self, topology: Topology) -> Arc<Shared> {
+        let mut table = Table::clone(&self.table.load());
+        let policy = self.policy.load().of_shard();
+        if policy.is_guarded() {
+            for name in WHOLE_READS {
+                table.reclass(name, Class::PrimaryRead);
+            }
+        }
+        Arc::new(Shared {
+            kind: Kind::Shard,
+            cluster: None,
+            policy: ArcSwap::from_pointee(policy),
+            servers: ArcSwap::new(self.servers.load_full()),
+            topology: watch::Sender::new(Arc::new(topology)),
+            watermark: Watermark::new(self.stats.len(), LANES),
+            table: ArcSwap::from_pointee(table),
+            suspicion: Notify::new(),
+            stats: self.stats.clone(),
+            sessions: AtomicUsize::new(0),
+            refused: Refused::default(),
+            slowlog: self.slowlog.clone(),
+            dialer: self.dialer.clone(),
+            users: self.users.clone(),
+            mirror: None,
+            next_session: AtomicU64::new(1),
+            username: self.username.clone(),
+            password_file: self.password_file.clone(),
+            sentinel_password_file: None,
+            alarmed_until: AtomicU64::new(0),
+            paused_until: AtomicU64::new(0),
+            fenced_until: AtomicU64::new(0),
+            started: Instant::now(),
+        })
+    }
+
+    /// The sets of servers: this one, or those of the Cluster's shards.
+    pub fn sets(self: &Arc<Self>) -> Vec<Arc<Shared>> {
+        self.cluster.as_ref().map_or_else(|| vec![self.clone()], |cluster| cluster.sets())
+    }
+
+    /// Data has come into the set that its replicas may lack: they must be proved anew.
+    pub fn unsettle(&self) {
+        self.watermark.begin_generation();
         self.suspicion.notify_one();
     }
 

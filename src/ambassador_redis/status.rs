@@ -38,8 +38,13 @@ fn commands(shared: &Arc<Shared>) -> Section {
     Section::table("Commands", &["command", "requests", "half within", "99 % within"], rows.collect())
 }
 
-fn servers(shared: &Shared) -> Section {
-    let topology = shared.topology.borrow().clone();
+fn servers(shared: &Arc<Shared>) -> Section {
+    let rows = shared.sets().iter().flat_map(|set| set_rows(set)).collect();
+    Section::table("Servers", &["server", "role", "state", "offset", "behind", "version"], rows)
+}
+
+fn set_rows(set: &Shared) -> Vec<Vec<String>> {
+    let topology = set.topology.borrow().clone();
     let mut rows = Vec::new();
     if let Err(why) = &topology.primary {
         rows.push(vec![
@@ -62,5 +67,5 @@ fn servers(shared: &Shared) -> Section {
             facts.version,
         ]);
     }
-    Section::table("Servers", &["server", "role", "state", "offset", "behind", "version"], rows)
+    rows
 }

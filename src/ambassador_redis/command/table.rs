@@ -85,6 +85,17 @@ impl Table {
         table
     }
 
+    /// Gives a known command another class.
+    pub fn reclass(&mut self, name: &str, class: Class) {
+        let entry = match pack(name.as_bytes()) {
+            Some(packed) => self.short.get_mut(&packed),
+            None => self.long.get_mut(name.as_bytes()),
+        };
+        if let Some(entry) = entry {
+            entry.class = class;
+        }
+    }
+
     /// Forbids a command; a name that is not known yet is remembered.
     pub fn deny(&mut self, name: &str) {
         let name = name.to_ascii_lowercase();

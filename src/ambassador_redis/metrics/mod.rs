@@ -83,8 +83,12 @@ impl Refused {
 }
 
 /// Why a read was sent again.
-const REDONE: [(&str, &str); 3] =
-    [("behind", "it is behind what the application has seen"), ("refused", "it refused a read"), ("lost", "")];
+const REDONE: [(&str, &str); 4] = [
+    ("behind", "it is behind what the application has seen"),
+    ("refused", "it refused a read"),
+    ("missing", "it has no such key"),
+    ("lost", ""),
+];
 
 impl Default for Stats {
     fn default() -> Stats {

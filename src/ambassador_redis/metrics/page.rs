@@ -86,6 +86,16 @@ impl Collect for Page {
         }
         out.family(&head("patterns_ambassador_redis_sessions", Kind::Gauge, "Clients that are connected."));
         out.sample(&[], Point::Value(self.0.sessions.load(Relaxed) as f64));
+        if let Some(mirror) = &self.0.mirror {
+            out.family(&head(
+                "patterns_ambassador_redis_mirrored_total",
+                Kind::Counter,
+                "Requests for the mirror: copied, or dropped because too much waited for it.",
+            ));
+            for (result, count) in [("copied", &mirror.sent), ("dropped", &mirror.dropped)] {
+                out.sample(&[("result", result)], Point::Value(count.load(Relaxed) as f64));
+            }
+        }
         self.nodes(out);
         self.latencies(out);
     }
@@ -93,14 +103,15 @@ impl Collect for Page {
 
 impl Page {
     fn nodes(&self, out: &mut dyn Encoder) {
-        let topology = self.0.topology.borrow().clone();
-        let generation = self.0.watermark.generation();
-        let primary = topology.primary.iter().map(|node| (node, "primary", true));
-        let replicas = topology.replicas.iter().map(|node| (node, "replica", node.is_fit(generation)));
-        let nodes: Vec<_> = primary
-            .chain(replicas)
-            .map(|(node, role, used)| (node.address.to_string(), role, used, node.facts()))
-            .collect();
+        let mut nodes = Vec::new();
+        for set in self.0.sets() {
+            let topology = set.topology.borrow().clone();
+            let generation = set.watermark.generation();
+            let primary = topology.primary.iter().map(|node| (node, "primary", true));
+            let replicas = topology.replicas.iter().map(|node| (node, "replica", node.is_fit(generation)));
+            let all = primary.chain(replicas);
+            nodes.extend(all.map(|(node, role, used)| (node.address.to_string(), role, used, node.facts())));
+        }
         out.family(&head(
             "patterns_ambassador_redis_node_used",
             Kind::Gauge,

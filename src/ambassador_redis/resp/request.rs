@@ -164,6 +164,11 @@ impl Scanner {
         }
     }
 
+    /// The place of the second argument of an incomplete request, once all of it is there.
+    pub fn second(&self) -> Option<Span> {
+        (self.at > 0 && self.left + 1 < self.arguments).then_some(self.second)
+    }
+
     /// The place of the name of an incomplete request, once it is known.
     pub fn name(&self) -> Option<Span> {
         (self.at > 0 && self.left < self.arguments).then_some(self.name)

@@ -14,10 +14,12 @@
 //! unread bytes than the limits allow: then it stops reading until the client has caught up.
 
 mod access;
+mod aside;
 mod farewell;
 mod intake;
 mod own;
 mod slots;
+mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -26,12 +28,12 @@ use std::task::{Context, Poll, Waker};
 
 use crate::ambassador_redis::downstream::Peer;
 use crate::ambassador_redis::resp::{Version, encode, request};
-use crate::ambassador_redis::transport::Transport;
 use crate::ambassador_redis::upstream::{Connection, Greeted, Line, Observe};
 use crate::ambassador_redis::users::{Access, Users};
 use crate::ambassador_redis::worker::{Lines, Worker};
 
 use slots::Slots;
+pub use wire::Wire;
 
 /// Reads in one turn of the task.
 const READS_A_TURN: usize = 4;
@@ -55,7 +57,7 @@ pub struct Session {
 }
 
 struct State {
-    transport: Transport,
+    transport: Wire,
     /// Requests that are not complete, or must wait.
     tail: Vec<u8>,
     scanner: request::Scanner,
@@ -79,6 +81,8 @@ struct State {
     mode: Mode,
     /// No further request is taken until every earlier one is answered.
     paused: bool,
+    /// A fault on purpose keeps the next request waiting.
+    delayed: bool,
     /// Whether the last request waits at the server for something to happen.
     waits: bool,
     /// Bytes at the start of the tail whose requests are counted already.
@@ -149,7 +153,7 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub fn new(worker: &Rc<Worker>, id: u64, transport: Transport, peer: Peer) -> Rc<Session> {
+    pub fn new(worker: &Rc<Worker>, id: u64, transport: Wire, peer: Peer) -> Rc<Session> {
         let line = worker.usual_line(Version::Resp2);
         let users = worker.users();
         let state = State {
@@ -170,6 +174,7 @@ impl Session {
             private: None,
             mode: Mode::Plain,
             paused: false,
+            delayed: false,
             waits: false,
             counted: 0,
             ended: false,
@@ -240,7 +245,7 @@ impl Session {
             private.belong_to(None);
         }
         // Replies may still come for it: they go nowhere.
-        state.transport = Transport::Closed;
+        state.transport = Wire::Closed;
         (state.out, state.written, state.tail) = (Vec::new(), 0, Vec::new());
         let current = state.current.take();
         let lines = state.lines.clone();
@@ -483,7 +488,7 @@ impl State {
     fn may_take(&self) -> bool {
         let full = (self.upload.is_some() || self.mode == Mode::Stream)
             && self.private.as_ref().is_some_and(|private| private.is_full());
-        !self.paused && !full && !self.is_clogged()
+        !self.paused && !self.delayed && !full && !self.is_clogged()
     }
 
     /// Sets the window by the replies since it was set last.

@@ -4,13 +4,16 @@
 //! the workers as a `Topology`. Only here is a primary chosen: the data path follows.
 
 mod control;
+mod mapping;
 mod probe;
 mod source;
 mod trail;
 mod view;
 
-pub use probe::Prober;
-pub use source::Sources;
+pub use control::{connect, reason};
+pub use mapping::{AddressMap, Mapping};
+pub use probe::{Prober, join_all};
+pub use source::{Found, Sources, resolve};
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};

@@ -19,7 +19,7 @@ use crate::core::health::Condition;
 use crate::core::values::Endpoint;
 
 use super::control::{connect, reason};
-use super::source::Sources;
+use super::source::{Found, Sources};
 use super::trail::Trail;
 use super::view::{Answer, Authority, Before, Observation, Verdict, decide};
 use super::{Facts, Node, Topology};
@@ -106,7 +106,7 @@ impl Prober {
     pub async fn round(&mut self, ready: &Condition) -> bool {
         let moved = self.follow_settings();
         let found = self.sources.find().await;
-        self.know(&found.addresses, moved);
+        self.know(&found, moved);
         // Whoever begins a generation while the servers are asked makes their answers worth nothing for it.
         let generation = self.shared.watermark.generation();
         let (shared, timeout) = (self.shared.clone(), self.shared.policy.load().probe_timeout);
@@ -191,9 +191,9 @@ impl Prober {
     }
 
     /// Adds servers that are named for the first time, and forgets those that are gone.
-    fn know(&mut self, addresses: &[Endpoint], moved: Moved) {
+    fn know(&mut self, found: &Found, moved: Moved) {
         let now = Instant::now();
-        for address in addresses {
+        for address in &found.addresses {
             match self.nodes.iter_mut().find(|probed| probed.node.address == *address) {
                 Some(probed) => probed.named = now,
                 None => {
@@ -206,9 +206,8 @@ impl Prober {
         }
         let primary = self.primary;
         self.nodes.retain(|probed| {
-            let is_named = probed.named == now;
-            let kept = is_named
-                || moved == Moved::No && probed.connection.is_some()
+            let kept = probed.named == now
+                || moved == Moved::No && probed.connection.is_some() && !found.closed
                 || Some(probed.node.number) == primary
                 || moved == Moved::No && now.duration_since(probed.named) < FORGET;
             if !kept {
@@ -387,7 +386,7 @@ fn text(value: &redis::Value) -> Option<&str> {
 }
 
 /// Awaits all, at the same time.
-pub(super) async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut running: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|cx| {
         for (future, done) in &mut running {

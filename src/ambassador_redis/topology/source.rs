@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
+use tokio::sync::watch;
 
+use crate::ambassador_redis::settings::AddressMap;
 use crate::ambassador_redis::shared::Shared;
 use crate::core::backoff::Backoff;
 use crate::core::values::Endpoint;
@@ -26,6 +28,8 @@ pub struct Found {
     pub addresses: Vec<Endpoint>,
     /// Whom the Sentinels name; `None` if no Sentinel is asked, an error if none knows.
     pub named: Option<Result<Endpoint, String>>,
+    /// Whether only these servers belong to the set.
+    pub closed: bool,
 }
 
 /// The sources of one ambassador.
@@ -38,6 +42,9 @@ pub struct Sources {
     sentinels: Vec<Sentinel>,
     primary_name: String,
     timeout: Duration,
+    map: AddressMap,
+    /// What the Cluster says of this shard.
+    told: Option<watch::Receiver<Found>>,
 }
 
 struct Sentinel {
@@ -62,6 +69,7 @@ impl Sources {
         sentinels: Vec<Endpoint>,
         primary_name: String,
         timeout: Duration,
+        map: AddressMap,
     ) -> Sources {
         Sources {
             shared: shared.clone(),
@@ -72,7 +80,17 @@ impl Sources {
             sentinels: sentinels.into_iter().map(|address| Sentinel { address, connection: None }).collect(),
             primary_name,
             timeout,
+            map,
+            told: None,
         }
+    }
+
+    /// The source of a shard: whoever follows the Cluster tells its servers.
+    pub fn told(shared: &Arc<Shared>, told: watch::Receiver<Found>) -> Sources {
+        let none = Vec::new;
+        let map = AddressMap::default();
+        let sources = Sources::new(shared, none(), none(), none(), String::new(), Duration::ZERO, map);
+        Sources { told: Some(told), ..sources }
     }
 
     /// The addresses of the Sentinels, for those who listen to their events, and the name to listen for.
@@ -88,8 +106,12 @@ impl Sources {
 
     /// Looks for servers.
     pub async fn find(&mut self) -> Found {
+        if let Some(told) = &self.told {
+            return told.borrow().clone();
+        }
         self.resolve().await;
-        let mut found = Found { addresses: [self.fixed.as_slice(), &self.resolved].concat(), named: None };
+        let addresses = [self.fixed.as_slice(), &self.resolved].concat();
+        let mut found = Found { addresses, ..Found::default() };
         if self.sentinels.is_empty() {
             return found;
         }
@@ -106,9 +128,10 @@ impl Sources {
         }
         match best {
             Some(view) => {
-                found.addresses.push(view.primary.clone());
-                found.addresses.extend(view.replicas.into_iter().take(MAX_ADDRESSES));
-                found.named = Some(Ok(view.primary));
+                let primary = self.map.apply(&view.primary);
+                found.addresses.push(primary.clone());
+                found.addresses.extend(view.replicas.iter().take(MAX_ADDRESSES).map(|replica| self.map.apply(replica)));
+                found.named = Some(Ok(primary));
             }
             None => found.named = Some(Err(format!("no Sentinel answers: {}", why.join("; ")))),
         }
@@ -119,22 +142,7 @@ impl Sources {
         if self.names.is_empty() || self.resolved_at.is_some_and(|at| at.elapsed() < RESOLVE) {
             return;
         }
-        let mut resolved = Vec::new();
-        for name in &self.names {
-            let Endpoint::Tcp { host, port } = name else {
-                resolved.push(name.clone());
-                continue;
-            };
-            match tokio::time::timeout(self.timeout * 4, tokio::net::lookup_host((host.as_str(), *port))).await {
-                Ok(Ok(addresses)) => resolved.extend(
-                    addresses
-                        .take(MAX_ADDRESSES)
-                        .map(|at| Endpoint::Tcp { host: at.ip().to_string(), port: at.port() }),
-                ),
-                Ok(Err(error)) => tracing::warn!(name = %name, %error, "a name cannot be resolved"),
-                Err(_) => tracing::warn!(name = %name, "a name is not resolved in time"),
-            }
-        }
+        let mut resolved = resolve(&self.names, self.timeout * 4).await;
         self.resolved_at = Some(Instant::now());
         // A failing name server must not take the servers away that are known.
         if !resolved.is_empty() {
@@ -143,6 +151,25 @@ impl Sources {
             self.resolved = resolved;
         }
     }
+}
+
+/// The addresses that these names stand for now; a name that cannot be resolved is left out.
+pub async fn resolve(names: &[Endpoint], timeout: Duration) -> Vec<Endpoint> {
+    let mut resolved = Vec::new();
+    for name in names {
+        let Endpoint::Tcp { host, port } = name else {
+            resolved.push(name.clone());
+            continue;
+        };
+        match tokio::time::timeout(timeout, tokio::net::lookup_host((host.as_str(), *port))).await {
+            Ok(Ok(addresses)) => resolved.extend(
+                addresses.take(MAX_ADDRESSES).map(|at| Endpoint::Tcp { host: at.ip().to_string(), port: at.port() }),
+            ),
+            Ok(Err(error)) => tracing::warn!(name = %name, %error, "a name cannot be resolved"),
+            Err(_) => tracing::warn!(name = %name, "a name is not resolved in time"),
+        }
+    }
+    resolved
 }
 
 impl Sentinel {

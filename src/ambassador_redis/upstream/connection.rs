@@ -337,7 +337,7 @@ impl Connection {
     }
 
     async fn open(&self) -> Result<(), String> {
-        let (transport, greeting) = self.worker.connect(&self.node, &self.line).await?;
+        let (transport, greeting) = self.worker.connect(&self.node, &self.line, self.purpose).await?;
         match (self.purpose, greeting.role) {
             (Purpose::Primary(_), Some(Role::Replica { .. })) => {
                 return Err(format!("{} is a replica now, not the primary", self.node.address));

@@ -141,6 +141,14 @@ pub async fn greet(
     Ok(Greeting { hello, role: Role::parse(&role), history: history_in(&history) })
 }
 
+/// Lets a replica of a Cluster answer reads of its shard's slots itself.
+pub async fn permit_reads(transport: &mut Transport) -> Result<(), HandshakeError> {
+    let mut out = Vec::new();
+    encode::command(&mut out, &[b"READONLY"]);
+    write_all(transport, &out).await?;
+    accept(&Replies::default().next(transport).await?)
+}
+
 fn about_replication(out: &mut Vec<u8>) {
     encode::command(out, &[b"ROLE"]);
     encode::command(out, &[b"INFO", b"replication"]);

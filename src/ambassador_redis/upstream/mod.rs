@@ -14,6 +14,7 @@ mod run;
 mod state;
 
 pub use connection::{Connection, Purpose};
-pub use handshake::{Credentials, Greeting, Identity, Line, greet};
+pub use handshake::{Credentials, Greeting, Identity, Line, greet, permit_reads};
 pub use loss::unreachable;
+pub use outbound::Outbound;
 pub use run::{Greeted, Observe, Ticket};

@@ -22,6 +22,25 @@ const MAX_CARRY: usize = 256 * 1024;
 const UNREAD: usize = 4 * 1024 * 1024;
 const UNREAD_BEFORE_OTHERS: usize = 16 * 1024 * 1024;
 
+/// Whether a reply may be that of a key that is not there. While a slot is being moved, a replica of its old shard says so of keys that
+/// are at the new one; only its primary knows better.
+fn may_mean_missing(reply: &[u8]) -> bool {
+    let mut rest = reply;
+    // The first value within a list: nulls and zeros are the answer for each thing that was asked about the key.
+    while let [b'*' | b'~' | b'%', digit, ..] = rest
+        && matches!(digit, b'1'..=b'9')
+        && let Some(end) = memchr::memchr(b'\n', rest)
+    {
+        rest = &rest[end + 1..];
+    }
+    match rest {
+        [] | [_] => true,
+        [b'*' | b'~' | b'%' | b'$', b'0' | b'-', ..] | [b'_' | b':', b'-' | b'\r', ..] => true,
+        [b':', b'0', b'\r', ..] | [b':', b'0'] | [b'#', b'f', ..] => true,
+        _ => rest.starts_with(b"+none"),
+    }
+}
+
 impl Connection {
     pub(super) fn receive(self: &Rc<Self>, state: &mut State, data: &[u8]) -> Result<(), String> {
         if state.carry.is_empty() {
@@ -112,17 +131,22 @@ impl Connection {
             self.redo_front(state, "it is behind what the application has seen");
             return Ok(start);
         }
-        let (mut at, mut replies, mut refused) = (start, 0, false);
+        let (mut at, mut replies, mut refused) = (start, 0, None);
         let mut torn = None;
+        let confirms = self.purpose == Purpose::Replica && ticket.repeatable && self.worker.confirms_missing();
         while at < data.len() && replies < *left {
             let whole = scanner.is_between();
+            if confirms && whole && may_mean_missing(&data[at..]) {
+                refused = Some("it has no such key");
+                break;
+            }
             match scanner.step(&data[at..]).map_err(|error| error.to_string())? {
                 Step::Reply { len, kind } => {
                     if kind == b'-'
                         && self.is_refusal(&data[at..at + len], ticket)
                         && (ticket.repeatable || may_wait(ticket, later.iter().chain(second.iter())))
                     {
-                        refused = true;
+                        refused = Some("it refused a read");
                         *scanner = Scanner::default();
                         break;
                     }
@@ -167,8 +191,8 @@ impl Connection {
             self.check_clog(state, &session);
             return Ok(at);
         }
-        if refused {
-            self.redo_front(state, "it refused a read");
+        if let Some(why) = refused {
+            self.redo_front(state, why);
         } else if *left == 0 {
             self.note_finished(state);
             state.finish_front();

@@ -24,16 +24,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::cluster::Far;
 use super::command::{Class, Table};
 use super::consistency::{History, LaneId, Watermark};
 use super::downstream::Peer;
 use super::held;
 use super::insight::{Slowlog, has_key};
 use super::metrics::Stats;
+use super::mirror::Mirror;
 use super::resp::Version;
-use super::session::Session;
+use super::session::{Session, Wire};
 use super::settings::Policy;
-use super::shared::{LANES, Shared};
+use super::shared::{Kind, LANES, Shared};
 use super::topology::{Node, Topology};
 use super::transport::Transport;
 use super::upstream::{Connection, Credentials, Identity, Line};
@@ -94,6 +96,11 @@ impl Scratch {
     pub fn new() -> Rc<Scratch> {
         let buffer = || RefCell::new(vec![0; SCRATCH].into_boxed_slice());
         Rc::new(Scratch { session: buffer(), upstream: buffer() })
+    }
+
+    /// For the bytes of clients.
+    pub fn session(&self) -> RefMut<'_, Box<[u8]>> {
+        self.session.borrow_mut()
     }
 }
 
@@ -170,6 +177,16 @@ impl Worker {
     /// Serves one client until its session ends.
     pub fn adopt(self: &Rc<Self>, transport: Transport, peer: Peer) {
         self.stats().opened();
+        self.serve(Wire::Client(transport), peer);
+    }
+
+    /// Serves one client's part that concerns this set.
+    pub fn lend(self: &Rc<Self>, far: Far, peer: Peer) {
+        self.shared.sessions.fetch_add(1, Relaxed);
+        self.serve(Wire::Front(far), peer);
+    }
+
+    fn serve(self: &Rc<Self>, transport: Wire, peer: Peer) {
         let id = self.shared.next_session.fetch_add(1, Relaxed);
         let session = Session::new(self, id, transport, peer);
         self.sessions.borrow_mut().insert(id, session.clone());
@@ -178,6 +195,18 @@ impl Worker {
             let _leaving = leaving;
             std::future::poll_fn(|cx| session.drive(cx)).await;
         });
+    }
+
+    /// Lets go of the servers: the set is gone.
+    pub fn dismantle(self: &Rc<Self>) {
+        let topology = self.topology.borrow().clone();
+        let primary = Err("the Cluster names this shard no more".to_owned());
+        self.follow(Arc::new(Topology { epoch: topology.epoch + 1, primary, replicas: Vec::new() }));
+    }
+
+    /// Whether a replica's answer that it has no such key must be confirmed by the primary.
+    pub fn confirms_missing(&self) -> bool {
+        self.shared.kind == Kind::Shard && self.policy().is_guarded()
     }
 
     /// Lets every session end when what it has asked is answered.
@@ -289,15 +318,28 @@ impl Worker {
             self.until_sample.set(u32::MAX);
             return;
         }
+        self.until_sample.set(every / 2 + self.random() % every);
+        if has_key(class, name) && !key.is_empty() {
+            self.stats().keys().note(key);
+        }
+    }
+
+    fn random(&self) -> u32 {
         let mut random = self.random.get();
         random ^= random << 13;
         random ^= random >> 17;
         random ^= random << 5;
         self.random.set(random);
-        self.until_sample.set(every / 2 + random % every.max(1));
-        if has_key(class, name) && !key.is_empty() {
-            self.stats().keys().note(key);
-        }
+        random
+    }
+
+    /// A number from 0 up to 1.
+    pub fn random_part(&self) -> f64 {
+        f64::from(self.random()) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    pub fn mirror(&self) -> Option<&Mirror> {
+        self.shared.mirror.as_ref()
     }
 
     pub fn policy(&self) -> Ref<'_, Arc<Policy>> {
@@ -336,7 +378,7 @@ impl Worker {
     }
 
     pub fn session_scratch(&self) -> RefMut<'_, Box<[u8]>> {
-        self.scratch.session.borrow_mut()
+        self.scratch.session()
     }
 
     pub fn upstream_scratch(&self) -> RefMut<'_, Box<[u8]>> {

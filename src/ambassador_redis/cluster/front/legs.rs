@@ -1,0 +1,422 @@
+//! A client's sessions, one for each shard that it needs, and what is awaited of each.
+//!
+//! Requests go out with what becomes of their replies; replies come in, are matched, and go to the order of the client. A redirect is
+//! followed here: the request, which the pipe still has, is asked again where the Cluster says, or later.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+use crate::ambassador_redis::resp::encode;
+use crate::ambassador_redis::resp::reply::{Scanner, Step};
+use crate::core::values::Endpoint;
+
+use super::super::pipe::Pipe;
+use super::super::redirect::Redirect;
+use super::super::slots::ShardNumber;
+use super::{Ending, Front};
+
+/// Redirections that are followed without a pause.
+const AT_ONCE: u8 = 3;
+/// The first pause before a request is asked again, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// One session.
+pub(super) struct Leg {
+    pub shard: ShardNumber,
+    pub kind: Kind,
+    pub pipe: Rc<Pipe>,
+    pub awaited: VecDeque<Awaited>,
+    scanner: Scanner,
+    /// Replies that are not matched yet.
+    replies: Vec<u8>,
+}
+
+/// What a session is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Requests,
+    /// Subscriptions: what comes is not the answer to a request.
+    Ears,
+}
+
+/// Where a request is to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Slot(u16),
+    Shard(ShardNumber),
+    /// The shard that is receiving the slot.
+    Asking(ShardNumber, u16),
+    /// The shard that answers what concerns no key.
+    Home,
+}
+
+/// A request whose reply is awaited.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Awaited {
+    pub owner: Owner,
+    /// How long the request is in the pipe; zero if it is not kept.
+    pub bytes: usize,
+    pub target: Target,
+    pub tries: u8,
+    /// When it was first redirected.
+    pub since: Option<Instant>,
+}
+
+/// What becomes of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A part of the reply at this place of the client's order.
+    Place(u64, usize),
+    /// Likewise; the request was queued in a transaction, where a redirect is not followed alone.
+    Queued(u64),
+    /// The reply to a part of a transaction that is asked again, which the client has had before.
+    Replayed,
+    /// The reply of `EXEC` at this place.
+    Exec(u64),
+    /// So many confirmations of subscriptions; the client hears of them or not.
+    Confirmations(usize, bool),
+    Nobody,
+}
+
+/// A request that is to be asked again.
+pub(super) struct Retry {
+    pub request: Vec<u8>,
+    pub kind: Kind,
+    pub awaited: Awaited,
+    due: Instant,
+}
+
+impl Awaited {
+    pub fn new(owner: Owner, target: Target) -> Awaited {
+        Awaited { owner, bytes: 0, target, tries: 0, since: None }
+    }
+}
+
+impl Front {
+    /// Sends a request; if there is no shard for it now, it is sent later.
+    pub(super) fn send(&mut self, request: &[u8], awaited: Awaited, kind: Kind) {
+        let shard = self.shard(awaited.target);
+        let leg = shard.and_then(|shard| self.leg(shard, kind));
+        let Some(leg) = leg else {
+            return self.send_later(request.to_vec(), awaited, kind, b"-CLUSTERDOWN Hash slot not served\r\n");
+        };
+        if let Target::Asking(..) = awaited.target {
+            self.own(leg, &[b"ASKING"]);
+        }
+        let leg = &mut self.legs[leg];
+        leg.pipe.push(request);
+        leg.awaited.push_back(Awaited { bytes: request.len(), ..awaited });
+    }
+
+    /// Sends a command of our own whose reply nobody awaits.
+    pub(super) fn own(&mut self, leg: usize, arguments: &[&[u8]]) {
+        let mut bytes = Vec::new();
+        encode::command(&mut bytes, arguments);
+        let leg = &mut self.legs[leg];
+        leg.pipe.push(&bytes);
+        let awaited = Awaited::new(Owner::Nobody, Target::Shard(leg.shard));
+        leg.awaited.push_back(Awaited { bytes: bytes.len(), ..awaited });
+    }
+
+    pub(super) fn shard(&self, target: Target) -> Option<ShardNumber> {
+        match target {
+            Target::Slot(slot) => self.fleet.cluster.owners.shard(slot),
+            Target::Shard(shard) | Target::Asking(shard, _) => Some(shard),
+            Target::Home => self.fleet.cluster.home(),
+        }
+    }
+
+    /// The session of this shard; a new one is told first what the client has said about itself.
+    pub(super) fn leg(&mut self, shard: ShardNumber, kind: Kind) -> Option<usize> {
+        if let Some(at) = self.legs.iter().position(|leg| leg.shard == shard && leg.kind == kind) {
+            return Some(at);
+        }
+        let pipe = self.fleet.session(shard, self.peer, &self.waker)?;
+        let mut leg =
+            Leg { shard, kind, pipe, awaited: VecDeque::new(), scanner: Scanner::default(), replies: Vec::new() };
+        for (_, said) in &self.preamble {
+            leg.pipe.push(said);
+            let awaited = Awaited::new(Owner::Nobody, Target::Shard(shard));
+            leg.awaited.push_back(Awaited { bytes: said.len(), ..awaited });
+        }
+        self.legs.push(leg);
+        Some(self.legs.len() - 1)
+    }
+
+    /// Lets every session go but those for which `keep` holds.
+    pub(super) fn keep_legs(&mut self, keep: impl Fn(&Leg) -> bool) {
+        self.legs.retain(|leg| {
+            let kept = keep(leg);
+            if !kept {
+                leg.pipe.close();
+            }
+            kept
+        });
+    }
+
+    /// Takes in what the sessions have answered.
+    pub(super) fn collect(&mut self) {
+        let mut at = 0;
+        while at < self.legs.len() {
+            let mut replies = std::mem::take(&mut self.legs[at].replies);
+            self.legs[at].pipe.take(&mut replies);
+            let used = match replies.is_empty() {
+                true => 0,
+                false => self.match_replies(at, &replies),
+            };
+            replies.drain(..used);
+            let leg = &mut self.legs[at];
+            leg.replies = replies;
+            if !leg.pipe.is_over() {
+                at += 1;
+            } else if self.upload.as_ref().is_some_and(|upload| Rc::ptr_eq(&upload.pipe, &leg.pipe)) {
+                // It has said why; the rest of the large request can be told from nothing.
+                self.ending = Ending::Soon;
+                return;
+            } else if leg.awaited.is_empty() && !self.needs(at) {
+                // It held nothing: another one takes its place when it is needed.
+                self.legs.remove(at);
+            } else {
+                self.ending = Ending::Now;
+                return;
+            }
+        }
+    }
+
+    /// Whether a session holds what another one cannot take over.
+    fn needs(&self, leg: usize) -> bool {
+        let leg = &self.legs[leg];
+        let holds = self.transaction.as_ref().is_some_and(|transaction| transaction.shard() == Some(leg.shard));
+        leg.kind == Kind::Ears || holds
+    }
+
+    fn match_replies(&mut self, at: usize, replies: &[u8]) -> usize {
+        let mut used = 0;
+        while used < replies.len() && self.ending != Ending::Now {
+            let rest = &replies[used..];
+            let leg = &mut self.legs[at];
+            let is_whole = leg.scanner.is_between();
+            let must_be_whole = leg.kind == Kind::Ears
+                || rest[0] == b'-'
+                || !matches!(leg.awaited.front(), Some(Awaited { owner: Owner::Place(..), .. }));
+            match leg.scanner.step(rest) {
+                Ok(Step::Partial) if is_whole && must_be_whole => {
+                    leg.scanner = Scanner::default();
+                    return used;
+                }
+                Ok(Step::Partial) => {
+                    if let Some(Awaited { owner: Owner::Place(place, part), .. }) = leg.awaited.front() {
+                        self.order.append(*place, *part, rest, &mut self.out);
+                    }
+                    return replies.len();
+                }
+                Ok(Step::Reply { len, .. } | Step::Push { len }) if leg.kind == Kind::Ears => {
+                    self.heard(at, &rest[..len]);
+                    used += len;
+                }
+                Ok(Step::Push { len }) => {
+                    self.pushes.extend_from_slice(&rest[..len]);
+                    used += len;
+                }
+                Ok(Step::Reply { len, .. }) => {
+                    self.replied(at, &rest[..len], is_whole);
+                    used += len;
+                }
+                Err(error) => {
+                    tracing::error!(session = self.id, %error, "a session of ours does not speak RESP");
+                    self.ending = Ending::Now;
+                }
+            }
+        }
+        used
+    }
+
+    /// A reply is complete; of one that is not whole the beginning was passed on before.
+    fn replied(&mut self, at: usize, reply: &[u8], is_whole: bool) {
+        let leg = &mut self.legs[at];
+        let Some(awaited) = leg.awaited.pop_front() else {
+            // The session says why it ends.
+            self.out.extend_from_slice(reply);
+            self.ending = Ending::Soon;
+            return;
+        };
+        let redirect = (is_whole && reply[0] == b'-').then(|| self.redirect(at, reply)).flatten();
+        if let Some(redirect) = redirect {
+            return self.redirected(at, awaited, &redirect, reply);
+        }
+        self.legs[at].pipe.forget(awaited.bytes);
+        if awaited.bytes == 0 {
+            self.legs[at].pipe.upload(false);
+        }
+        match awaited.owner {
+            Owner::Place(place, part) => {
+                self.order.append(place, part, reply, &mut self.out);
+                self.order.complete(place, self.version, &mut self.out);
+                self.then(self.legs[at].shard, reply);
+            }
+            Owner::Queued(place) => {
+                self.order.append(place, 0, reply, &mut self.out);
+                self.order.complete(place, self.version, &mut self.out);
+            }
+            Owner::Exec(place) => self.executed(place, reply, &awaited),
+            Owner::Replayed | Owner::Nobody | Owner::Confirmations(..) => {}
+        }
+    }
+
+    pub(super) fn redirect(&self, at: usize, reply: &[u8]) -> Option<Redirect> {
+        let shard = self.fleet.cluster.shard(self.legs[at].shard);
+        let host = shard.and_then(|shard| match &shard.told.borrow().named {
+            Some(Ok(Endpoint::Tcp { host, .. })) => Some(host.clone()),
+            _ => None,
+        });
+        let map = |to| self.fleet.cluster.map.apply(&to);
+        Some(match Redirect::parse(reply, host.as_deref().unwrap_or("localhost"))? {
+            Redirect::Moved { slot, to } => Redirect::Moved { slot, to: map(to) },
+            Redirect::Ask { slot, to } => Redirect::Ask { slot, to: map(to) },
+            other => other,
+        })
+    }
+
+    /// Acts on a redirect: of one request alone, or of the transaction that it is part of.
+    pub(super) fn redirected(&mut self, at: usize, awaited: Awaited, redirect: &Redirect, reply: &[u8]) {
+        let request = self.legs[at].pipe.oldest(awaited.bytes);
+        self.legs[at].pipe.forget(awaited.bytes);
+        let from = self.legs[at].shard;
+        let kind = self.legs[at].kind;
+        let cluster = self.fleet.cluster.clone();
+        let mut awaited = awaited;
+        let mut at_once = awaited.tries < AT_ONCE;
+        match redirect {
+            Redirect::Moved { slot, to } => {
+                let owner = cluster.moved(*slot, to);
+                awaited.target = Target::Slot(*slot);
+                // Its probe has not seen the change yet.
+                at_once &= owner.is_some_and(|owner| owner != from);
+                if owner == Some(from)
+                    && let Some(shard) = cluster.shard(from)
+                {
+                    shard.shared.suspicion.notify_one();
+                }
+            }
+            Redirect::Ask { slot, to } => {
+                cluster.suspect();
+                match cluster.shard_at(to) {
+                    Some(shard) if matches!(awaited.owner, Owner::Place(..)) && !self.waits => {
+                        awaited.target = Target::Asking(shard.number, *slot);
+                    }
+                    _ => (awaited.target, at_once) = (Target::Slot(*slot), false),
+                }
+            }
+            Redirect::TryAgain => at_once = false,
+            Redirect::Down => {
+                cluster.suspect();
+                at_once = false;
+            }
+        }
+        if let Target::Asking(shard, slot) = awaited.target
+            && shard == from
+        {
+            // The receiving shard does not have it (yet): ask whoever is the owner.
+            awaited.target = Target::Slot(slot);
+        }
+        match awaited.owner {
+            Owner::Queued(place) => {
+                self.note_redirected_transaction();
+                self.order.append(place, 0, b"+QUEUED\r\n", &mut self.out);
+                self.order.complete(place, self.version, &mut self.out);
+            }
+            Owner::Replayed => self.note_redirected_transaction(),
+            Owner::Exec(place) => {
+                self.note_redirected_transaction();
+                self.executed(place, reply, &awaited);
+            }
+            Owner::Nobody => {}
+            _ if request.is_empty() => self.fail(
+                &awaited,
+                "CLUSTERDOWN ambassador: the slot is being moved, and the request is too large to be kept; nothing was executed, try again",
+            ),
+            _ => {
+                self.paused = true;
+                awaited.since.get_or_insert_with(Instant::now);
+                awaited.tries = awaited.tries.saturating_add(1);
+                match at_once {
+                    true => self.send(&request, awaited, kind),
+                    false => self.send_later(request, awaited, kind, reply),
+                }
+            }
+        }
+    }
+
+    /// Asks again after a pause, or passes the error on if that has gone on for too long.
+    pub(super) fn send_later(&mut self, request: Vec<u8>, mut awaited: Awaited, kind: Kind, error: &[u8]) {
+        let now = Instant::now();
+        let since = *awaited.since.get_or_insert(now);
+        awaited.tries = awaited.tries.saturating_add(1);
+        let policy = self.fleet.shared.policy.load();
+        let patience = policy.reply_timeout.map_or(policy.failover_hold, |timeout| timeout.min(policy.failover_hold));
+        if now.duration_since(since) >= patience {
+            let text = String::from_utf8_lossy(error);
+            let text = match text.trim_start_matches('-').trim_end() {
+                moved if moved.starts_with("MOVED") => format!(
+                    "CLUSTERDOWN ambassador: the servers of the Cluster do not agree on who has the slot ({moved}); nothing was executed, try again"
+                ),
+                ask if ask.starts_with("ASK") => format!(
+                    "TRYAGAIN ambassador: the slot is being moved, and not all keys are at one place ({ask}); nothing was executed, try again"
+                ),
+                other => other.to_owned(),
+            };
+            return self.fail(&awaited, &text);
+        }
+        self.paused = true;
+        let pause = FIRST_PAUSE.saturating_mul(1 << awaited.tries.min(6)).min(LONGEST_PAUSE);
+        self.retries.push(Retry { request, kind, awaited, due: now + pause });
+    }
+
+    /// Asks again what is due.
+    pub(super) fn retry(&mut self, cx: &mut Context<'_>) {
+        while let Some(first) = self.retries.iter().map(|retry| retry.due).min() {
+            if first > Instant::now() {
+                let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(first.into())));
+                sleep.as_mut().reset(first.into());
+                if sleep.as_mut().poll(cx).is_pending() {
+                    return;
+                }
+                continue;
+            }
+            // All that wait go in the order in which they came: a later one must not overtake.
+            for retry in std::mem::take(&mut self.retries) {
+                self.again(retry);
+            }
+        }
+    }
+
+    fn again(&mut self, retry: Retry) {
+        match retry.awaited.owner {
+            Owner::Exec(place) => self.replay(place, retry.awaited),
+            _ => self.send(&retry.request, retry.awaited, retry.kind),
+        }
+    }
+
+    /// Answers a request with an error of our own.
+    pub(super) fn fail(&mut self, awaited: &Awaited, text: &str) {
+        let mut reply = Vec::new();
+        encode::error(&mut reply, text);
+        match awaited.owner {
+            Owner::Place(place, part) => {
+                self.order.append(place, part, &reply, &mut self.out);
+                self.order.complete(place, self.version, &mut self.out);
+                self.then = None;
+            }
+            Owner::Queued(place) | Owner::Exec(place) => {
+                self.transaction = None;
+                self.order.append(place, 0, &reply, &mut self.out);
+                self.order.complete(place, self.version, &mut self.out);
+            }
+            Owner::Confirmations(..) => self.deaf(&reply),
+            Owner::Replayed | Owner::Nobody => {}
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! A Redis Cluster behind one port.
+
+mod changes;
+mod requests;
+mod servers;
