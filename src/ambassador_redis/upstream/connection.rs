@@ -181,6 +181,10 @@ impl Connection {
             applied: state.applied,
             behind: state.behind,
             in_flight: state.in_flight,
+            tier: self.node.tier(),
+            weight: self.node.weight(),
+            slowness: u32::try_from(self.counts.slowness.value()).unwrap_or(u32::MAX),
+            ejected: self.counts.is_ejected(),
         }
     }
 

@@ -36,7 +36,7 @@ impl Worker {
         let lines = Rc::new(Lines {
             epoch: self.changes.get(),
             primary: topology.primary.as_ref().map_err(Clone::clone).map(|node| self.connection(node, line, primary)),
-            replicas: match self.shared.policy.consistency {
+            replicas: match self.policy().consistency {
                 Consistency::Primary => Vec::new(),
                 _ => topology.replicas.iter().map(|node| self.connection(node, line, Purpose::Replica)).collect(),
             },
