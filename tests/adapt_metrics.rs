@@ -12,6 +12,8 @@ mod exporter;
 mod formats;
 #[path = "adapt_metrics/graphite.rs"]
 mod graphite;
+#[path = "adapt_metrics/hostile.rs"]
+mod hostile;
 #[path = "adapt_metrics/jmx.rs"]
 mod jmx;
 #[path = "adapt_metrics/jvm.rs"]
