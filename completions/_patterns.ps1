@@ -277,10 +277,10 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Checks rule files: mistakes, rules that nothing reaches, quirks')
-            [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Says what becomes of a StatsD line: samples, every rule tried, the final series')
+            [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Says what becomes of a StatsD line or a bean''s value: every rule tried, the final series')
             [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Reads captured StatsD lines and prints the page that they give')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Says which series change between two mapping files, over captured StatsD lines')
-            [CompletionResult]::new('dump', 'dump', [CompletionResultType]::ParameterValue, 'Shows the next StatsD lines that a running adapter receives, as its rules see them')
+            [CompletionResult]::new('dump', 'dump', [CompletionResultType]::ParameterValue, 'Shows the next StatsD lines that a running adapter receives, or the values of a JVM, as rules see them')
             break
         }
         'patterns;adapt-metrics;check' {
@@ -291,6 +291,8 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
         }
         'patterns;adapt-metrics;explain' {
             [CompletionResult]::new('--line', '--line', [CompletionResultType]::ParameterName, 'The line, such as ''web.hits:1|c|#path:/a''')
+            [CompletionResult]::new('--bean', '--bean', [CompletionResultType]::ParameterName, 'A bean''s value as `dump --jmx` shows it, such as ''java.lang<type=Memory><HeapMemoryUsage>used: 5''')
+            [CompletionResult]::new('--rules-file', '--rules-file', [CompletionResultType]::ParameterName, 'Rules file in the dialect of jmx_exporter, for --bean; without it, names come from the bean')
             [CompletionResult]::new('--statsd-mapping', '--statsd-mapping', [CompletionResultType]::ParameterName, 'Mapping file in the dialect of statsd_exporter')
             [CompletionResult]::new('--statsd-naming', '--statsd-naming', [CompletionResultType]::ParameterName, 'How names are formed; without it: exact with a mapping file, else uniform')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
@@ -313,6 +315,8 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
         'patterns;adapt-metrics;dump' {
             [CompletionResult]::new('--adapter', '--adapter', [CompletionResultType]::ParameterName, 'The adapter''s HTTP address on this machine')
             [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'How many lines')
+            [CompletionResult]::new('--jmx', '--jmx', [CompletionResultType]::ParameterName, 'A JVM to be read instead: HOST:PORT, a service:jmx: URL, or local:PID')
+            [CompletionResult]::new('--rules-file', '--rules-file', [CompletionResultType]::ParameterName, 'Rules file in the dialect of jmx_exporter that says which beans, and which JVM where --jmx does not')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break

@@ -270,10 +270,10 @@ set edit:completion:arg-completer[patterns] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
             cand check 'Checks rule files: mistakes, rules that nothing reaches, quirks'
-            cand explain 'Says what becomes of a StatsD line: samples, every rule tried, the final series'
+            cand explain 'Says what becomes of a StatsD line or a bean''s value: every rule tried, the final series'
             cand replay 'Reads captured StatsD lines and prints the page that they give'
             cand diff 'Says which series change between two mapping files, over captured StatsD lines'
-            cand dump 'Shows the next StatsD lines that a running adapter receives, as its rules see them'
+            cand dump 'Shows the next StatsD lines that a running adapter receives, or the values of a JVM, as rules see them'
         }
         &'patterns;adapt-metrics;check'= {
             cand --format 'How to tell it'
@@ -282,6 +282,8 @@ set edit:completion:arg-completer[patterns] = {|@words|
         }
         &'patterns;adapt-metrics;explain'= {
             cand --line 'The line, such as ''web.hits:1|c|#path:/a'''
+            cand --bean 'A bean''s value as `dump --jmx` shows it, such as ''java.lang<type=Memory><HeapMemoryUsage>used: 5'''
+            cand --rules-file 'Rules file in the dialect of jmx_exporter, for --bean; without it, names come from the bean'
             cand --statsd-mapping 'Mapping file in the dialect of statsd_exporter'
             cand --statsd-naming 'How names are formed; without it: exact with a mapping file, else uniform'
             cand -h 'Print help (see more with ''--help'')'
@@ -301,6 +303,8 @@ set edit:completion:arg-completer[patterns] = {|@words|
         &'patterns;adapt-metrics;dump'= {
             cand --adapter 'The adapter''s HTTP address on this machine'
             cand --count 'How many lines'
+            cand --jmx 'A JVM to be read instead: HOST:PORT, a service:jmx: URL, or local:PID'
+            cand --rules-file 'Rules file in the dialect of jmx_exporter that says which beans, and which JVM where --jmx does not'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }

@@ -327,14 +327,16 @@ complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "check" -d 'Checks rule files: mistakes, rules that nothing reaches, quirks'
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "explain" -d 'Says what becomes of a StatsD line: samples, every rule tried, the final series'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "explain" -d 'Says what becomes of a StatsD line or a bean\'s value: every rule tried, the final series'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "replay" -d 'Reads captured StatsD lines and prints the page that they give'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "diff" -d 'Says which series change between two mapping files, over captured StatsD lines'
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "dump" -d 'Shows the next StatsD lines that a running adapter receives, as its rules see them'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "dump" -d 'Shows the next StatsD lines that a running adapter receives, or the values of a JVM, as rules see them'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from check" -l format -d 'How to tell it' -r -f -a "text\t'A line each, for people'
 json\t'A list, for machines'"
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from explain" -l line -d 'The line, such as \'web.hits:1|c|#path:/a\'' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from explain" -l bean -d 'A bean\'s value as `dump --jmx` shows it, such as \'java.lang<type=Memory><HeapMemoryUsage>used: 5\'' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from explain" -l rules-file -d 'Rules file in the dialect of jmx_exporter, for --bean; without it, names come from the bean' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from explain" -l statsd-mapping -d 'Mapping file in the dialect of statsd_exporter' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from explain" -l statsd-naming -d 'How names are formed; without it: exact with a mapping file, else uniform' -r -f -a "exact\t'As statsd_exporter names them, letter for letter'
 uniform\t'In snake case, with base units and `_total` added where they are missing'"
@@ -347,6 +349,8 @@ complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __f
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -l adapter -d 'The adapter\'s HTTP address on this machine' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -l count -d 'How many lines' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -l jmx -d 'A JVM to be read instead: HOST:PORT, a service:jmx: URL, or local:PID' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -l rules-file -d 'Rules file in the dialect of jmx_exporter that says which beans, and which JVM where --jmx does not' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and __fish_seen_subcommand_from dump" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -l http-bind -d 'Where the mode serves HTTP, if it was set by a flag' -r
 complete -c patterns -n "__fish_patterns_using_subcommand probe" -l timeout -d 'How long to wait for the answer' -r

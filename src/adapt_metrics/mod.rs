@@ -11,6 +11,8 @@
 
 pub mod exporter;
 pub mod graphite;
+#[cfg(test)]
+mod hostile;
 pub mod hub;
 pub mod jmx;
 pub mod json;

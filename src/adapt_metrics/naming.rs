@@ -59,6 +59,14 @@ pub fn escape_with_colons(name: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// Replaces what is illegal in a metric's name character by character, as graphite_exporter does; a leading digit, which it
+/// lets stand and then chokes on, gets an underscore in front.
+pub fn replace_illegal(name: &str) -> String {
+    let first = if name.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+    first.chars().chain(name.chars().map(|c| if legal(c) { c } else { '_' })).collect()
+}
+
 /// Whether Prometheus takes the text as a metric name without quoting.
 pub fn is_metric_name(name: &str) -> bool {
     let mut bytes = name.bytes();
@@ -170,6 +178,7 @@ mod tests {
         }
         assert_eq!(escape_with_colons("a.b:9c"), "a_b:9c");
         assert_eq!(escape_with_colons("9a:b"), "_9a:b");
+        assert_eq!(replace_illegal("9a--b.c:d/\u{e9}"), "_9a__b_c:d__");
     }
 
     #[test]

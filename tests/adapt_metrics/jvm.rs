@@ -63,3 +63,63 @@ fn a_mistake_in_a_rules_file_is_told_with_its_line_before_anything_starts() {
     assert_eq!(output.status.code(), Some(78), "{told}");
     assert!(told.contains("rules.yaml:2: rules[0].pattern"), "{told}");
 }
+
+#[test]
+fn a_changed_rules_file_is_taken_up_and_a_wrong_one_is_not() {
+    let Some(jvm) = Jvm::open() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules.yaml");
+    let write = |name: &str| {
+        let text = format!("rules:\n- {{pattern: 'java.lang<type=Threading><>ThreadCount', name: {name}}}\n");
+        std::fs::write(&rules, text).unwrap();
+    };
+    write("before");
+    let more = format!("jvm-families: false, naming: exact, rules-file: {}", rules.display());
+    let adapter = Adapter::with_settings(&section(&jvm, &more), &[]);
+    let has = |name: &str| adapter.page().lines().any(|line| line.starts_with(&format!("{name} ")));
+    wait_for("the first rule's family", || has("before").then_some(()));
+    write("afterwards");
+    wait_for("the second rule's family", || (has("afterwards") && !has("before")).then_some(()));
+    std::fs::write(&rules, "rules:\n- pattern: '('\n  name: never_seen\n").unwrap();
+    wait_for("the refusal", || adapter.process.log().contains("the last good ones stay").then_some(()));
+    assert!(has("afterwards"));
+}
+
+#[test]
+fn a_jvm_that_is_not_there_is_told_with_one_reason() {
+    let port = crate::support::free_port();
+    let section = format!("  sources:\n    - {{name: app, type: jmx, address: '127.0.0.1:{port}', interval: 200ms}}\n");
+    let adapter = Adapter::with_settings(&section, &[]);
+    let log = wait_for("the warning", || {
+        let log = adapter.process.log();
+        log.contains("the source cannot be read").then_some(log)
+    });
+    let line = log.lines().find(|line| line.contains("the source cannot be read")).unwrap();
+    assert_eq!(line.matches("onnection refused").count(), 1, "{line}");
+}
+
+#[test]
+fn a_jvms_values_are_shown_and_explained_as_rules_see_them() {
+    let Some(jvm) = Jvm::open() else { return };
+    let output = run(&["adapt-metrics", "dump", "--jmx", &format!("127.0.0.1:{}", jvm.port)]);
+    let dump = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(dump.contains("java.lang<type=Memory><HeapMemoryUsage>used: "), "{dump}");
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules.yaml");
+    std::fs::write(
+        &rules,
+        "rules:\n- {pattern: nothing, name: a}\n- {pattern: 'lang<type=(\\w+)><(\\w+)>used', name: b_$1, labels: {of: $2}, valueFactor: 2, type: GAUGE}\n- {pattern: used, name: c}\n",
+    )
+    .unwrap();
+    let explain = |value: &str| {
+        let output = run(&["adapt-metrics", "explain", "--bean", value, "--rules-file", rules.to_str().unwrap()]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let told = explain("java.lang<type=Memory><HeapMemoryUsage>used: 21");
+    assert!(told.contains("rule    1: nothing does not match"), "{told}");
+    assert!(told.contains("used would match, but another rule is before it"), "{told}");
+    assert!(told.ends_with("result  gauge b_Memory{of=\"HeapMemoryUsage\"} 42\n"), "{told}");
+    let told = explain("d<type=T, name=\"x, <y><z>\"><A, B>used: text");
+    assert!(told.ends_with("c would be text, which is no number\n"), "{told}");
+    assert_eq!(run(&["adapt-metrics", "explain", "--bean", "nonsense"]).status.code(), Some(2));
+}

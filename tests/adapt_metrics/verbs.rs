@@ -60,6 +60,8 @@ fn the_next_lines_of_a_running_adapter_are_shown() {
         adapter.send("seen:1|c|#a:b");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let told = text(&dump.join().unwrap());
-    assert!(told.contains("line    seen:1|c|#a:b") && told.contains("counter seen_total{a=\"b\"}"), "{told}");
+    let output = dump.join().unwrap();
+    let told = text(&output);
+    let is_right = told.contains("line    seen:1|c|#a:b") && told.contains("counter seen_total{a=\"b\"}");
+    assert!(is_right, "{told}{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -119,7 +119,7 @@ impl Gauges {
         } else {
             self.tally.unmapped += 1;
             self.tally.unmapped(&reading.name);
-            naming::escape_with_colons(&reading.name)
+            Cow::Owned(naming::replace_illegal(&reading.name))
         };
         let mut labels: Vec<(Cow<'_, str>, Cow<'_, str>)> =
             Vec::with_capacity(reading.tags.len() + target.labels.len());

@@ -1,4 +1,5 @@
-//! What can go wrong between us and a JVM, in words that say who has to act. Never holds a password.
+//! What can go wrong between us and a JVM, in words that say who has to act. Never holds a password. What lies below is the
+//! error's source: print the whole chain.
 
 use std::time::Duration;
 
@@ -11,13 +12,13 @@ use super::value::Thrown;
 pub enum JmxError {
     #[error("{text:?} is no JMX address: {problem}")]
     Address { text: String, problem: &'static str },
-    #[error("cannot connect to {peer}: {source}")]
+    #[error("cannot connect to {peer}")]
     Connect { peer: String, source: std::io::Error },
     #[error("{peer} does not speak RMI: {answer}")]
     NotRmi { peer: String, answer: String },
     #[error("{peer} speaks TLS, and TLS is switched off for this source")]
     TlsWanted { peer: String },
-    #[error("no TLS with {peer}: {source}")]
+    #[error("no TLS with {peer}")]
     Tls { peer: String, source: std::io::Error },
     #[error("cannot use {what} for TLS: {problem}")]
     TlsSettings { what: String, problem: String },
@@ -25,15 +26,15 @@ pub enum JmxError {
     NotBound { peer: String, thrown: Thrown },
     #[error("{peer} refused the login: {thrown}")]
     Login { peer: String, thrown: Thrown },
-    #[error("cannot log in: {source}")]
+    #[error("cannot log in")]
     Password { source: anyhow::Error },
     #[error("{peer} refused to {what}: {thrown}")]
     Refused { peer: String, what: &'static str, thrown: Thrown },
-    #[error("{peer} broke the protocol: {source}")]
+    #[error("{peer} broke the protocol")]
     Protocol { peer: String, source: RmiError },
     #[error("{peer} answered {what} with something else")]
     Unexpected { peer: String, what: &'static str },
-    #[error("lost the connection to {peer}: {source}")]
+    #[error("lost the connection to {peer}")]
     Lost { peer: String, source: std::io::Error },
     #[error("{peer} did not answer within {}s", deadline.as_secs_f64())]
     Deadline { peer: String, deadline: Duration },

@@ -22,6 +22,7 @@ use crate::core::document::{Fields, Mistakes, Node, Value, unknown_key};
 use crate::core::secret::Secret;
 
 /// What a file says.
+#[derive(Debug)]
 pub struct ExporterFile {
     /// Whom to ask; nobody in a file that was written for the agent.
     pub target: Option<Target>,

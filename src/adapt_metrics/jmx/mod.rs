@@ -19,7 +19,10 @@ mod collect;
 mod connection;
 mod customize;
 mod error;
+mod explain;
 mod exporter_file;
+#[cfg(test)]
+mod hostile;
 mod java_class;
 mod java_number;
 mod java_regex;
@@ -48,6 +51,7 @@ pub use beans::{Selection, Text};
 pub use connection::{Target, TlsUse};
 pub use customize::Customizer;
 pub use error::JmxError;
+pub use explain::explain;
 pub use exporter_file::ExporterFile;
 pub use login::{Login, PasswordSource};
 pub use rules::Rules;

@@ -69,6 +69,7 @@ pub(crate) struct Rule {
 }
 
 struct Pattern {
+    written: String,
     regex: Regex,
     looser: String,
 }
@@ -149,7 +150,7 @@ impl Pattern {
                 fancy_regex::Regex::new(&whole).map(|regex| Regex::Backtracking(Box::new(regex))).map_err(reason)?
             }
         };
-        Ok(Pattern { regex, looser: translated.looser })
+        Ok(Pattern { written: java.to_owned(), regex, looser: translated.looser })
     }
 
     /// The names of the groups, the whole match first.
@@ -249,6 +250,18 @@ impl Rules {
             None => Decision::Always(Made::Nothing),
             Some(first) => Decision::Now { first, made: Made::Nothing },
         }
+    }
+
+    /// Every rule's pattern, and whether it matches the reading with the value that it has.
+    pub(crate) fn tried(&self, reading: &Reading<'_>) -> Vec<(Option<String>, bool)> {
+        let value = reading.value.text().unwrap_or_default();
+        let plain = Seen::new(reading, reading.attribute, &value, None, &mut None);
+        let snake = Seen::new(reading, &naming::snake_case(reading.attribute), &value, None, &mut None);
+        let tried = |rule: &Rule| {
+            let seen = if rule.snake_case { &snake } else { &plain };
+            (rule.pattern.as_ref().map(|pattern| pattern.written.clone()), seen.matches_now(rule))
+        };
+        self.rules.iter().map(tried).collect()
     }
 
     /// What becomes of a reading with the value that it has; rules in front of `first` are known not to match.

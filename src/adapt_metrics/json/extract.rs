@@ -1,12 +1,14 @@
 //! Metrics out of a JSON document, as json_exporter's modules define them: a path and a name each, labels by path too.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::path::{PathError, Template};
 use crate::adapt_metrics::model::Part;
 use crate::adapt_metrics::naming;
 use crate::adapt_metrics::rules::scalar::boolean;
-use crate::adapt_metrics::source::Sample;
+use crate::adapt_metrics::source::{Sample, Series};
 use crate::adapt_metrics::statsd::number;
 use crate::core::document::{Fields, Mistakes, Node};
 use crate::core::metrics::Kind;
@@ -144,14 +146,9 @@ impl Metric {
                 }
             }
         }
-        out.samples.push(Sample {
-            name: name.to_owned(),
-            kind: self.kind,
-            help: self.help.clone(),
-            labels,
-            value,
-            part: Part::Whole,
-        });
+        let series =
+            Series { name: name.to_owned(), kind: self.kind, help: self.help.clone(), labels, part: Part::Whole };
+        out.samples.push(Sample { series: Arc::new(series), value });
     }
 }
 
@@ -271,7 +268,9 @@ mod tests {
         let shown: Vec<String> = extracted
             .samples
             .iter()
-            .map(|sample| format!("{} {:?} {:?} {}", sample.name, sample.kind, sample.labels, sample.value))
+            .map(|sample| {
+                format!("{} {:?} {:?} {}", sample.series.name, sample.series.kind, sample.series.labels, sample.value)
+            })
             .collect();
         insta::assert_snapshot!(shown.join("\n"), @r#"
         example_global_value Unknown [("environment", "beta"), ("location", "planet-mars")] 1234

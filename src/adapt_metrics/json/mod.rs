@@ -7,6 +7,8 @@ mod body;
 mod credentials;
 pub mod endpoint;
 pub mod extract;
+#[cfg(test)]
+pub(crate) mod hostile;
 mod modules;
 pub mod path;
 pub mod probe;

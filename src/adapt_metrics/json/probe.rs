@@ -3,7 +3,7 @@
 //! Other parameters fill the module's body. Answered with 400: a module that is not there, no target; with 503: a target
 //! without a right answer. A document that is not JSON, or lacks what is asked for, gives a page without it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::request::Parameters;
 use crate::adapt_metrics::source::Sample;
 use crate::core::http::{Access, Reply, Request};
 use crate::core::lifecycle::Process;
-use crate::core::metrics::{Collect, Encoder, FamilyHead, Format, Point};
+use crate::core::metrics::{Collect, Encoder, FamilyHead, Format, Kind, Point};
 
 /// How long a target may take, when the scraper does not say how long it waits.
 const PROBE: Duration = Duration::from_secs(9);
@@ -66,23 +66,26 @@ async fn answer(request: &Request, modules: &Modules) -> Reply {
 }
 
 /// Samples by their names. The first of a name says its type; of several with the same labels the last one stands.
-struct Families(BTreeMap<String, Vec<Sample>>);
+struct Families(BTreeMap<String, Family>);
+
+struct Family {
+    kind: Kind,
+    help: String,
+    series: BTreeMap<Vec<(String, String)>, f64>,
+}
 
 impl Families {
     fn of(samples: Vec<Sample>) -> Self {
-        let mut families: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
-        for sample in samples {
-            families.entry(sample.name.clone()).or_default().push(sample);
-        }
-        for family in families.values_mut() {
-            family.iter_mut().for_each(|sample| sample.labels.sort());
-            let mut seen = HashSet::new();
-            family.reverse();
-            family.retain(|sample| seen.insert(sample.labels.clone()));
-            family.reverse();
-            let kind = family.first().map(|first| first.kind);
-            family.sort_by(|one, other| one.labels.cmp(&other.labels));
-            family.iter_mut().for_each(|sample| sample.kind = kind.unwrap_or(sample.kind));
+        let mut families: BTreeMap<String, Family> = BTreeMap::new();
+        for Sample { series, value } in samples {
+            let family = families.entry(series.name.clone()).or_insert_with(|| Family {
+                kind: series.kind,
+                help: series.help.clone(),
+                series: BTreeMap::new(),
+            });
+            let mut labels = series.labels.clone();
+            labels.sort();
+            family.series.insert(labels, value);
         }
         Self(families)
     }
@@ -90,13 +93,12 @@ impl Families {
 
 impl Collect for Families {
     fn collect(&self, out: &mut dyn Encoder) {
-        for (name, samples) in &self.0 {
-            let Some(first) = samples.first() else { continue };
-            out.family(&FamilyHead { name, kind: first.kind, unit: "", help: &first.help });
-            for sample in samples {
+        for (name, family) in &self.0 {
+            out.family(&FamilyHead { name, kind: family.kind, unit: "", help: &family.help });
+            for (labels, value) in &family.series {
                 let labels: Vec<(&str, &str)> =
-                    sample.labels.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
-                out.sample(&labels, Point::Value(sample.value));
+                    labels.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
+                out.sample(&labels, Point::Value(*value));
             }
         }
     }

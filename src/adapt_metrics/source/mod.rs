@@ -9,6 +9,7 @@ pub mod runner;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -19,9 +20,19 @@ pub use runner::Runner;
 use super::model::Part;
 use crate::core::metrics::Kind;
 
-/// One number of a poll, under the name that the source's own rules gave it.
+/// One number of a poll. A source that sees the same series again hands out the same [`Series`], so that nothing is worked
+/// out again for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
+    /// What it is a value of.
+    pub series: Arc<Series>,
+    /// The value now.
+    pub value: f64,
+}
+
+/// A series under the name that the source's own rules gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
     /// The family's name.
     pub name: String,
     /// Its type: counter, gauge, info or unknown; or summary, of which the value is a part.
@@ -32,8 +43,6 @@ pub struct Sample {
     pub help: String,
     /// Labels in any order.
     pub labels: Vec<(String, String)>,
-    /// The value now.
-    pub value: f64,
 }
 
 /// What one poll saw.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::definition::{Definition, Schedule};
-use super::{Poll, Sample, Seen};
+use super::{Poll, Sample, Seen, Series};
 use crate::adapt_metrics::hub::Hub;
 use crate::adapt_metrics::metrics::SourceMetrics;
 use crate::adapt_metrics::model::{Polled, Shape, Source, SummaryOptions};
@@ -47,6 +47,8 @@ pub struct Runner {
     ask: Notify,
     polls: watch::Sender<u64>,
     state: Mutex<State>,
+    /// What the last poll's samples became: as long as the same series come in the same order, only values change.
+    settled: Mutex<Settled>,
     /// A polled summary has no quantiles of ours.
     parts: Arc<SummaryOptions>,
 }
@@ -56,7 +58,17 @@ impl Runner {
     pub fn new(definition: Definition, number: Source, hub: Arc<Hub>, metrics: SourceMetrics) -> Arc<Self> {
         let polls = watch::Sender::new(0);
         let parts = Arc::new(SummaryOptions { quantiles: Box::default(), ..SummaryOptions::default() });
-        Arc::new(Self { definition, number, hub, metrics, ask: Notify::new(), polls, state: Mutex::default(), parts })
+        Arc::new(Self {
+            definition,
+            number,
+            hub,
+            metrics,
+            ask: Notify::new(),
+            polls,
+            state: Mutex::default(),
+            settled: Mutex::default(),
+            parts,
+        })
     }
 
     /// How the source is defined.
@@ -141,8 +153,10 @@ impl Runner {
                 if state.failures > 0 {
                     info!(source = self.definition.name, failed_polls = state.failures, "the source answers again");
                 }
-                let polled: Vec<Polled> = seen.samples.iter().map(|sample| self.polled(sample)).collect();
-                let replaced = self.hub.table().replace(self.number, &polled, self.hub.now());
+                let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+                settled.follow(&seen.samples, |series| self.polled(series));
+                let replaced = self.hub.table().replace(self.number, &settled.polled, self.hub.now());
+                drop(settled);
                 self.metrics.polled(took, seen.skipped, &replaced);
                 let refused = replaced.refused.first().map(|(name, why)| format!("{name}: {why}"));
                 state.example = refused.or(seen.example);
@@ -177,7 +191,7 @@ impl Runner {
         }
     }
 
-    fn polled(&self, sample: &Sample) -> Polled {
+    fn polled(&self, sample: &Series) -> Polled {
         let definition = &self.definition;
         let raw = format!("{}{}", definition.prefix, sample.name);
         let escaped = naming::escape_with_colons(&raw);
@@ -202,7 +216,28 @@ impl Runner {
             Kind::Summary => Shape::Summary(self.parts.clone()),
             _ => Shape::Unknown,
         };
-        Polled { name, shape, help: sample.help.clone(), labels, value: sample.value, part: sample.part }
+        Polled { name, shape, help: sample.help.clone(), labels, value: 0.0, part: sample.part }
+    }
+}
+
+/// Series as they came, and as they stand on the page.
+#[derive(Default)]
+struct Settled {
+    series: Vec<Arc<Series>>,
+    polled: Vec<Polled>,
+}
+
+impl Settled {
+    fn follow(&mut self, samples: &[Sample], polled: impl Fn(&Series) -> Polled) {
+        let same = samples.iter().zip(&self.series).take_while(|(sample, known)| Arc::ptr_eq(&sample.series, known));
+        let same = same.count();
+        self.series.truncate(same);
+        self.polled.truncate(same);
+        for sample in &samples[same..] {
+            self.series.push(sample.series.clone());
+            self.polled.push(polled(&sample.series));
+        }
+        self.polled.iter_mut().zip(samples).for_each(|(polled, sample)| polled.value = sample.value);
     }
 }
 

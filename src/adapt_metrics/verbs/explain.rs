@@ -1,11 +1,14 @@
-//! `explain --line …`: what becomes of a line, step by step: its samples, every rule that is tried, the series.
+//! `explain`: what becomes of a StatsD line or of a bean's value, step by step: every rule that is tried, the series.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::{ArgMatches, Args, FromArgMatches};
 
 use super::offline::grammar;
-use super::{By, say};
+use super::{By, exporter_file, say};
+use crate::adapt_metrics::jmx;
 use crate::adapt_metrics::model::Shape;
 use crate::adapt_metrics::rules::{Class, Rules, Verdict};
 use crate::adapt_metrics::statsd::line::{self, Fields, Grammar, Type};
@@ -15,7 +18,7 @@ use crate::core::mode::Verb;
 /// Explains a line.
 pub(super) const VERB: Verb = Verb {
     name: "explain",
-    about: "Says what becomes of a StatsD line: samples, every rule tried, the final series",
+    about: "Says what becomes of a StatsD line or a bean's value: every rule tried, the final series",
     arguments: Explain::augment_args,
     run,
 };
@@ -23,8 +26,16 @@ pub(super) const VERB: Verb = Verb {
 #[derive(Debug, Args)]
 struct Explain {
     /// The line, such as 'web.hits:1|c|#path:/a'
-    #[arg(long, value_name = "LINE")]
-    line: String,
+    #[arg(long, value_name = "LINE", required_unless_present = "bean")]
+    line: Option<String>,
+
+    /// A bean's value as `dump --jmx` shows it, such as 'java.lang<type=Memory><HeapMemoryUsage>used: 5'
+    #[arg(long, value_name = "VALUE", conflicts_with = "line")]
+    bean: Option<String>,
+
+    /// Rules file in the dialect of jmx_exporter, for --bean; without it, names come from the bean
+    #[arg(long, value_name = "FILE", requires = "bean")]
+    rules_file: Option<PathBuf>,
 
     #[command(flatten)]
     by: By,
@@ -32,7 +43,11 @@ struct Explain {
 
 fn run(matches: &ArgMatches) -> Result<(), Fault> {
     let explain = Explain::from_arg_matches(matches).map_err(Fault::bug)?;
-    say(told(&explain.line, &explain.by.rules()?, grammar(&explain.by)))
+    if let Some(bean) = &explain.bean {
+        let rules = exporter_file(explain.rules_file.as_deref())?.rules;
+        return say(jmx::explain(bean, &rules).map_err(|error| Fault::usage(anyhow!("{bean:?}: {error}")))?);
+    }
+    say(told(explain.line.as_deref().unwrap_or_default(), &explain.by.rules()?, grammar(&explain.by)))
 }
 
 /// The explanation of one line.

@@ -9,15 +9,17 @@ mod explain;
 mod offline;
 mod replay;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 pub use explain::told as explain_line;
 
+use super::jmx::ExporterFile;
 use super::naming::Naming;
 use super::rules::Rules;
 use super::run;
+use crate::core::document::{self, Mistakes};
 use crate::core::fault::Fault;
 use crate::core::mode::Verb;
 use crate::core::stdout::say;
@@ -48,4 +50,18 @@ impl By {
             None => Ok(Rules::none(self.naming(), 0)),
         }
     }
+}
+
+/// A file of jmx_exporter; without one, what an empty one says.
+fn exporter_file(path: Option<&Path>) -> Result<ExporterFile, Fault> {
+    let origin = path.unwrap_or_else(|| Path::new("nothing"));
+    let (mut mistakes, mut notes) = (Mistakes::new(origin.display()), Mistakes::new(origin.display()));
+    let root = match path {
+        Some(path) => document::read(path)?,
+        None => document::parse("", &mut mistakes),
+    };
+    let environment = |name: &str| std::env::var(name).ok();
+    let file = ExporterFile::read(&root, &environment, &mut mistakes, &mut notes);
+    mistakes.into_result()?;
+    Ok(file)
 }

@@ -9,7 +9,7 @@
 //! and loads nothing into the JVM but its own management agent. Asking for this address is the consent to that.
 
 mod attach;
-mod perfdata;
+pub(super) mod perfdata;
 mod process;
 
 use super::address::Server;
