@@ -23,6 +23,8 @@ mod garbage;
 mod hooks;
 #[path = "sync_git/hostile.rs"]
 mod hostile;
+#[path = "sync_git/lfs.rs"]
+mod lfs;
 #[path = "sync_git/process.rs"]
 mod process;
 #[path = "sync_git/recover.rs"]

@@ -27,6 +27,7 @@ mod github;
 mod gitmodules;
 mod history;
 mod hooks;
+mod lfs;
 mod manifest;
 mod marks;
 mod metrics;
@@ -240,9 +241,13 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
         depth: source.depth,
         submodules: source.submodules,
         recipe: format!(
-            "submodules={:?} symlinks={:?} group-write={}",
-            source.submodules, limits.symlinks, target.group_write
+            "submodules={:?} symlinks={:?} group-write={}{}",
+            source.submodules,
+            limits.symlinks,
+            target.group_write,
+            if source.lfs { " lfs" } else { "" }
         ),
+        lfs: source.lfs.then_some(lfs::Location { url: source.lfs_url }),
         gc: target.git_gc,
         sparse_file: source.sparse_checkout_file,
         pack_limits: limits.of_packs(),

@@ -10,6 +10,7 @@ use super::budget::Interrupted;
 use super::checkout::CheckoutError;
 use super::gc;
 use super::hooks::HookError;
+use super::lfs::LfsError;
 use super::publish::PublishError;
 use super::remote::RemoteError;
 use super::store::StoreError;
@@ -52,6 +53,8 @@ pub(crate) enum SyncError {
     /// Nothing of the commit was written; the old tree stays published.
     #[error(transparent)]
     Distrust(#[from] Distrust),
+    #[error(transparent)]
+    Lfs(#[from] LfsError),
     #[error("--sparse-checkout-file {} is not there", .0.display())]
     NoPatterns(PathBuf),
     /// The gate's verdict on the new tree; the old one stays published.

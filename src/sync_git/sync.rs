@@ -4,6 +4,7 @@
 //! is async and may be dropped at any await; the half that writes runs on a blocking thread and asks the budget between two
 //! files. A sync that is cut short has published nothing, and the next one starts from what is whole.
 
+mod large;
 mod proof;
 
 use std::num::NonZeroU32;
@@ -19,6 +20,7 @@ use super::files::read_small;
 use super::gc;
 use super::history::{self, Fit};
 use super::hooks::{Action, Event, Hook, Runs};
+use super::lfs;
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
 use super::outcome::{Outcome, SyncError};
@@ -77,6 +79,8 @@ pub(crate) struct Options {
     pub submodules: Follow,
     /// The settings that decide what is in a tree, beside the commit and the sparse patterns.
     pub recipe: String,
+    /// Where large files are said to be, if they are wanted.
+    pub lfs: Option<lfs::Location>,
     pub gc: gc::Mode,
     pub sparse_file: Option<PathBuf>,
     /// Which replaced trees stay.
@@ -224,7 +228,14 @@ impl Syncer {
     pub(crate) async fn retire(&mut self) -> Result<Retired, VolumeError> {
         let started = Instant::now();
         let stay = self.options.stay;
-        let retired = self.on_volume(move |volume| volume.retire(stay)).await?;
+        let retired = self.on_volume(move |volume| {
+            let retired = volume.retire(stay)?;
+            if retired.removed > 0 {
+                lfs::prune(&volume.store)?;
+            }
+            Ok::<_, VolumeError>(retired)
+        });
+        let retired = retired.await?;
         self.metrics.spent(Phase::Retire, started.elapsed());
         self.metrics.retired.add(retired.removed as u64);
         Ok(retired)
@@ -341,6 +352,7 @@ impl Syncer {
             volume.draft(blank, commit, &its)
         });
         let draft = draft.await?;
+        let draft = self.fill_large(draft, budget).await?;
         let volume = self.volume_here();
         let filler = Filler {
             reach: &self.reach,

@@ -25,6 +25,7 @@ mod session;
 mod ssh;
 mod stream;
 mod url;
+mod web;
 
 use std::sync::Arc;
 
@@ -34,7 +35,9 @@ pub use self::options::{
 };
 pub use self::refs::{Ref, Refs, Selector, Tip, parse_oid};
 pub use self::request::{Depth, FetchOutcome, FetchRequest, FilterUse, MAX_HAVES, PackSink};
+pub(crate) use self::ssh::lfs_authenticate;
 pub use self::url::{Scheme, Url, UrlError};
+pub(crate) use self::web::{Ask, WebClient};
 
 use self::local::{LocalRepository, Match};
 use self::session::Session;

@@ -74,6 +74,14 @@ pub(crate) struct Source {
     #[arg(long, value_name = "FILE")]
     pub sparse_checkout_file: Option<PathBuf>,
 
+    /// Write the contents of Git LFS files, not their pointers; not in submodules
+    #[arg(long)]
+    pub lfs: bool,
+
+    /// The LFS server [default: what .lfsconfig says, else --repo with .git/info/lfs behind it]
+    #[arg(long, value_name = "URL", requires = "lfs")]
+    pub lfs_url: Option<String>,
+
     /// Which submodules to write
     #[arg(long, value_name = "WHICH", default_value = "recursive")]
     pub submodules: Follow,

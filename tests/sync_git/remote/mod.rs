@@ -5,4 +5,4 @@ mod http;
 mod pack;
 mod repository;
 pub(crate) mod ssh;
-mod tls;
+pub(crate) mod tls;

@@ -18,7 +18,7 @@ use super::backend::{Backend, Mode};
 use super::repository::{Source, Store, depth, tip};
 
 /// A key and a certificate for `localhost`, signed by itself.
-fn certificate(directory: &Path) -> (PathBuf, PathBuf) {
+pub(crate) fn certificate(directory: &Path) -> (PathBuf, PathBuf) {
     let (key, certificate) = (directory.join("key.pem"), directory.join("certificate.pem"));
     let output = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
@@ -41,7 +41,7 @@ fn certificate(directory: &Path) -> (PathBuf, PathBuf) {
 }
 
 /// Ends TLS and passes the bytes on to `backend`.
-async fn terminate_tls(backend: &Backend, key: &Path, certificate: &Path) -> SocketAddr {
+pub(crate) async fn terminate_tls(backend: &Backend, key: &Path, certificate: &Path) -> SocketAddr {
     let chain = CertificateDer::pem_file_iter(certificate).unwrap().collect::<Result<_, _>>().unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
