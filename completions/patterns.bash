@@ -341,16 +341,12 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__ambassador__subcmd__redis)
-            opts="-h --listen --primary --replica --upstream --sentinel --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --read-from --consistency --max-replica-lag --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --config --log --log-format --drain-timeout --termination-log --http-bind --help"
+            opts="-h --primary --replica --upstream --sentinel --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --users-file --read-from --consistency --max-replica-lag --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --listen --listen-plain --unix-socket-mode --reuse-port --proxy-protocol-from --tls-certificate --tls-key --tls-client-authorities --tls-client-certificates --upstream-tls --upstream-tls-authorities --upstream-tls-certificate --upstream-tls-key --upstream-tls-server-name --upstream-tls-verify --config --log --log-format --drain-timeout --termination-log --http-bind --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --listen)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --primary)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -380,6 +376,10 @@ _patterns() {
                     return 0
                     ;;
                 --upstream-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --users-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -433,6 +433,66 @@ _patterns() {
                     ;;
                 --workers)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen-plain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unix-socket-mode)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reuse-port)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --proxy-protocol-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-certificate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-client-authorities)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-client-certificates)
+                    COMPREPLY=($(compgen -W "required optional" -- "${cur}"))
+                    return 0
+                    ;;
+                --upstream-tls)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --upstream-tls-authorities)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream-tls-certificate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream-tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream-tls-server-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream-tls-verify)
+                    COMPREPLY=($(compgen -W "full authority none" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -587,7 +647,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__sync__subcmd__git)
-            opts="-v -h --repo --ref --depth --filter --sparse-checkout-file --submodules --root --link --stale-worktree-timeout --keep-worktrees --git-gc --reuse --group-write --touch-file --error-file --period --init-period --one-time --sync-timeout --max-failures --init-max-failures --sync-on-signal --sync-token-file --max-staleness --verify-interval --exechook-command --exechook-timeout --exechook-backoff --pre-publish-exechook-command --pre-publish-exechook-timeout --pre-publish-exechook-backoff --pre-publish-exechook-gate --webhook-url --webhook-method --webhook-success-status --webhook-timeout --webhook-backoff --username --password --password-file --credential --askpass-url --cookie-file --ssh-key-file --ssh-known-hosts --ssh-known-hosts-file --github-app-application-id --github-app-client-id --github-app-installation-id --github-app-private-key-file --__env__GITSYNC_GITHUB_APP_PRIVATE_KEY --github-base-url --git-config --git-config-add --symlinks --max-pack-bytes --max-objects --max-object-bytes --max-tree-bytes --max-path-depth --branch --rev --dest --wait --timeout --max-sync-failures --change-permissions --sync-hook-command --ssh --git --add-user --http-metrics --http-pprof --verbose --config --log --log-format --drain-timeout --termination-log --http-bind --help"
+            opts="-v -h --repo --ref --depth --filter --sparse-checkout-file --submodules --root --link --stale-worktree-timeout --keep-worktrees --git-gc --reuse --group-write --touch-file --error-file --period --init-period --period-jitter --max-backoff --one-time --sync-timeout --max-failures --init-max-failures --sync-on-signal --sync-token-file --max-staleness --verify-interval --exechook-command --exechook-timeout --exechook-backoff --pre-publish-exechook-command --pre-publish-exechook-timeout --pre-publish-exechook-backoff --pre-publish-exechook-gate --webhook-url --webhook-method --webhook-success-status --webhook-body --webhook-timeout --webhook-backoff --username --password --password-file --credential --askpass-url --cookie-file --ssh-key-file --ssh-known-hosts --ssh-known-hosts-file --github-app-application-id --github-app-client-id --github-app-installation-id --github-app-private-key-file --__env__GITSYNC_GITHUB_APP_PRIVATE_KEY --github-base-url --git-config --git-config-add --symlinks --max-pack-bytes --max-objects --max-object-bytes --max-tree-bytes --max-path-depth --verify-signatures --allowed-signers-file --openpgp-keyring-file --branch --rev --dest --wait --timeout --max-sync-failures --change-permissions --sync-hook-command --ssh --git --add-user --http-metrics --http-pprof --verbose --config --log --log-format --drain-timeout --termination-log --http-bind --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -638,7 +698,7 @@ _patterns() {
                     return 0
                     ;;
                 --reuse)
-                    COMPREPLY=($(compgen -W "auto off reflink hardlink" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto off reflink hardlink recycle" -- "${cur}"))
                     return 0
                     ;;
                 --group-write)
@@ -658,6 +718,14 @@ _patterns() {
                     return 0
                     ;;
                 --init-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --period-jitter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-backoff)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -731,6 +799,10 @@ _patterns() {
                     ;;
                 --webhook-success-status)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --webhook-body)
+                    COMPREPLY=($(compgen -W "none json" -- "${cur}"))
                     return 0
                     ;;
                 --webhook-timeout)
@@ -830,6 +902,18 @@ _patterns() {
                     return 0
                     ;;
                 --max-path-depth)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify-signatures)
+                    COMPREPLY=($(compgen -W "off commit tag either" -- "${cur}"))
+                    return 0
+                    ;;
+                --allowed-signers-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --openpgp-keyring-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -50,16 +50,19 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-gc -d
 always\t'When a fifth of what is stored is garbage, or there are many packs'
 aggressive\t'Whenever there is any'
 off\t'Never'"
-complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l reuse -d 'How unchanged files come into the next tree' -r -f -a "auto\t'As hard links, where old trees go at once and the group may not write; else written anew'
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l reuse -d 'How unchanged files come into the next tree' -r -f -a "auto\t'recycle; and where old trees go at once and the group may not write, its first spare tree is made of hard links to the published files, so that the first change is fast, too, and takes no space: a program that writes into a file of an old tree while it is replaced then writes into the new tree\'s, until --verify-interval notices'
 off\t'Written anew, always'
 reflink\t'As clones of their extents (btrfs, XFS); written anew where the file system cannot'
-hardlink\t'As hard links'"
+hardlink\t'As hard links to those of the published tree; whoever writes into one in place writes into all trees that share it'
+recycle\t'Moved, with whole directories where nothing in them changed, out of the tree before, which is kept inside .git for this when its time is over: a change costs what it changes. No file is in two trees, and a program that still has the old tree open sees files vanish from it, as when it is removed, never new ones in it'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l group-write -d 'Make everything that is written writable for the group' -r -f -a "true\t''
 false\t''"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l touch-file -d 'A file to touch after each sync that changed something, absolute or relative to --root' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l error-file -d 'A file that holds the last error as JSON and is removed after a success, absolute or relative to --root' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l period -d 'The pause after a sync' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l init-period -d 'The pause until the first success [default: --period]' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l period-jitter -d 'How much longer than --period a pause may be, drawn anew each time, in per cent: spreads the polls of many replicas' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-backoff -d 'After failures in a row the pause doubles each time, up to this; 0 keeps to the period. A signal or POST /sync cuts any pause short' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l one-time -d 'Sync once, then exit' -r -f -a "true\t''
 false\t''"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-timeout -d 'The time for all of one sync' -r
@@ -69,7 +72,7 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-on-s
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-token-file -d 'A file with the token or webhook secret for POST /sync, which starts a sync at once; without it only this machine may ask' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-staleness -d 'Not ready any more when the last success is older than this; 0: never' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l verify-interval -d 'How often to compare every published file with the commit; 0 only at start' -r
-complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-command -d 'A program to run after each sync that changed something, in the new tree, without a shell; it must be idempotent' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-command -d 'A program to run after each sync that changed something, in the new tree, without a shell; it must be idempotent. It finds GITSYNC_HASH, GITSYNC_PREVIOUS_HASH, GITSYNC_REF and, where both hashes are known, in GITSYNC_CHANGES a file that lists what differs, a line each: A, M or D, a tab, the path' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-timeout -d 'How long that program may take' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-backoff -d 'How long to wait before it is tried again after a failure' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l pre-publish-exechook-command -d 'A program to run in a new tree before the link turns to it' -r
@@ -80,6 +83,8 @@ false\t''"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-url -d 'A URL to call after each sync that changed something; it must be idempotent' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-method -d 'The method of that call' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-success-status -d 'The status that means success; 0 or -1: any answer will do' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-body -d 'What the call says beside the headers Gitsync-Hash, Gitsync-Previous-Hash and Gitsync-Ref' -r -f -a "none\t'Nothing'
+json\t'The hashes, the ref and the changed paths'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-timeout -d 'How long that call may take' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l webhook-backoff -d 'How long to wait before it is tried again after a failure' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l username -d 'The user name for --repo; the password comes from --password-file or $GITSYNC_PASSWORD' -r
@@ -109,6 +114,12 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-objec
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-object-bytes -d 'The largest single object, unpacked' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-tree-bytes -d 'The largest tree: all its files together, unpacked' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-path-depth -d 'The most directories on a path' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l verify-signatures -d 'What must carry a good signature of a key in the files below; without one nothing is published, and what is published stays' -r -f -a "off\t'Nothing is asked'
+commit\t'The commit'
+tag\t'The annotated tag that --ref names'
+either\t'The tag if it carries a signature, else the commit'"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l allowed-signers-file -d 'The keys of SSH signatures: allowed signers as in ssh-keygen(1), read again at each sync. A line\'s times are compared with the time that the commit or tag states, as git does; take a key that is lost out of the file' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l openpgp-keyring-file -d 'The keys of OpenPGP signatures: public keys as `gpg --export` writes them, armoured or not, read again at each sync. A key that has expired or is revoked does not count, whenever the signature was made' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l branch -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l rev -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l dest -r -F
@@ -136,7 +147,6 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l drain-tim
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l listen -d 'Where the application finds its Redis' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l primary -d 'The primary; whether it is one is verified, and a demotion is noticed' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l replica -d 'A replica of that primary; may be given several times' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream -d 'A server whose role is to be found out; a name may stand for many addresses, and is resolved again and again' -r
@@ -145,6 +155,7 @@ complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l s
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l sentinel-password-file -d 'File with the password of the Sentinels' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-username -d 'The user that the ambassador is to the servers' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-password-file -d 'File with the password for the servers; without it clients authenticate themselves' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l users-file -d 'File with users of the ambassador\'s own, in the form of Redis\' ACL files: `user NAME on #SHA256 ~* +@all` (or +@read), one a line. Clients then authenticate here, not at the servers. Read again when it changes' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l read-from -d 'Who answers reads: primary, prefer-primary, replica, prefer-replica, any' -r -f -a "primary\t'Only the primary'
 prefer-primary\t'The primary; a replica while the primary cannot be reached'
 replica\t'Only replicas'
@@ -165,6 +176,26 @@ complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l m
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l max-clients -d 'The most clients at a time' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l idle-timeout -d 'Close clients that send nothing for this long; 0 for never' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l workers -d 'Threads that carry requests. One is as fast as one Redis, and keeps the order in which different clients have sent their requests; more of them help when several replicas share the reads' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l listen -d 'Where the application finds its Redis: HOST:PORT, or unix:/path for a unix socket; may be given several times. With --tls-certificate the TCP ports speak TLS' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l listen-plain -d 'A further port, which speaks no TLS although --listen does; may be given several times' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l unix-socket-mode -d 'The mode of the unix sockets, in octal; 660 lets in the owner and the group (in a Pod: fsGroup)' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l reuse-port -d 'Let another process listen on the same ports and unix sockets (SO_REUSEPORT), so that a new one takes over while this one finishes what it has' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l proxy-protocol-from -d 'Whose connections begin with a PROXY protocol header (version 1 or 2) that names the client: networks such as 10.0.0.0/8, and `unix`; a comma between two. From all others a header is not understood. Default: nobody\'s' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l tls-certificate -d 'The certificate to show to clients, and behind it those that lead to its authority (PEM); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l tls-key -d 'Its private key (PEM, not encrypted); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l tls-client-authorities -d 'Authorities of the clients\' certificates (PEM); without it clients are not asked for one' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l tls-client-certificates -d 'Whether a client must show a certificate of those authorities' -r -f -a "required\t'No connection without one'
+optional\t'One that is shown must be right; none is fine too'"
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls -d 'Speak TLS to the servers and to the Sentinels' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls-authorities -d 'Authorities that the servers\' certificates must lead to (PEM); without it the machine\'s. Read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls-certificate -d 'Our own certificate, for servers that ask for one (PEM); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls-key -d 'Its private key (PEM, not encrypted); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls-server-name -d 'The name that the servers\' certificates must carry, and that is asked for (SNI); without it the host of each address' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls-verify -d 'How much of a server\'s certificate is checked' -r -f -a "full\t'It leads to a trusted authority, and carries the server\'s name'
+authority\t'It leads to a trusted authority, whatever name it carries'
+none\t'Nothing: whoever answers is believed. For tests'"
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l config -d 'Settings file (YAML) with a section per mode; its keys are the long names of the options' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l log -d 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l log-format -d 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere' -r -f -a "auto\t'Text on a terminal, JSON elsewhere'

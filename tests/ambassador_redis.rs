@@ -3,10 +3,14 @@
 #![allow(unreachable_pub, reason = "the modules are shared inside this target only")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "ambassador_redis/auth.rs"]
+mod auth;
 #[path = "ambassador_redis/client.rs"]
 mod client;
 #[path = "ambassador_redis/consistency.rs"]
 mod consistency;
+#[path = "ambassador_redis/doors.rs"]
+mod doors;
 #[path = "ambassador_redis/failover.rs"]
 mod failover;
 #[path = "ambassador_redis/faults.rs"]
@@ -18,3 +22,5 @@ mod servers;
 #[path = "ambassador_redis/sessions.rs"]
 mod sessions;
 mod support;
+#[path = "ambassador_redis/tls.rs"]
+mod tls;

@@ -31,6 +31,8 @@ mod process;
 mod recover;
 #[path = "sync_git/remote/mod.rs"]
 mod remote;
+#[path = "sync_git/reuse.rs"]
+mod reuse;
 #[path = "sync_git/root_and_link.rs"]
 mod root_and_link;
 #[path = "sync_git/several.rs"]

@@ -197,7 +197,7 @@ impl Opening<'_> {
         info!(receiver = name, address = opened.address, receive_buffer_bytes = opened.buffer, "receiving");
         let desk = self.desk(protocol, name, name.ends_with("udp").then_some(opened.inode));
         let (reads, at) = (self.reads(protocol), desk.clone());
-        let datagrams = Datagrams::new(opened.socket, opened.buffer);
+        let datagrams = Datagrams::new(opened.socket, opened.buffer, opened.queue);
         let (ended, end) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name(name.to_owned())

@@ -1,18 +1,20 @@
-//! The port: accepts clients, hands them to the workers in turn, and refuses those above the limit as Redis does.
+//! Accepts clients, hands them to the workers in turn, and refuses those above the limit as Redis does.
 //!
 //! The main thread accepts for all workers: the kernel's own spreading (`SO_REUSEPORT`) is uneven with few clients.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::downstream::{Arrival, Door, DoorSocket, Doors, Incoming, Peer};
 use super::shared::Shared;
 use super::worker;
 use crate::core::fault::Fault;
@@ -25,12 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// A thread or the listener cannot be started.
-pub fn start(
-    process: &Process,
-    listener: Option<std::net::TcpListener>,
-    shared: &Arc<Shared>,
-    max_clients: usize,
-) -> Result<(), Fault> {
+pub fn start(process: &Process, doors: Doors, shared: &Arc<Shared>, max_clients: usize) -> Result<(), Fault> {
     let mut workers = Vec::new();
     for number in 0..shared.stats.len() {
         let (sockets, accepted) = mpsc::unbounded_channel();
@@ -51,47 +48,69 @@ pub fn start(
         });
         workers.push(sockets);
     }
-    let Some(listener) = listener else { return Ok(()) };
-    let listener = TcpListener::from_std(listener).map_err(Fault::failed)?;
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, workers = workers.len(), "listening");
+    let workers: Arc<[UnboundedSender<Arrival>]> = workers.into();
+    let turn = Arc::new(AtomicUsize::new(0));
+    for door in doors.0 {
+        tracing::info!(address = door.shown(), tls = door.tls.is_some(), workers = workers.len(), "listening");
+        let entry = Entry { workers: workers.clone(), turn: turn.clone(), shared: shared.clone(), max_clients };
+        process.tasks.spawn("listener", entry.accept(door, process.drain.clone()));
     }
-    process.tasks.spawn("listener", accept(listener, workers, shared.clone(), max_clients, process.drain.clone()));
     Ok(())
 }
 
-async fn accept(
-    listener: TcpListener,
-    workers: Vec<UnboundedSender<std::net::TcpStream>>,
+/// Where accepted clients go.
+struct Entry {
+    workers: Arc<[UnboundedSender<Arrival>]>,
+    /// Which worker is next, over all doors.
+    turn: Arc<AtomicUsize>,
     shared: Arc<Shared>,
     max_clients: usize,
-    drain: CancellationToken,
-) -> Result<(), Fault> {
-    for number in (0..workers.len()).cycle() {
-        let stream = loop {
+}
+
+impl Entry {
+    async fn accept(self, door: Door, drain: CancellationToken) -> Result<(), Fault> {
+        loop {
             let accepted = tokio::select! {
                 () = drain.cancelled() => return Ok(()),
-                accepted = listener.accept() => accepted,
+                accepted = accept(&door.socket) => accepted,
             };
-            match accepted {
-                Ok((stream, _)) if shared.sessions.load(Relaxed) < max_clients => break stream,
-                Ok((stream, _)) => {
-                    // As far as the socket takes it: the client is turned away in any case.
-                    let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
-                }
+            let (socket, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a client");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
+            };
+            let arrival = door.arrival(socket, peer);
+            if self.shared.sessions.load(Relaxed) >= self.max_clients {
+                self.shared.refused.add("max_clients");
+                // With TLS there are no words before the handshake.
+                if arrival.tls.is_none() {
+                    arrival.turn_away(b"-ERR max number of clients reached\r\n");
+                }
+                continue;
             }
-        };
-        // Small replies must not wait for acknowledgements; without it they are only later.
-        let _ = socket2::SockRef::from(&stream.as_fd()).set_tcp_nodelay(true);
-        let Ok(stream) = stream.into_std() else { continue };
-        shared.sessions.fetch_add(1, Relaxed);
-        if workers[number].send(stream).is_err() {
-            return Err(Fault::failed(anyhow!("a worker has ended")));
+            self.shared.sessions.fetch_add(1, Relaxed);
+            let worker = self.turn.fetch_add(1, Relaxed) % self.workers.len();
+            if self.workers[worker].send(arrival).is_err() {
+                return Err(Fault::failed(anyhow!("a worker has ended")));
+            }
         }
     }
-    Ok(())
+}
+
+async fn accept(socket: &DoorSocket) -> io::Result<(Incoming, Peer)> {
+    match socket {
+        DoorSocket::Tcp(listener) => {
+            let (stream, address) = listener.accept().await?;
+            // Small replies must not wait for acknowledgements; without it they are only later.
+            let _ = socket2::SockRef::from(&stream.as_fd()).set_tcp_nodelay(true);
+            Ok((Incoming::Tcp(stream.into_std()?), Peer::Tcp(address)))
+        }
+        DoorSocket::Unix(listener, _) => {
+            let (stream, _) = listener.accept().await?;
+            Ok((Incoming::Unix(stream.into_std()?), Peer::Unix))
+        }
+    }
 }

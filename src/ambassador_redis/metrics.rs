@@ -50,6 +50,24 @@ pub struct Stats {
     latency: [[Latency; CLASSES.len()]; TARGETS.len()],
 }
 
+/// Clients that got no session, by reason. Seldom, so that any thread may count.
+#[derive(Debug, Default)]
+pub struct Refused([AtomicU64; Refused::REASONS.len()]);
+
+impl Refused {
+    const REASONS: [&str; 5] = ["max_clients", "proxy_header", "tls", "late", "socket"];
+
+    pub fn add(&self, reason: &str) {
+        if let Some(place) = Refused::REASONS.iter().position(|known| *known == reason) {
+            self.0[place].fetch_add(1, Relaxed);
+        }
+    }
+
+    fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Refused::REASONS.into_iter().zip(self.0.iter().map(|count| count.load(Relaxed)))
+    }
+}
+
 /// Why a read was sent again.
 const REDONE: [(&str, &str); 3] =
     [("behind", "it is behind what the application has seen"), ("refused", "it refused a read"), ("lost", "")];
@@ -199,6 +217,14 @@ impl Collect for Page {
         self.simple(out, "patterns_ambassador_redis_sessions_opened_total", "", "Clients that have connected.", |s| {
             &s.opened
         });
+        out.family(&head(
+            "patterns_ambassador_redis_clients_refused_total",
+            Kind::Counter,
+            "Clients that got no session, by reason.",
+        ));
+        for (reason, count) in self.0.refused.counts() {
+            out.sample(&[("reason", reason)], Point::Value(count as f64));
+        }
         out.family(&head("patterns_ambassador_redis_sessions", Kind::Gauge, "Clients that are connected."));
         out.sample(&[], Point::Value(self.0.sessions.load(Relaxed) as f64));
         self.nodes(out);

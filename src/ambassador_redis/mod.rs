@@ -18,6 +18,8 @@
 
 mod command;
 mod consistency;
+mod dial;
+mod downstream;
 mod held;
 mod listener;
 mod metrics;
@@ -30,6 +32,7 @@ mod status;
 mod topology;
 mod transport;
 mod upstream;
+mod users;
 mod worker;
 
 use std::sync::Arc;
@@ -39,11 +42,14 @@ use clap::Args;
 use crate::core::fault::Fault;
 use crate::core::lifecycle::{self, Process};
 use crate::core::mode::{Foreign, Invocation, Mode};
-use crate::core::net::{self, Sharing};
+use crate::core::rotating::Rotating;
 
+use dial::Dialer;
+use downstream::Doors;
 use settings::Settings;
 use shared::Shared;
 use topology::{Node, Prober, Sources, Topology};
+use users::Users;
 
 /// The pattern, for the registry.
 pub const MODE: Mode = Mode {
@@ -71,14 +77,17 @@ fn run(invocation: &Invocation) -> Result<(), Fault> {
 
 /// Opens the port and starts the threads and tasks.
 fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
-    let listener = net::listen(&settings.listen, Sharing::Exclusive, "listen")?;
+    let doors = Doors::open(&settings.doors, process)?;
+    let dialer = Dialer::new(&settings.dial)?;
+    dialer.follow(process);
+    let users = users(process, settings)?;
     let fixed: Vec<_> = settings.primary.iter().chain(&settings.replica).cloned().collect();
     let nodes: Vec<Arc<Node>> = (0..).zip(&fixed).map(|(number, address)| Node::new(number, address.clone())).collect();
     let (primary, replicas) = match (&settings.primary, nodes.split_first()) {
         (Some(_), Some((primary, replicas))) => (Ok(primary.clone()), replicas.to_vec()),
         _ => (Err("the servers are being asked for their roles".to_owned()), nodes.clone()),
     };
-    let shared = Shared::new(settings, Topology { epoch: 0, primary, replicas });
+    let shared = Shared::new(settings, dialer, users, Topology { epoch: 0, primary, replicas });
     shared.credentials().map_err(Fault::config)?;
 
     process.metrics.register(Arc::new(metrics::Page(shared.clone())));
@@ -94,5 +103,14 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
     );
     let prober = Prober::new(&shared, sources, nodes, settings);
     process.tasks.spawn("probe", prober.follow(process.health.condition("primary"), process.drain.clone()));
-    listener::start(process, listener, &shared, settings.max_clients)
+    listener::start(process, doors, &shared, settings.max_clients)
+}
+
+/// The ambassador's own users, if it has some; they follow their file.
+fn users(process: &Process, settings: &Settings) -> Result<Option<Arc<Rotating<Users>>>, Fault> {
+    let Some(file) = settings.users_file.clone() else { return Ok(None) };
+    let users = Rotating::new("users", vec![file.clone()], move || Users::read(&file))
+        .map_err(|error| Fault::config(error).hint("see --users-file"))?;
+    users.follow(process);
+    Ok(Some(users))
 }

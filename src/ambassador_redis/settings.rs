@@ -1,23 +1,22 @@
 //! The options of `patterns ambassador-redis`, and the policy that the data path reads of them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::core::secret::SecretFile;
-use crate::core::values::{self, Bind, ByteSize, Endpoint};
+use crate::core::values::{self, ByteSize, Endpoint};
 
 use super::consistency::Consistency;
+use super::dial::DialSettings;
+use super::downstream::DoorSettings;
 use super::route::ReadFrom;
 
 /// The options.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Redis ambassador")]
 pub struct Settings {
-    /// Where the application finds its Redis
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:6379")]
-    pub listen: Bind,
-
     /// The primary; whether it is one is verified, and a demotion is noticed
     #[arg(long, value_name = "HOST:PORT", required_unless_present_any = ["upstream", "sentinel"])]
     pub primary: Option<Endpoint>,
@@ -49,6 +48,11 @@ pub struct Settings {
     /// File with the password for the servers; without it clients authenticate themselves
     #[arg(long, value_name = "FILE")]
     pub upstream_password_file: Option<SecretFile>,
+
+    /// File with users of the ambassador's own, in the form of Redis' ACL files: `user NAME on #SHA256 ~* +@all` (or +@read), one a
+    /// line. Clients then authenticate here, not at the servers. Read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub users_file: Option<PathBuf>,
 
     /// Who answers reads: primary, prefer-primary, replica, prefer-replica, any
     #[arg(long, value_name = "POLICY", default_value = "prefer-replica", value_enum)]
@@ -103,6 +107,12 @@ pub struct Settings {
     /// requests; more of them help when several replicas share the reads
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
+
+    #[command(flatten)]
+    pub doors: DoorSettings,
+
+    #[command(flatten)]
+    pub dial: DialSettings,
 }
 
 /// What the data path reads of the settings.

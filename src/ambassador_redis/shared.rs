@@ -10,16 +10,22 @@ use tokio::sync::{Notify, watch};
 
 use super::command::Table;
 use super::consistency::Watermark;
-use super::metrics::Stats;
+use super::dial::Dialer;
+use super::metrics::{Refused, Stats};
 use super::settings::{Policy, Settings};
 use super::topology::Topology;
+use super::users::Users;
+use crate::core::rotating::Rotating;
 use crate::core::secret::{Secret, SecretFile};
 
-/// Lanes of a worker: its shared RESP2 connection, its shared RESP3 connection, everything else.
-pub const LANES: usize = 3;
+/// Lanes of a worker: one for all that has none of its own, and one each for its shared connections to the primary.
+pub const LANES: usize = 16;
 
 /// How long a Sentinel's event makes the probe hasten.
 const ALARM: Duration = Duration::from_secs(15);
+/// How long writes wait after a Sentinel has selected the next primary, unless that one shows itself: the promotion takes a few
+/// milliseconds, and what the old primary acknowledges from then on is lost.
+const SELECTED: Duration = Duration::from_secs(3);
 
 /// One per process.
 pub struct Shared {
@@ -32,17 +38,28 @@ pub struct Shared {
     /// One for each worker.
     pub stats: Vec<Arc<Stats>>,
     pub sessions: AtomicUsize,
+    pub refused: Refused,
+    pub dialer: Dialer,
+    /// The ambassador's own users, if it has some.
+    pub users: Option<Arc<Rotating<Users>>>,
     pub next_session: AtomicU64,
     username: String,
     password_file: Option<SecretFile>,
     sentinel_password_file: Option<SecretFile>,
     /// Until when the servers are probed in haste, in milliseconds since the start.
     alarmed_until: AtomicU64,
+    /// Until when the primary is not written to, counted alike.
+    fenced_until: AtomicU64,
     started: Instant,
 }
 
 impl Shared {
-    pub fn new(settings: &Settings, topology: Topology) -> Arc<Shared> {
+    pub fn new(
+        settings: &Settings,
+        dialer: Dialer,
+        users: Option<Arc<Rotating<Users>>>,
+        topology: Topology,
+    ) -> Arc<Shared> {
         let workers = usize::from(settings.workers);
         let mut table = Table::built_in();
         for name in settings.deny.iter().filter(|name| !name.is_empty()) {
@@ -51,16 +68,20 @@ impl Shared {
         Arc::new(Shared {
             policy: Policy::new(settings),
             topology: watch::Sender::new(Arc::new(topology)),
-            watermark: Watermark::new(workers * LANES),
+            watermark: Watermark::new(workers, LANES),
             table: ArcSwap::from_pointee(table),
             suspicion: Notify::new(),
             stats: (0..workers).map(|_| Arc::new(Stats::default())).collect(),
             sessions: AtomicUsize::new(0),
+            refused: Refused::default(),
+            dialer,
+            users,
             next_session: AtomicU64::new(1),
             username: settings.upstream_username.clone(),
             password_file: settings.upstream_password_file.clone(),
             sentinel_password_file: settings.sentinel_password_file.clone(),
             alarmed_until: AtomicU64::new(0),
+            fenced_until: AtomicU64::new(0),
             started: Instant::now(),
         })
     }
@@ -85,11 +106,29 @@ impl Shared {
 
     /// A Sentinel tells that something happens: for a while the servers are probed in haste.
     pub fn alarm(&self) {
-        let until = self.started.elapsed() + ALARM;
-        self.alarmed_until.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Relaxed);
+        self.alarmed_until.store(self.millis(ALARM), Relaxed);
     }
 
     pub fn is_alarmed(&self) -> bool {
-        self.started.elapsed().as_millis() < u128::from(self.alarmed_until.load(Relaxed))
+        self.millis(Duration::ZERO) < self.alarmed_until.load(Relaxed)
+    }
+
+    /// A Sentinel has selected another server as the next primary.
+    pub fn fence(&self) {
+        self.fenced_until.store(self.millis(SELECTED), Relaxed);
+    }
+
+    /// The next primary is known, or there will be none.
+    pub fn lift_fence(&self) {
+        self.fenced_until.store(0, Relaxed);
+    }
+
+    pub fn is_fenced(&self) -> bool {
+        self.millis(Duration::ZERO) < self.fenced_until.load(Relaxed)
+    }
+
+    /// Milliseconds since the start, so much from now.
+    fn millis(&self, ahead: Duration) -> u64 {
+        u64::try_from((self.started.elapsed() + ahead).as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -12,7 +12,8 @@
 //! | [`health`], [`http`] | probes, the status page, `/metrics` |
 //! | [`metrics`] | families and samples, and the text formats they leave in |
 //! | [`init`] | PID 1, for modes that start processes |
-//! | [`reload`], [`secret`], [`backoff`], [`net`] | watched files, secrets read when used, pauses, sockets |
+//! | [`reload`], [`rotating`] | watched files, and what is made of them, the last good kept |
+//! | [`secret`], [`backoff`], [`net`], [`tls`] | secrets read when used, pauses, sockets, certificates |
 
 pub mod backoff;
 pub mod document;
@@ -26,6 +27,7 @@ pub mod metrics;
 pub mod mode;
 pub mod net;
 pub mod reload;
+pub mod rotating;
 pub mod secret;
 pub mod settings;
 pub mod stdout;

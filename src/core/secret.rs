@@ -69,6 +69,11 @@ impl std::str::FromStr for SecretFile {
     }
 }
 
+/// Whether two texts are the same, in a time that depends on their lengths only.
+pub fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |all, (a, b)| std::hint::black_box(all | (a ^ b))) == 0
+}
+
 /// Replaces `user:password@` in whatever looks like a URL, so that a setting can be printed.
 pub fn redact_urls(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

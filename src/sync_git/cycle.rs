@@ -19,6 +19,7 @@ use super::status::Status;
 use super::sync::Syncer;
 use super::trigger::Trigger;
 use super::turns::Turns;
+use crate::core::backoff::spread;
 use crate::core::fault::Fault;
 use crate::core::health::{Condition, Heartbeat};
 use crate::core::lifecycle::Process;
@@ -33,11 +34,10 @@ pub(crate) struct Hooks {
 
 impl Hooks {
     /// Waits for every hook that was told, once; the first failure is the process'.
-    async fn settle(&self, outcome: &Outcome) -> Result<(), Fault> {
-        let before = self.before.iter().filter(|_| matches!(outcome, Outcome::Published { .. }));
+    async fn settle(&self) -> Result<(), Fault> {
         let mut failed = false;
-        for hook in before.chain(&self.after) {
-            failed |= !hook.settled(outcome.commit()).await;
+        for hook in self.before.iter().chain(&self.after) {
+            failed |= !hook.settled().await;
         }
         match failed {
             true => Err(Fault::failed(anyhow!("a hook failed; what it was told of is published"))),
@@ -65,6 +65,11 @@ pub(crate) struct Cycle {
     /// When the last success was, or the start.
     fresh: Instant,
 }
+
+/// Who sees the touch file finds the work of quick hooks done: it waits this long for them, once their commit is published.
+const HEAD_START: Duration = Duration::from_millis(500);
+
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// A wait is this long at most between two heartbeats.
 pub(crate) const BEAT: Duration = Duration::from_secs(10);
@@ -119,7 +124,7 @@ impl Cycle {
                 Ok(outcome) => {
                     self.succeeded(&outcome, started, &budget).await;
                     if self.pace.one_time {
-                        self.hooks.settle(&outcome).await?;
+                        self.hooks.settle().await?;
                         return Ok(());
                     }
                 }
@@ -173,25 +178,27 @@ impl Cycle {
         self.has_succeeded = true;
         self.metrics.failures_in_a_row.set(0.0);
         self.metrics.synced(if is_change { Ended::Success } else { Ended::Noop }, took);
-        if is_change {
+        if is_change && !self.hooks.after.is_empty() {
             let before = match outcome {
                 Outcome::Published { before, .. } => *before,
                 _ => None,
             };
-            let event = self.syncer.event(before, commit);
+            let event = self.syncer.event(before, commit).await;
             self.hooks.after.iter().for_each(|hook| hook.tell(event.clone()));
         }
+        self.fresh = Instant::now();
         self.retire(budget).await;
+        self.trigger.tell(Ok(commit.to_string()));
+        self.marks.succeeded();
         if is_change {
+            // Failed and slow hooks are none of the touch file's business.
+            let _ = tokio::time::timeout(HEAD_START, self.hooks.settle()).await;
             self.marks.changed();
         }
-        self.marks.succeeded();
-        self.fresh = Instant::now();
-        self.trigger.tell(Ok(commit.to_string()));
     }
 
     async fn retire(&mut self, budget: &Budget) {
-        match self.syncer.retire().await {
+        match self.syncer.retire(budget).await {
             Ok(retired) => {
                 for error in retired.refused {
                     tracing::warn!(%error, "an old tree does not go away yet");
@@ -245,11 +252,11 @@ impl Cycle {
 
     /// Waits for the next sync: the period, the signal, or the drain, whichever is first.
     async fn wait(&mut self, process: &Process) {
-        let pause = match (self.has_succeeded, self.pace.init_period) {
-            (false, Some(pause)) => pause,
-            _ => self.pace.period,
-        };
-        let next = tokio::time::Instant::now() + pause;
+        let pause = self.pace.pause(self.has_succeeded, self.failures);
+        let pause = pause + spread(self.pace.jitter(pause));
+        let now = tokio::time::Instant::now();
+        // Nobody waits for what a clock cannot tell.
+        let next = now.checked_add(pause).unwrap_or(now + CENTURY);
         let beat = if self.pace.max_staleness.is_zero() { BEAT } else { BEAT.min(self.pace.max_staleness) };
         self.status.tell(|news| news.next = Some(next.into_std()));
         loop {

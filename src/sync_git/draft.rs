@@ -13,6 +13,7 @@ use super::early::Written;
 use super::files::{At, FileError, make_dirs, remove, unique_name};
 use super::manifest::Manifest;
 use super::retire;
+use super::spare::Spare;
 use super::sparse::Patterns;
 
 /// The settings that decide what a tree holds, beside the commit. A tree that was made with others is made again.
@@ -88,17 +89,19 @@ pub(crate) struct Draft {
     pub commit: Oid,
     pub manifest: Manifest,
     pub blank: Blank,
+    /// What is left of the tree that unchanged parts were taken from.
+    pub remains: Option<Spare>,
 }
 
 impl Draft {
-    /// Moves the tree to its place.
+    /// Moves the tree to its place, and gives back what is to be removed when there is time.
     ///
     /// # Errors
     /// The volume's; the draft is gone then.
-    pub(crate) fn place(mut self, at: &Path) -> Result<(), FileError> {
+    pub(crate) fn place(mut self, at: &Path) -> Result<Option<Spare>, FileError> {
         place(&self.blank.unfinished, at)?;
         self.blank.is_finished = true;
-        Ok(())
+        Ok(self.remains.take())
     }
 
     /// Where its files are now.

@@ -13,12 +13,13 @@ use git2::Oid;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::checkout::{LONGEST_PATH, write_file};
+use super::checkout::LONGEST_PATH;
 use super::manifest::Stat;
 use super::pack::{self, Object, Visitor};
 use super::settings::limits::TreeLimits;
 use super::sparse::{Patterns, Verdict, What};
 use super::tree::{self, Kind};
+use super::writer::write_file;
 
 /// Paths that are waited for, and bytes of trees that have no path yet: above, the export does the work.
 const MOST_PLACES: usize = 1_000_000;
@@ -61,6 +62,11 @@ impl Written {
     /// Whether this directory was made early. A second question is answered with no: the name is there twice.
     pub(crate) fn take_directory(&mut self, path: &[u8]) -> bool {
         self.directories.remove(path)
+    }
+
+    /// Whether this directory was made early.
+    pub(crate) fn has_directory(&self, path: &[u8]) -> bool {
+        self.directories.contains(path)
     }
 
     /// The status of the file that was written early at this path, if it is this object.

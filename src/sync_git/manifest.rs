@@ -5,8 +5,11 @@
 //! later, from `lstat` alone, which files are still what we wrote. Refused when read back: other versions, a wrong checksum,
 //! conflicts; the caller then trusts no file. Format: git's `Documentation/gitformat-index`.
 
+use std::ops::Range;
+
 use git2::Oid;
 
+use super::cache_tree;
 use super::tree::Kind;
 
 /// `lstat` as git's index keeps it: every number cut to 32 bits.
@@ -53,10 +56,23 @@ pub(crate) struct Entry {
     pub is_skipped: bool,
 }
 
+/// One directory of a published tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Directory {
+    /// From the top, whose own is empty.
+    pub path: Box<[u8]>,
+    /// The tree that it is.
+    pub oid: Oid,
+    /// What lies below it, among the entries.
+    pub entries: Range<u32>,
+}
+
 /// All of one tree, in index order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Manifest {
     pub entries: Vec<Entry>,
+    /// The top first; none where git rewrote the index.
+    pub directories: Vec<Directory>,
 }
 
 /// Why an index is not trusted as a manifest.
@@ -87,6 +103,12 @@ impl Manifest {
         for entry in &self.entries {
             encode_entry(entry, &mut out);
         }
+        if !self.directories.is_empty() {
+            let extension = cache_tree::encode(&self.directories);
+            out.extend_from_slice(cache_tree::SIGNATURE);
+            out.extend_from_slice(&(extension.len() as u32).to_be_bytes());
+            out.extend_from_slice(&extension);
+        }
         let checksum = checksum(&out);
         out.extend_from_slice(&checksum);
         out
@@ -114,8 +136,57 @@ impl Manifest {
             entries.push(entry);
             at = next;
         }
-        Ok(Self { entries })
+        let directories = directories(body.get(at..).ok_or(ManifestError::Truncated)?, &entries)?;
+        Ok(Self { entries, directories })
     }
+
+    /// The entry at `path`.
+    pub(crate) fn entry(&self, path: &[u8]) -> Option<&Entry> {
+        let at = self.entries.binary_search_by(|entry| (*entry.path).cmp(path)).ok()?;
+        self.entries.get(at)
+    }
+
+    /// The directory at `path`.
+    pub(crate) fn directory(&self, path: &[u8]) -> Option<&Directory> {
+        // In index order a directory stands where its name with a slash does.
+        let slashed = |path: &'_ [u8]| path.iter().copied().chain(std::iter::once(b'/')).collect::<Vec<_>>();
+        if path.is_empty() {
+            return self.directories.first();
+        }
+        let wanted = slashed(path);
+        let below = self.directories.get(1..)?;
+        let at = below.binary_search_by(|directory| slashed(&directory.path).cmp(&wanted)).ok()?;
+        below.get(at)
+    }
+
+    /// A directory of this manifest and all those below it.
+    pub(crate) fn within(&self, directory: &Directory) -> &[Directory] {
+        let from = self.directories.partition_point(|other| other.entries.start < directory.entries.start);
+        let from = from + self.directories[from..].iter().take_while(|other| other.path != directory.path).count();
+        let rest = self.directories.get(from..).unwrap_or_default();
+        let below = rest.iter().skip(1).take_while(|other| {
+            other.path.strip_prefix(&*directory.path).is_some_and(|tail| tail.first() == Some(&b'/'))
+        });
+        &rest[..rest.len().min(1 + below.count())]
+    }
+
+    /// What lies below a directory of this manifest.
+    pub(crate) fn below(&self, directory: &Directory) -> &[Entry] {
+        self.entries.get(directory.entries.start as usize..directory.entries.end as usize).unwrap_or_default()
+    }
+}
+
+/// The directories, from the extensions that follow the entries.
+fn directories(mut bytes: &[u8], entries: &[Entry]) -> Result<Vec<Directory>, ManifestError> {
+    while !bytes.is_empty() {
+        let (head, rest) = bytes.split_first_chunk::<8>().ok_or(ManifestError::Truncated)?;
+        let (extension, rest) = rest.split_at_checked(word(head, 4)? as usize).ok_or(ManifestError::Truncated)?;
+        if head[..4] == *cache_tree::SIGNATURE {
+            return Ok(cache_tree::decode(extension, entries).unwrap_or_default());
+        }
+        bytes = rest;
+    }
+    Ok(Vec::new())
 }
 
 /// SHA-1 of an index. An index that looks like a made collision gets no checksum, which git takes for "not checked".
@@ -206,8 +277,17 @@ mod tests {
             stat,
             is_skipped,
         };
-        let long = "d/".repeat(3000) + "file";
+        let name = "d".repeat(249);
+        let long = format!("{name}/").repeat(17) + "file";
+        let directory = |path: &str, entries| Directory {
+            path: path.as_bytes().into(),
+            oid: Oid::from_bytes(&[0x80 | path.len() as u8; 20]).unwrap(),
+            entries,
+        };
+        let chain = (1..=17).map(|depth| directory(&long[..250 * depth - 1], 2..3));
+        let directories = [directory("", 0..5), directory("bin", 1..2)].into_iter().chain(chain).collect();
         Manifest {
+            directories,
             entries: vec![
                 entry("a", Kind::File, false),
                 entry("bin/run", Kind::Executable, is_sparse),
@@ -227,6 +307,28 @@ mod tests {
     }
 
     #[test]
+    fn entries_and_directories_are_found_by_path() {
+        let manifest = sample(false);
+        assert_eq!(manifest.entry(b"bin/run").map(|entry| entry.kind), Some(Kind::Executable));
+        assert_eq!(manifest.entry(b"bin"), None);
+        let bin = manifest.directory(b"bin").unwrap();
+        assert_eq!(manifest.below(bin).len(), 1);
+        assert_eq!(manifest.directory(b"").map(|top| manifest.below(top).len()), Some(5));
+        assert_eq!(manifest.directory(b"bi"), None);
+        let second = "d".repeat(249) + "/" + &"d".repeat(249);
+        let second = manifest.directory(second.as_bytes()).unwrap();
+        assert_eq!((second.entries.clone(), manifest.within(second).len()), (2..3, 16));
+    }
+
+    #[test]
+    fn directories_that_do_not_fit_the_entries_are_forgotten() {
+        let mut manifest = sample(false);
+        manifest.directories[1].entries = 1..4;
+        let read = Manifest::decode(&manifest.encode()).unwrap();
+        assert_eq!((read.entries, read.directories), (manifest.entries, Vec::new()));
+    }
+
+    #[test]
     fn libgit2_reads_the_same_entries() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("index");
@@ -242,7 +344,7 @@ mod tests {
     #[test]
     fn a_torn_index_is_not_trusted() {
         let bytes = sample(false).encode();
-        for cut in 0..bytes.len() {
+        for cut in (0..bytes.len()).step_by(31) {
             assert!(Manifest::decode(&bytes[..cut]).is_err(), "cut at {cut}");
         }
         let mut flipped = bytes;

@@ -16,6 +16,8 @@
 //! says so. No git runs, nor does anything that a repository contains: no hook, no filter, no configuration of its.
 
 mod budget;
+mod cache_tree;
+mod changes;
 mod checkout;
 mod credentials;
 mod cycle;
@@ -42,6 +44,7 @@ mod reuse;
 mod root;
 mod settings;
 mod several;
+mod spare;
 mod sparse;
 mod status;
 mod store;
@@ -53,6 +56,7 @@ mod trust;
 mod turns;
 mod volume;
 mod worktree;
+mod writer;
 
 use anyhow::anyhow;
 use clap::Args;
@@ -66,9 +70,9 @@ use self::publish::Link;
 use self::reach::Reach;
 use self::remote::{Selector, Url};
 use self::retire::Stay;
-use self::reuse::Reuse;
+use self::reuse::{Exposure, Sources, Spares};
 use self::root::Root;
-use self::settings::{HookSettings, Pace, Settings, legacy};
+use self::settings::{HookSettings, Pace, Settings, Target, legacy};
 use self::status::Status;
 use self::sync::{BeforePublish, Options, Syncer};
 use self::trigger::Trigger;
@@ -209,16 +213,10 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
-    // Trees that share files with one that stays, or that the group may write, would share its changes too.
-    let is_shared_long = !target.stale_worktree_timeout.is_zero() || target.keep_worktrees > 0 || target.group_write;
-    let reuse = match target.reuse {
-        Reuse::Auto if is_shared_long => Reuse::Off,
-        Reuse::Auto => Reuse::Hardlink,
-        other => other,
-    };
+    let sources = sources(&target, &pace);
     let origin = Origin::new(url, selector, source.filter, &reach);
     let shown = origin.shown();
-    let mut volume = Volume::open(root, link, &shown, reuse)
+    let mut volume = Volume::open(root, link, &shown, sources)
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
 
     volume.limits = limits.of_trees();
@@ -258,6 +256,14 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
     Cycle::new(syncer, hooks, Trigger::new(), pace, marks, status, process)
 }
 
+/// Where unchanged files come from. Trees that share files with one that stays, or that the group may write, would share its
+/// changes too; and a run that ends after one sync has no use for a spare.
+fn sources(target: &Target, pace: &Pace) -> Sources {
+    let is_long = !target.stale_worktree_timeout.is_zero() || target.keep_worktrees > 0 || target.group_write;
+    let sources = target.reuse.sources(if is_long { Exposure::Long } else { Exposure::Brief });
+    if pace.one_time { Sources { spare: Spares::None, ..sources } } else { sources }
+}
+
 /// What stands where git-sync has Go's profiler: the kernel's figures of this process.
 fn serve_process_figures(process: &Process) {
     process.http.route(Method::GET, "/debug/pprof/", Access::Public, |_| async {
@@ -295,6 +301,7 @@ fn start_hooks(settings: &HookSettings, pace: &Pace, process: &Process) -> (Befo
             method: settings.webhook_method.clone(),
             success: u16::try_from(settings.webhook_success_status).ok().filter(|status| *status > 0),
             timeout: settings.webhook_timeout,
+            body: settings.webhook_body,
         });
         hooks.after.push(start("webhook", action, settings.webhook_backoff));
     }

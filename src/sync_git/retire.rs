@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 use super::files::{At, FileError, names_in, remove, unique_name};
 use super::publish::commit_of;
 use super::root::Root;
+use super::spare;
 use super::submodules::DEEPEST as DEEPEST_SUBMODULE;
+use super::worktree::Worktree;
 
 /// What a pass of retirement did.
 #[derive(Debug, Default)]
@@ -41,18 +43,24 @@ pub(crate) fn begin_grace(tree: &Path) -> Result<(), FileError> {
         .at("mark as replaced", tree)
 }
 
-/// Removes everything among the trees that is not `current` and need not stay, and metadata without a tree.
+/// Removes everything among the trees that is not `current` and need not stay, and metadata without a tree. The newest tree
+/// of which `heir` knows a worktree becomes the spare.
 ///
 /// # Errors
 /// When the directory of trees cannot be listed.
-pub(crate) fn retire(root: &Root, current: &Path, stay: Stay) -> Result<Retired, FileError> {
+pub(crate) fn retire(
+    root: &Root,
+    current: &Path,
+    stay: Stay,
+    heir: impl Fn(&Path) -> Option<Worktree>,
+) -> Result<Retired, FileError> {
     let mut retired = Retired::default();
     let now = SystemTime::now();
     let paths = names_in(&root.trees())?.into_iter().map(|name| root.trees().join(name));
     let mut replaced: Vec<PathBuf> = paths.filter(|path| path != current).collect();
+    let age = |path: &PathBuf| std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok();
+    replaced.sort_by_key(|path| std::cmp::Reverse(age(path)));
     if stay.least > 0 {
-        let age = |path: &PathBuf| std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok();
-        replaced.sort_by_key(|path| std::cmp::Reverse(age(path)));
         let mut kept = 0;
         replaced.retain(|path| {
             let is_kept = kept < stay.least && commit_of(path).is_some() && path.is_dir();
@@ -60,7 +68,16 @@ pub(crate) fn retire(root: &Root, current: &Path, stay: Stay) -> Result<Retired,
             !is_kept
         });
     }
+    let mut is_spared = false;
     for path in replaced.iter().filter(|path| is_older_than(path, stay.grace, now)) {
+        if !is_spared && let Some(worktree) = heir(path) {
+            // A tree that cannot be the spare goes like the others.
+            is_spared = spare::keep(&root.store(), &worktree).is_ok();
+        }
+        if is_spared && std::fs::symlink_metadata(path).is_err() {
+            retired.removed += 1;
+            continue;
+        }
         match discard(path) {
             Ok(()) => retired.removed += 1,
             Err(error) => retired.refused.push(error),
@@ -120,7 +137,7 @@ mod tests {
         }
         std::fs::create_dir(root.trees().join("strange")).unwrap();
         let current = root.trees().join("c".repeat(40));
-        let retired = retire(&root, &current, Stay { grace: Duration::ZERO, least: 1 }).unwrap();
+        let retired = retire(&root, &current, Stay { grace: Duration::ZERO, least: 1 }, |_| None).unwrap();
         assert_eq!(retired.removed, 2);
         let mut left = names_in(&root.trees()).unwrap();
         left.sort();
@@ -137,8 +154,8 @@ mod tests {
         std::fs::write(root.trees().join("file"), "x").unwrap();
         std::fs::create_dir_all(root.store().join("worktrees/old")).unwrap();
         let current = root.trees().join("current");
-        assert_eq!(retire(&root, &current, MINUTE).unwrap().removed, 0);
-        let retired = retire(&root, &current, Stay::default()).unwrap();
+        assert_eq!(retire(&root, &current, MINUTE, |_| None).unwrap().removed, 0);
+        let retired = retire(&root, &current, Stay::default(), |_| None).unwrap();
         assert_eq!((retired.removed, retired.refused.len()), (3, 0));
         assert_eq!(names_in(&root.trees()).unwrap(), ["current"]);
         assert!(names_in(&root.store().join("worktrees")).unwrap().is_empty());
@@ -152,8 +169,8 @@ mod tests {
         std::fs::create_dir_all(&old).unwrap();
         std::fs::File::open(&old).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
         begin_grace(&old).unwrap();
-        assert_eq!(retire(&root, Path::new("/none"), MINUTE).unwrap().removed, 0);
+        assert_eq!(retire(&root, Path::new("/none"), MINUTE, |_| None).unwrap().removed, 0);
         std::fs::File::open(&old).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        assert_eq!(retire(&root, Path::new("/none"), MINUTE).unwrap().removed, 1);
+        assert_eq!(retire(&root, Path::new("/none"), MINUTE, |_| None).unwrap().removed, 1);
     }
 }

@@ -229,7 +229,7 @@ fn open_odb(dir: &Path) -> Result<Odb<'static>, StoreError> {
 fn config(origin: &str) -> String {
     let origin = origin.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!(
-        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n[gc]\n\tauto = 0\n\
+        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\ttrustctime = false\n\tbare = false\n[gc]\n\tauto = 0\n\
          [remote \"origin\"]\n\turl = \"{origin}\"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n"
     )
 }

@@ -14,7 +14,6 @@ use git2::Oid;
 use super::budget::Budget;
 use super::checkout::Export;
 use super::draft::Draft;
-use super::early::Written;
 use super::gitmodules::{self, Submodule};
 use super::manifest::Manifest;
 use super::origin;
@@ -26,6 +25,7 @@ use super::store::Store;
 use super::tree::{Kind, printable};
 use super::volume::VolumeError;
 use super::worktree::{Filled, Worktree};
+use super::writer::{self, Found};
 
 /// Submodules of submodules of … : more is a loop that hides.
 pub(crate) const DEEPEST: usize = 16;
@@ -217,7 +217,7 @@ impl Work {
     fn write(&self, store: &Store) -> Result<Manifest, VolumeError> {
         let tree = store.commit(self.commit)?.tree;
         let export = Export { odb: store.odb(), budget: &self.budget, sparse: None, limits: self.limits };
-        let manifest = export.write(tree, &self.into, Written::default(), None)?;
+        let (manifest, _) = writer::write(&export, tree, &self.into, Found::default())?;
         self.worktree.describe(&self.into, self.commit, &manifest)?;
         store.set_tip(self.commit)?;
         Ok(manifest)

@@ -9,17 +9,19 @@ mod proof;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use git2::Oid;
 
 use super::budget::Budget;
+use super::changes;
 use super::draft::{Blank, Recipe};
 use super::early::Early;
 use super::files::read_small;
 use super::gc;
 use super::history::{self, Fit};
-use super::hooks::{Action, Event, Hook, Runs};
+use super::hooks::{Action, ChangeList, Event, Hook, Runs};
 use super::lfs;
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
@@ -56,6 +58,8 @@ pub(crate) struct Syncer {
     is_shortened: bool,
     /// Whether the history here was compared with `depth`, which can only change between runs.
     is_depth_known: bool,
+    /// How many events hooks were told of.
+    events: u64,
 }
 
 /// What happens in a new tree before the link turns to it.
@@ -112,6 +116,7 @@ impl Syncer {
             inspected: None,
             is_shortened: false,
             is_depth_known: false,
+            events: 0,
         }
     }
 
@@ -170,8 +175,8 @@ impl Syncer {
             other => other,
         };
         let commit = brought?;
-        if current != Some(commit) {
-            let event = self.event(current, commit);
+        if current != Some(commit) && !matches!(self.before_publish, BeforePublish::Nothing) {
+            let event = self.event(current, commit).await;
             consult(&self.before_publish, event, budget).await?;
         }
         self.on_volume(move |volume| volume.publish(commit)).await?;
@@ -184,9 +189,14 @@ impl Syncer {
     }
 
     /// What hooks are told of a publication.
-    pub(crate) fn event(&self, before: Option<Oid>, commit: Oid) -> Event {
+    pub(crate) async fn event(&mut self, before: Option<Oid>, commit: Oid) -> Event {
+        self.events += 1;
+        let changes = match before {
+            Some(before) => self.on_volume(move |volume| changes(volume, before, commit)).await,
+            None => None,
+        };
         let tree = self.volume_here().root.tree(commit);
-        Event { before, commit, reference: self.options.reference.clone(), tree, changes: None }
+        Event { serial: self.events, before, commit, reference: self.options.reference.clone(), tree, changes }
     }
 
     /// Brings the objects of `tip` where they are not here, and writes its tree where `is_whole` does not hold.
@@ -225,11 +235,11 @@ impl Syncer {
     ///
     /// # Errors
     /// When the volume cannot be read.
-    pub(crate) async fn retire(&mut self) -> Result<Retired, VolumeError> {
+    pub(crate) async fn retire(&mut self, budget: &Budget) -> Result<Retired, VolumeError> {
         let started = Instant::now();
-        let stay = self.options.stay;
+        let (stay, budget) = (self.options.stay, budget.clone());
         let retired = self.on_volume(move |volume| {
-            let retired = volume.retire(stay)?;
+            let retired = volume.retire(stay, &budget)?;
             if retired.removed > 0 {
                 lfs::prune(&volume.store)?;
             }
@@ -433,6 +443,19 @@ impl Syncer {
 
     fn volume_here_mut(&mut self) -> &mut Volume {
         self.volume.as_mut().unwrap_or_else(|| unreachable!("blocking work is always awaited"))
+    }
+}
+
+/// What differs between two commits, and the file that says so; nothing when it cannot be said.
+fn changes(volume: &Volume, before: Oid, commit: Oid) -> Option<ChangeList> {
+    let tree = |commit| volume.store.commit(commit).ok().map(|commit| commit.tree);
+    let changes = Arc::new(changes::between(volume.store.odb(), tree(before)?, tree(commit)?)?);
+    match changes::write(volume.store.dir(), commit, &changes) {
+        Ok(file) => Some(ChangeList { changes, file }),
+        Err(error) => {
+            tracing::warn!(%error, "the list of changed files cannot be written; hooks go without it");
+            None
+        }
     }
 }
 

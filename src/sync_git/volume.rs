@@ -14,11 +14,13 @@ use super::draft::{Blank, Draft, Recipe};
 use super::files::{FileError, make_dirs, names_in, remove, sweep_unfinished};
 use super::publish::{Link, PublishError, commit_of};
 use super::retire::{self, Retired, Stay};
-use super::reuse::{Previous, Reuse};
+use super::reuse::{Previous, Sources, Spares};
 use super::root::Root;
 use super::settings::limits::TreeLimits;
+use super::spare::{self, Spare};
 use super::store::{Store, StoreError};
 use super::worktree::{Damage, Filled, Worktree};
+use super::writer::{self, Found};
 
 /// Everything under `--root`, and the link.
 pub(crate) struct Volume {
@@ -26,8 +28,10 @@ pub(crate) struct Volume {
     pub link: Link,
     pub store: Store,
     pub recipe: Recipe,
-    pub reuse: Reuse,
+    pub sources: Sources,
     pub limits: TreeLimits,
+    /// What is left of the last spare, to be removed when the new tree is published.
+    remains: Option<Spare>,
 }
 
 /// What the link shows.
@@ -67,7 +71,7 @@ impl Volume {
     ///
     /// # Errors
     /// When the volume refuses to be read or written.
-    pub(crate) fn open(root: Root, link: Link, origin: &str, reuse: Reuse) -> Result<Self, VolumeError> {
+    pub(crate) fn open(root: Root, link: Link, origin: &str, sources: Sources) -> Result<Self, VolumeError> {
         let trees = root.trees();
         if std::fs::symlink_metadata(&trees).is_ok_and(|meta| !meta.is_dir()) {
             remove(&trees)?;
@@ -77,7 +81,8 @@ impl Volume {
         sweep_unfinished(&trees)?;
         link.sweep()?;
         let store = Store::open(&root.store(), origin)?;
-        Ok(Self { root, link, store, recipe: Recipe::default(), reuse, limits: TreeLimits::default() })
+        let (recipe, limits) = (Recipe::default(), TreeLimits::default());
+        Ok(Self { root, link, store, recipe, sources, limits, remains: None })
     }
 
     /// What is published now; `None` when there is no link, or one that leads to no commit's tree.
@@ -123,17 +128,24 @@ impl Volume {
         Ok(Blank::new(&self.root.trees())?)
     }
 
-    /// Writes the files of `commit`, those that are not there already, taking unchanged ones over from the published tree.
+    /// Writes the files of `commit`, those that are not there already, taking unchanged ones over from the spare or, without
+    /// one, from the published tree.
     ///
     /// # Errors
     /// When the tree is refused, objects are lost, the budget is spent or the volume is full; nothing is left then.
     pub(crate) fn draft(&self, mut blank: Blank, commit: Oid, budget: &Budget) -> Result<Draft, VolumeError> {
         let tree = self.store.commit(commit)?.tree;
         let published = self.published()?.filter(|published| published.commit != commit);
-        let previous = published.and_then(|published| Previous::open(&self.worktree(published.commit), self.reuse));
+        let spare = match self.sources.spare {
+            Spares::None => None,
+            Spares::Retired | Spares::Linked => Spare::take(self.store.dir(), &self.recipe.text()),
+        };
+        let previous = published.filter(|_| spare.is_none());
+        let previous =
+            previous.and_then(|published| Previous::open(&self.worktree(published.commit), self.sources.published));
         let (path, early) = blank.take();
-        let manifest = self.export(budget).write(tree, path, early, previous)?;
-        Ok(Draft { commit, manifest, blank })
+        let (manifest, remains) = writer::write(&self.export(budget), tree, path, Found { early, previous, spare })?;
+        Ok(Draft { commit, manifest, blank, remains })
     }
 
     /// Makes a draft a worktree and moves it to its place. If a tree of that name stands there (damaged, or published),
@@ -141,11 +153,12 @@ impl Volume {
     ///
     /// # Errors
     /// The volume's; the draft is gone then.
-    pub(crate) fn finish(&self, draft: Draft, filled: &[Filled]) -> Result<(), VolumeError> {
+    pub(crate) fn finish(&mut self, draft: Draft, filled: &[Filled]) -> Result<(), VolumeError> {
         let worktree = self.worktree(draft.commit);
         worktree.describe(draft.path(), draft.commit, &draft.manifest)?;
         worktree.list_submodules(filled)?;
-        Ok(draft.place(worktree.tree())?)
+        self.remains = draft.place(worktree.tree())?;
+        Ok(())
     }
 
     /// Objects of the commit's tree that a partial fetch has left out, and that the tree needs.
@@ -189,13 +202,32 @@ impl Volume {
         Ok(commits.filter(|commit| self.store.commit(*commit).is_ok()).collect())
     }
 
-    /// Removes the trees whose grace is over.
+    /// Removes the trees whose grace is over, or makes the newest of them the spare; makes one of links where that is wanted.
     ///
     /// # Errors
     /// When the volume cannot be listed.
-    pub(crate) fn retire(&self, stay: Stay) -> Result<Retired, VolumeError> {
+    pub(crate) fn retire(&mut self, stay: Stay, budget: &Budget) -> Result<Retired, VolumeError> {
+        self.remains = None;
         let current = self.link.target()?.unwrap_or_default();
-        Ok(retire::retire(&self.root, &current, stay)?)
+        let retired = match self.sources.spare {
+            Spares::None => {
+                spare::discard(self.store.dir())?;
+                retire::retire(&self.root, &current, stay, |_| None)?
+            }
+            Spares::Retired | Spares::Linked => {
+                let heir = |path: &Path| commit_of(path).map(|commit| self.worktree(commit));
+                retire::retire(&self.root, &current, stay, heir)?
+            }
+        };
+        if self.sources.spare == Spares::Linked
+            && !spare::is_there(self.store.dir())
+            && let Some(commit) = commit_of(&current)
+            && let Err(error) = spare::link(self.store.dir(), &self.worktree(commit), budget)
+        {
+            tracing::debug!(%error, "no spare tree can be made of links; files are taken over one by one");
+            self.sources.spare = Spares::Retired;
+        }
+        Ok(retired)
     }
 
     fn replaced(&self, before: &Published) -> Result<(), VolumeError> {
@@ -220,6 +252,7 @@ mod tests {
 
     use tokio_util::sync::CancellationToken;
 
+    use super::super::reuse::{Exposure, Reuse};
     use super::*;
 
     struct Place {
@@ -231,7 +264,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::prepare(&dir.path().join("root")).unwrap();
         let link = Link::new(root.resolve(Path::new("link")));
-        let volume = Volume::open(root, link, "x", Reuse::Hardlink).unwrap();
+        let volume = Volume::open(root, link, "x", Reuse::Auto.sources(Exposure::Brief)).unwrap();
         let commit = commit(&volume, files);
         (Place { dir, volume }, commit)
     }
@@ -261,7 +294,7 @@ mod tests {
         repo.commit(None, &who, &who, "m", &tree, &[]).unwrap()
     }
 
-    fn build(volume: &Volume, commit: Oid) -> Result<PathBuf, VolumeError> {
+    fn build(volume: &mut Volume, commit: Oid) -> Result<PathBuf, VolumeError> {
         let draft = volume.draft(volume.blank()?, commit, &budget())?;
         volume.finish(draft, &[])?;
         Ok(volume.root.tree(commit))
@@ -273,8 +306,8 @@ mod tests {
 
     #[test]
     fn a_published_tree_is_a_clean_worktree_to_git() {
-        let (place, first) = place_with(&[("a", "1"), ("d/b", "2")]);
-        build(&place.volume, first).unwrap();
+        let (mut place, first) = place_with(&[("a", "1"), ("d/b", "2")]);
+        build(&mut place.volume, first).unwrap();
         place.volume.publish(first).unwrap();
         let link = place.dir.path().join("root/link");
         assert_eq!(std::fs::read_to_string(link.join("d/b")).unwrap(), "2");
@@ -288,32 +321,35 @@ mod tests {
 
     #[test]
     fn damage_is_noticed_and_a_touched_file_is_not_damage() {
-        let (place, first) = place_with(&[("a", "1"), ("d/b", "2")]);
-        let tree = build(&place.volume, first).unwrap();
+        let (mut place, first) = place_with(&[("a", "1"), ("d/b", "2")]);
+        let tree = build(&mut place.volume, first).unwrap();
         place.volume.publish(first).unwrap();
         let published = place.volume.published().unwrap().unwrap();
-        let verdict = || place.volume.inspect(&published, &budget()).unwrap();
+        let verdict = |place: &Place| place.volume.inspect(&published, &budget()).unwrap();
         std::fs::write(tree.join("added"), "theirs").unwrap();
         std::fs::write(tree.join("a"), "1").unwrap();
-        assert_eq!(verdict(), None);
+        assert_eq!(verdict(&place), None);
         std::fs::write(tree.join("a"), "2").unwrap();
-        assert_eq!(verdict(), Some(Damage::Files { first: "a".into(), count: 1 }));
-        build(&place.volume, first).unwrap();
-        assert_eq!(verdict(), None);
+        assert_eq!(verdict(&place), Some(Damage::Files { first: "a".into(), count: 1 }));
+        build(&mut place.volume, first).unwrap();
+        assert_eq!(verdict(&place), None);
         std::fs::remove_dir_all(&tree).unwrap();
         assert_eq!(place.volume.glance(&published).unwrap(), Some(Damage::Missing));
     }
 
     #[test]
     fn the_next_commit_replaces_the_tree_and_the_old_one_goes() {
-        let (place, first) = place_with(&[("a", "1")]);
-        build(&place.volume, first).unwrap();
+        let (mut place, first) = place_with(&[("a", "1")]);
+        build(&mut place.volume, first).unwrap();
         place.volume.publish(first).unwrap();
         let second = commit(&place.volume, &[("a", "2")]);
-        build(&place.volume, second).unwrap();
+        build(&mut place.volume, second).unwrap();
         place.volume.publish(second).unwrap();
-        assert_eq!(place.volume.retire(Stay { grace: Duration::from_secs(60), least: 0 }).unwrap().removed, 0);
-        assert_eq!(place.volume.retire(Stay::default()).unwrap().removed, 1);
+        assert_eq!(
+            place.volume.retire(Stay { grace: Duration::from_secs(60), least: 0 }, &budget()).unwrap().removed,
+            0
+        );
+        assert_eq!(place.volume.retire(Stay::default(), &budget()).unwrap().removed, 1);
         assert_eq!(place.volume.published().unwrap().unwrap().commit, second);
         assert!(!place.volume.root.tree(first).exists());
         assert_eq!(place.volume.store.tip().unwrap(), Some(second));
@@ -335,6 +371,6 @@ mod tests {
         let (place, first) = place_with(&[("a", "1")]);
         let mut volume = place.volume;
         volume.store.drop_objects().unwrap();
-        assert!(build(&volume, first).unwrap_err().is_object_loss());
+        assert!(build(&mut volume, first).unwrap_err().is_object_loss());
     }
 }

@@ -23,9 +23,9 @@ use super::tree::{Kind, printable};
 /// Beside git's own files of a worktree: the settings that it was made with, and the submodules in it.
 const RECIPE: &str = "patterns-recipe";
 const SUBMODULES: &str = "patterns-submodules";
-const LARGEST_LIST: u64 = 16 << 20;
+pub(super) const LARGEST_LIST: u64 = 16 << 20;
 /// An index of this size holds several million files.
-const LARGEST_INDEX: u64 = 512 << 20;
+pub(super) const LARGEST_INDEX: u64 = 512 << 20;
 
 /// One tree and its place in a store.
 #[derive(Clone, Debug)]
@@ -71,6 +71,16 @@ impl Worktree {
         &self.tree
     }
 
+    /// The file that holds the manifest.
+    pub(crate) fn index(&self) -> PathBuf {
+        self.metadata().join("index")
+    }
+
+    /// The file that says with which settings the tree was made.
+    pub(crate) fn recipe_file(&self) -> PathBuf {
+        self.metadata().join(RECIPE)
+    }
+
     fn metadata(&self) -> PathBuf {
         self.store.join("worktrees").join(&self.id)
     }
@@ -94,10 +104,10 @@ impl Worktree {
             remove(&metadata.join(lock))?;
         }
         let gitdir = [self.tree.join(".git").as_os_str().as_bytes(), b"\n"].concat();
-        write_whole(&metadata.join("index"), &manifest.encode())?;
+        write_whole(&self.index(), &manifest.encode())?;
         write_whole(&metadata.join("commondir"), b"../..\n")?;
         write_whole(&metadata.join("gitdir"), &gitdir)?;
-        write_whole(&metadata.join(RECIPE), self.recipe.as_bytes())?;
+        write_whole(&self.recipe_file(), self.recipe.as_bytes())?;
         write_whole(&metadata.join("HEAD"), format!("{commit}\n").as_bytes())?;
         write_whole(&unfinished.join(".git"), &self.pointer())
     }
@@ -128,10 +138,10 @@ impl Worktree {
     /// When the file exists and cannot be read.
     pub(crate) fn manifest(&self) -> Result<Option<Manifest>, FileError> {
         // With other settings the same objects may have become other files.
-        if read_small(&self.metadata().join(RECIPE), LARGEST_LIST)?.as_deref() != Some(self.recipe.as_bytes()) {
+        if read_small(&self.recipe_file(), LARGEST_LIST)?.as_deref() != Some(self.recipe.as_bytes()) {
             return Ok(None);
         }
-        let bytes = read_small(&self.metadata().join("index"), LARGEST_INDEX)?.unwrap_or_default();
+        let bytes = read_small(&self.index(), LARGEST_INDEX)?.unwrap_or_default();
         Ok(Manifest::decode(&bytes).ok())
     }
 
@@ -150,7 +160,7 @@ impl Worktree {
         if head != format!("{commit}\n").as_bytes() {
             return Ok(Some(Damage::Metadata("HEAD")));
         }
-        if read_small(&self.metadata().join(RECIPE), LARGEST_LIST)?.as_deref() != Some(self.recipe.as_bytes()) {
+        if read_small(&self.recipe_file(), LARGEST_LIST)?.as_deref() != Some(self.recipe.as_bytes()) {
             return Ok(Some(Damage::Recipe));
         }
         for (commit, submodule) in self.submodules()? {

@@ -1,6 +1,6 @@
 //! Read-your-writes: no reply of a replica is older than what the application was told.
 
-use crate::servers::Set;
+use crate::servers::{RedisServer, Set};
 use crate::support::wait_for;
 
 /// Writers and readers on several connections: every read must return the last acknowledged write or a later one.
@@ -79,4 +79,24 @@ fn eventual_consistency_asks_for_no_offsets() {
     }
     // New connections ask for the role once.
     assert!(set.primary.calls("role") - roles < 10);
+}
+
+#[test]
+fn a_replica_that_follows_another_server_now_gives_no_answer() {
+    let set = Set::start(1, &["--probe-period", "1h"]);
+    let mut client = set.client();
+    // Another server, whose offset is far ahead and which has none of the data.
+    let other = RedisServer::start();
+    let sink = RedisServer::start();
+    sink.follow(other.port);
+    let mut writer = other.client();
+    for n in 0..100 {
+        assert_eq!(writer.ask(&format!("SET filler{n} {}", "x".repeat(1000))), "+OK");
+    }
+    assert_eq!(client.ask("SET k v"), "+OK");
+    set.replicas[0].follow(other.port);
+    for n in 0..50 {
+        assert_eq!(client.ask(&format!("SET k {n}")), "+OK");
+        assert_eq!(client.ask("GET k"), n.to_string());
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 
-use crate::client::Client;
+use crate::client::{Client, command};
 use crate::servers::{Ambassador, RedisServer, Set};
 use crate::support::{Process, free_port, wait_for};
 
@@ -124,4 +124,26 @@ fn a_demoted_primary_is_left_and_the_write_it_refused_waits() {
     assert_eq!(old.client().ask(&format!("REPLICAOF 127.0.0.1 {}", new.port)), "+OK");
     assert_eq!(client.ask("SET k again"), "+OK");
     assert_eq!(new.client().ask("GET k"), "again");
+}
+
+#[test]
+fn a_read_behind_a_write_that_waits_for_the_next_primary_waits_with_it() {
+    let set = Set::start(1, &["--probe-timeout", "10s"]);
+    let mut client = set.client();
+    assert_eq!(client.ask("SET k old"), "+OK");
+    let (old, new) = (&set.primary, &set.replicas[0]);
+    assert_eq!(new.client().ask("REPLICAOF NO ONE"), "+OK");
+    // The old primary sleeps, and is demoted when it wakes up: before it sees what came meanwhile.
+    let mut operator = old.client();
+    let port = new.port.to_string();
+    operator.send_bytes(&[command(&["DEBUG", "SLEEP", "1"]), command(&["REPLICAOF", "127.0.0.1", &port])].concat());
+    let taken = |name: &str, count: u32| {
+        let line = format!("patterns_ambassador_redis_commands_total{{command=\"{name}\"}} {count}");
+        wait_for(name, || set.ambassador.get("/metrics").1.contains(&line).then_some(()));
+    };
+    client.send(&["SET", "k", "new"]);
+    taken("set", 2);
+    client.send(&["GET", "k"]);
+    assert_eq!((client.reply(), client.reply()), ("+OK".into(), "new".into()));
+    assert_eq!((operator.reply(), operator.reply()), ("+OK".into(), "+OK".into()));
 }

@@ -80,3 +80,24 @@ fn a_primary_that_comes_back_costs_no_unsent_write() {
     set.primary = RedisServer::start_on(port, &[]);
     assert_eq!(client.reply(), "+OK");
 }
+
+#[test]
+fn whoever_waits_or_listens_is_told_that_the_ambassador_ends() {
+    let mut set = Set::start(1, &[]);
+    let (mut waiting, mut listening, mut monitor, mut counted) =
+        (set.client(), set.client(), set.client(), set.client());
+    waiting.send(&["BLPOP", "list", "0"]);
+    assert_eq!(listening.ask("SUBSCRIBE ch"), "[subscribe, ch, :1]");
+    assert_eq!(monitor.ask("MONITOR"), "+OK");
+    counted.send(&["WAIT", "5", "0"]);
+    wait_for("the clients to block", || {
+        set.primary.client().ask("INFO clients").contains("blocked_clients:2").then_some(())
+    });
+    set.ambassador.process.signal("TERM");
+    for client in [&mut waiting, &mut listening, &mut counted] {
+        assert_eq!(client.reply(), "-LOADING ambassador: it is ending, and nothing was executed; connect again");
+        assert_eq!(client.reply(), "(closed)");
+    }
+    wait_for("the end of the commands", || monitor.reply().starts_with("-LOADING ambassador").then_some(()));
+    assert_eq!(set.ambassador.process.wait().code(), Some(0));
+}

@@ -109,6 +109,13 @@ pub struct Set {
 
 impl Set {
     pub fn start(replicas: usize, more: &[&str]) -> Set {
+        let set = Set::guarded(replicas, more);
+        set.wait_for_replica_reads();
+        set
+    }
+
+    /// The same where clients must prove who they are.
+    pub fn guarded(replicas: usize, more: &[&str]) -> Set {
         let primary = RedisServer::start();
         let replicas: Vec<RedisServer> = (0..replicas).map(|_| RedisServer::start()).collect();
         for replica in &replicas {
@@ -121,9 +128,7 @@ impl Set {
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
         let ambassador = Ambassador::start(&arguments);
         ambassador.wait_until_ready();
-        let set = Set { ambassador, primary, replicas };
-        set.wait_for_replica_reads();
-        set
+        Set { ambassador, primary, replicas }
     }
 
     /// Until the replicas are known to be fit, reads go to the primary.

@@ -167,3 +167,68 @@ fn quit_answers_and_closes() {
     assert_eq!(client.ask("QUIT"), "+OK");
     assert_eq!(client.reply(), "(closed)");
 }
+
+#[test]
+fn each_database_has_connections_of_its_own() {
+    let set = Set::start(1, &["--deny", ""]);
+    let (mut one, mut two, mut fresh) = (set.client(), set.client(), set.client());
+    assert_eq!(two.ask("SELECT 9"), "+OK");
+    assert_eq!(two.ask("SET k nine"), "+OK");
+    // While a script keeps the server busy it refuses every SELECT: nothing may slip into another database then.
+    one.send(&["EVAL", "while true do end", "0"]);
+    wait_for("the server to be busy", || fresh.ask("PING").starts_with("-BUSY").then_some(()));
+    assert!(fresh.ask("SELECT 5").starts_with("-BUSY"));
+    assert!(fresh.ask("SET k five").starts_with("-BUSY"));
+    assert_eq!(fresh.ask("SCRIPT KILL"), "+OK");
+    assert!(one.reply().contains("killed by user"));
+    assert_eq!(fresh.ask("SELECT 9"), "+OK");
+    assert_eq!(fresh.ask("EVAL return(redis.call('get','k')) 0"), "nine");
+    assert_eq!(fresh.ask("SELECT 0"), "+OK");
+    assert_eq!(fresh.ask("GET k"), "(nil)");
+}
+
+#[test]
+fn a_client_with_credentials_of_its_own_reads_from_replicas() {
+    let set = Set::start(1, &[]);
+    for server in [&set.primary, &set.replicas[0]] {
+        assert_eq!(server.client().ask("ACL SETUSER app on >secret ~* +@all"), "+OK");
+    }
+    let mut client = set.client();
+    assert_eq!(client.ask("AUTH app secret"), "+OK");
+    assert_eq!(client.ask("SELECT 3"), "+OK");
+    let before = set.replica_calls("get");
+    wait_for("reads on the replica", || {
+        assert_eq!(client.ask("SET k v"), "+OK");
+        assert_eq!(client.ask("GET k"), "v");
+        (set.replica_calls("get") > before).then_some(())
+    });
+}
+
+#[test]
+fn who_changes_settings_reads_from_the_server_that_has_them() {
+    let set = Set::start(1, &["--deny", ""]);
+    let (mut operator, mut other) = (set.client(), set.client());
+    assert_eq!(operator.ask("CONFIG SET hash-max-listpack-entries 1"), "+OK");
+    let before = set.replica_calls("get");
+    for _ in 0..20 {
+        assert_eq!(operator.ask("GET k"), "(nil)");
+    }
+    assert_eq!(set.replica_calls("get"), before);
+    wait_for("others to read from the replica", || {
+        other.ask("GET k");
+        (set.replica_calls("get") > before).then_some(())
+    });
+}
+
+#[test]
+fn a_user_who_may_not_select_keeps_the_database_that_was_chosen_before() {
+    let set = Set::start(0, &[]);
+    let mut client = set.client();
+    assert_eq!(client.ask("SELECT 9"), "+OK");
+    assert_eq!(client.ask("SET k nine"), "+OK");
+    assert_eq!(client.ask("ACL SETUSER reader on >secret ~* +get"), "+OK");
+    assert_eq!(client.ask("AUTH reader secret"), "+OK");
+    assert_eq!(client.ask("GET k"), "nine");
+    assert!(client.ask("SELECT 0").starts_with("-NOPERM"));
+    assert_eq!(client.ask("GET k"), "nine");
+}

@@ -1,11 +1,16 @@
 //! What StatsD costs: CPU per million lines, loss, memory per series, the time of a large page.
 //!
 //! `cargo bench --bench adapt_metrics [-- SCENARIO…]` starts the release binary and sends to it over real sockets, with the
-//! sender on the same machine. Scenarios: packed, single, mapped, unixgram, series, storm; collectd and statsd (npm) measure
-//! those where they are installed. All lines: 1000 series, 60 % counters, 20 % gauges, 20 % timers, about 67 bytes.
+//! sender on the same machine; the sender's cost is not in the figures. Scenarios: packed, single, mapped, unixgram, series,
+//! storm; collectd and statsd (npm) measure those where they are installed, and STATSD_EXPORTER names a binary of it. All
+//! lines: 1000 series, 60 % counters, 20 % gauges, 20 % timers, about 67 bytes.
+//!
+//! *floor* is a bare loop that reads the same packets and throws them away, with the same naps: what the kernel takes of
+//! each receiver on this machine. It and the mapped scenario take turns with the adapter within one run, a fifth of a second
+//! each, so that a noisy machine is equally noisy to both.
 #![allow(clippy::print_stdout, reason = "a bench tells its figures")]
 
-use std::io::{IoSlice, Read, Write};
+use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
@@ -13,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, sendmmsg};
+use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, sendmmsg};
 
 const HTTP: u16 = 29_102;
 const STATSD: u16 = 29_125;
@@ -24,19 +29,19 @@ fn main() {
     println!("{:<34} {:>12} {:>8} {:>14} {:>10}", "scenario", "lines/s", "loss", "CPU-s/M lines", "RSS MiB");
     for rate in [300_000, 1_000_000] {
         if is_asked("packed") {
-            udp("packed", &[], rate, 1400);
+            udp("packed", rate, 1400);
         }
     }
     if is_asked("mapped") {
         let dir = std::env::temp_dir().join(format!("patterns-bench-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let mapping = write_mapping(&dir);
-        udp("packed, 100 globs", &[&format!("--statsd-mapping={}", mapping.display())], 300_000, 1400);
+        mapped(&format!("--statsd-mapping={}", mapping.display()));
         std::fs::remove_dir_all(&dir).unwrap();
     }
     for rate in [50_000, 100_000, 200_000] {
         if is_asked("single") {
-            udp("single", &[], rate, 1);
+            udp("single", rate, 1);
         }
     }
     if is_asked("unixgram") {
@@ -48,7 +53,7 @@ fn main() {
     if is_asked("storm") {
         storm();
     }
-    for peer in ["collectd", "statsd"] {
+    for peer in ["collectd", "statsd", "statsd_exporter"] {
         if is_asked(peer) {
             peers(peer);
         }
@@ -67,18 +72,23 @@ impl Drop for Adapter {
 
 impl Adapter {
     fn start(arguments: &[&str]) -> Self {
+        Self::beside(0, arguments)
+    }
+
+    /// The one of this number, on ports of its own.
+    fn beside(number: u16, arguments: &[&str]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_patterns"))
             .args([
                 "adapt-metrics",
-                &format!("--http-bind=127.0.0.1:{HTTP}"),
-                &format!("--statsd-listen=127.0.0.1:{STATSD}"),
+                &format!("--http-bind=127.0.0.1:{}", HTTP + number),
+                &format!("--statsd-listen=127.0.0.1:{}", STATSD + number),
             ])
             .args(arguments)
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let adapter = Self(child);
-        while get("/readyz", "").is_none() {
+        while ask(HTTP + number, "/readyz", "").is_none() {
             std::thread::sleep(Duration::from_millis(5));
         }
         adapter
@@ -90,7 +100,11 @@ impl Adapter {
 }
 
 fn get(path: &str, headers: &str) -> Option<Vec<u8>> {
-    let mut stream = TcpStream::connect(("127.0.0.1", HTTP)).ok()?;
+    ask(HTTP, path, headers)
+}
+
+fn ask(port: u16, path: &str, headers: &str) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").ok()?;
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).ok()?;
@@ -99,19 +113,26 @@ fn get(path: &str, headers: &str) -> Option<Vec<u8>> {
 
 /// The sum of a counter's series on the page.
 fn counted(name: &str) -> u64 {
-    let page = String::from_utf8_lossy(&get("/metrics", "").unwrap_or_default()).into_owned();
+    counted_at(HTTP, name)
+}
+
+fn counted_at(port: u16, name: &str) -> u64 {
+    let page = String::from_utf8_lossy(&ask(port, "/metrics", "").unwrap_or_default()).into_owned();
     page.lines()
         .filter(|line| line.starts_with(name))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum::<f64>() as u64
 }
 
-/// CPU time of a process so far, in seconds, threads included.
+/// CPU time of a process so far, in seconds: of all its threads, as exactly as the scheduler knows it.
 fn cpu(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
-    (ticks(11) + ticks(12)) / 100.0
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return 0.0 };
+    threads.filter_map(|thread| on_cpu(&thread.ok()?.path())).sum()
+}
+
+fn on_cpu(thread: &Path) -> Option<f64> {
+    let told = std::fs::read_to_string(thread.join("schedstat")).ok()?;
+    told.split(' ').next()?.parse::<f64>().ok().map(|nanos| nanos / 1e9)
 }
 
 fn rss(pid: u32) -> f64 {
@@ -160,13 +181,13 @@ fn packets(lines: &[String], length: usize) -> Vec<(Vec<u8>, usize)> {
     packets
 }
 
-/// Sends at a rate for some seconds; how many lines went out.
-fn send(port: u16, packets: &[(Vec<u8>, usize)], rate: usize, during: Duration) -> u64 {
+/// Sends at a rate for some time; how many lines and packets went out.
+fn send(port: u16, packets: &[(Vec<u8>, usize)], rate: usize, during: Duration) -> (u64, u64) {
     const BATCH: usize = 32;
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(("127.0.0.1", port)).unwrap();
     let mut headers = MultiHeaders::<()>::preallocate(BATCH, None);
-    let (start, mut sent, mut at) = (Instant::now(), 0u64, 0);
+    let (start, mut sent, mut count, mut at) = (Instant::now(), 0u64, 0, 0);
     while start.elapsed() < during {
         let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;
         if sent >= due {
@@ -179,29 +200,118 @@ fn send(port: u16, packets: &[(Vec<u8>, usize)], rate: usize, during: Duration) 
         let done = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, addresses, [], MsgFlags::empty())
             .map_or(0, Iterator::count);
         sent += batch[..done].iter().map(|(_, lines)| *lines as u64).sum::<u64>();
+        count += done as u64;
         at = (at + done) % packets.len();
     }
-    sent
+    (sent, count)
 }
 
-fn udp(name: &str, arguments: &[&str], rate: usize, length: usize) {
-    let adapter = Adapter::start(arguments);
+const LINES: &str = "patterns_adapt_metrics_lines_total";
+
+/// The adapter and the bare loop in turns.
+fn udp(name: &str, rate: usize, length: usize) {
+    let adapter = Adapter::start(&[]);
+    let floor = Floor::start();
     let packets = packets(&lines(Tags::DogStatsD), length);
-    // Once through all keys, so that the measure is of the steady state.
-    send(STATSD, &packets, rate.min(100_000), Duration::from_millis(300));
-    std::thread::sleep(Duration::from_millis(300));
-    let (before, counted_before) = (cpu(adapter.pid()), counted("patterns_adapt_metrics_lines_total"));
-    let (start, sent) = (Instant::now(), send(STATSD, &packets, rate, Duration::from_secs(5)));
-    let took = start.elapsed();
-    std::thread::sleep(Duration::from_millis(500));
+    warm(&packets, rate, &[STATSD]);
+    let (before, counted_before) = (cpu(adapter.pid()), counted(LINES));
+    let turns = turns(&packets, rate, &[STATSD, floor.port]);
     let used = cpu(adapter.pid()) - before;
-    let got = counted("patterns_adapt_metrics_lines_total") - counted_before;
-    tell(name, sent, got, took, used, rss(adapter.pid()));
+    let got = counted(LINES) - counted_before;
+    tell(name, turns[0], got, used, rss(adapter.pid()));
+    let (read, used) = floor.end();
+    let lines_a_packet = turns[1].0 as f64 / turns[1].2 as f64;
+    tell(&format!("{name}, floor"), turns[1], (read as f64 * lines_a_packet) as u64, used, 0.0);
 }
 
-fn tell(name: &str, sent: u64, got: u64, took: Duration, used: f64, rss: f64) {
+/// An adapter with a hundred globs and one without in turns.
+fn mapped(mapping: &str) {
+    let (plain, mapped) = (Adapter::start(&[]), Adapter::beside(1, &[mapping]));
+    let packets = packets(&lines(Tags::DogStatsD), 1400);
+    let ports = [STATSD, STATSD + 1];
+    warm(&packets, 100_000, &ports);
+    let before = [&plain, &mapped].map(|adapter| cpu(adapter.pid()));
+    let counted_before = [HTTP, HTTP + 1].map(|port| counted_at(port, LINES));
+    let turns = turns(&packets, 300_000, &ports);
+    for (i, (name, adapter)) in [("packed, no mapping", &plain), ("packed, 100 globs", &mapped)].into_iter().enumerate()
+    {
+        let used = cpu(adapter.pid()) - before[i];
+        let got = counted_at(HTTP + i as u16, LINES) - counted_before[i];
+        tell(name, turns[i], got, used, rss(adapter.pid()));
+    }
+}
+
+/// Once through all keys, so that the measure is of the steady state.
+fn warm(packets: &[(Vec<u8>, usize)], rate: usize, ports: &[u16]) {
+    for port in ports {
+        send(*port, packets, rate.min(100_000), Duration::from_millis(500));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+}
+
+/// Sends to some receivers in turns; for each the lines, the seconds and the packets.
+fn turns(packets: &[(Vec<u8>, usize)], rate: usize, ports: &[u16]) -> Vec<(u64, f64, u64)> {
+    let mut sums = vec![(0, 0.0, 0); ports.len()];
+    for _ in 0..20 {
+        for (port, sum) in ports.iter().zip(&mut sums) {
+            let start = Instant::now();
+            let (lines, sent) = send(*port, packets, rate, Duration::from_millis(200));
+            *sum = (sum.0 + lines, sum.1 + start.elapsed().as_secs_f64(), sum.2 + sent);
+            // What is still in the buffer is read before the other's turn.
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+    sums
+}
+
+/// A thread that reads packets and throws them away.
+struct Floor {
+    port: u16,
+    end: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    thread: std::thread::JoinHandle<(u64, f64)>,
+}
+
+impl Floor {
+    fn start() -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
+        socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 4 << 20).is_err() {
+            socket.set_recv_buffer_size(4 << 20).unwrap();
+        }
+        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+        let end = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let ended = end.clone();
+        let thread = std::thread::spawn(move || {
+            let mut headers = MultiHeaders::<()>::preallocate(128, None);
+            let mut room = vec![0u8; 128 * 2112];
+            let mut read = 0;
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                let mut slices: Vec<[IoSliceMut<'_>; 1]> =
+                    room.chunks_mut(2112).map(|slot| [IoSliceMut::new(slot)]).collect();
+                let flags = MsgFlags::MSG_WAITFORONE;
+                let count = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)
+                    .map_or(0, Iterator::count);
+                read += count as u64;
+                if (1..128).contains(&count) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+            (read, on_cpu(Path::new("/proc/thread-self")).unwrap_or_default())
+        });
+        Self { port, end, thread }
+    }
+
+    /// The packets read, and the CPU seconds that they took.
+    fn end(self) -> (u64, f64) {
+        self.end.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+fn tell(name: &str, (sent, took, _): (u64, f64, u64), got: u64, used: f64, rss: f64) {
     let loss = 100.0 * (1.0 - got as f64 / sent as f64);
-    let rate = sent as f64 / took.as_secs_f64();
+    let rate = sent as f64 / took;
     println!("{name:<34} {rate:>12.0} {loss:>7.2}% {:>14.3} {rss:>10.1}", used / got as f64 * 1e6);
 }
 
@@ -222,10 +332,10 @@ fn unixgram() {
                 sent += *lines as u64;
             }
         }
-        let took = start.elapsed();
+        let took = start.elapsed().as_secs_f64();
         std::thread::sleep(Duration::from_millis(300));
         let got = counted(counter) - counted_before;
-        tell(name, sent, got, took, cpu(adapter.pid()) - before, rss(adapter.pid()));
+        tell(name, (sent, took, 0), got, cpu(adapter.pid()) - before, rss(adapter.pid()));
     }
 }
 
@@ -237,10 +347,20 @@ fn series() {
         .map(|i| format!("app.requests.{}:1|c|#host:web-{:05},code:{}", i % 50, i / 50, 200 + i % 5))
         .collect();
     send_all(&lines);
-    while counted("patterns_adapt_metrics_series") < 100_000 {
+    // Asked for alone, since a whole page would sort the series, which shall be measured.
+    let count = || {
+        let page = get("/metrics?name[]=patterns_adapt_metrics_series", "").unwrap_or_default();
+        let page = String::from_utf8_lossy(&page).into_owned();
+        page.lines().find_map(|line| line.strip_prefix("patterns_adapt_metrics_series ")?.parse::<f64>().ok())
+    };
+    while count() < Some(100_000.0) {
         send_all(&lines);
     }
     let loaded = rss(adapter.pid());
+    let (before, start) = (cpu(adapter.pid()), Instant::now());
+    get("/metrics", "");
+    let (took, used) = (start.elapsed().as_secs_f64(), cpu(adapter.pid()) - before);
+    println!("{:<34} {:.1} ms, {:.1} ms CPU", "first page, to be sorted", took * 1e3, used * 1e3);
     println!(
         "{:<34} {:.0} bytes a series (idle {idle:.1} MiB, then {loaded:.1} MiB before a page)",
         "100 000 counters",
@@ -311,7 +431,7 @@ fn write_mapping(dir: &Path) -> PathBuf {
     path
 }
 
-/// Collectd's StatsD plugin and npm's statsd, where they are installed.
+/// Collectd's StatsD plugin, npm's statsd and statsd_exporter, where they are installed.
 fn peers(peer: &str) {
     let dir = std::env::temp_dir().join(format!("patterns-bench-{peer}-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
@@ -324,6 +444,16 @@ fn peers(peer: &str) {
         std::fs::write(&path, text).unwrap();
         let mut command = Command::new("collectd");
         command.args(["-f", "-C"]).arg(&path).arg("-P").arg(dir.join("pid"));
+        command
+    } else if peer == "statsd_exporter" {
+        let mut command = Command::new(std::env::var_os("STATSD_EXPORTER").unwrap_or_else(|| peer.into()));
+        command.args([
+            format!("--statsd.listen-udp=127.0.0.1:{port}"),
+            "--statsd.listen-tcp=".to_owned(),
+            format!("--web.listen-address=127.0.0.1:{}", port + 1),
+            "--statsd.read-buffer=4194304".to_owned(),
+            "--statsd.cache-size=5000".to_owned(),
+        ]);
         command
     } else {
         let path = dir.join("config.js");
@@ -347,19 +477,19 @@ fn peers(peer: &str) {
     let running = Adapter(child);
     std::thread::sleep(Duration::from_secs(2));
     for (name, length, rate) in [("packed", 1400, 100_000), ("packed", 1400, 300_000), ("single", 1, 50_000)] {
-        let packets = packets(&lines(Tags::InName), length);
+        let tags = if peer == "statsd_exporter" { Tags::DogStatsD } else { Tags::InName };
+        let packets = packets(&lines(tags), length);
         let (before, drops) = (cpu(running.pid()), dropped(port));
         let start = Instant::now();
-        let sent = send(port, &packets, rate, Duration::from_secs(5));
-        let took = start.elapsed();
+        let (sent, _) = send(port, &packets, rate, Duration::from_secs(5));
+        let took = start.elapsed().as_secs_f64();
         std::thread::sleep(Duration::from_millis(500));
         let lines_a_packet = packets.iter().map(|(_, lines)| lines).sum::<usize>() as u64 / packets.len() as u64;
         let lost = (dropped(port) - drops) * lines_a_packet;
         tell(
             &format!("{peer}, {name}"),
-            sent,
+            (sent, took, 0),
             sent.saturating_sub(lost),
-            took,
             cpu(running.pid()) - before,
             rss(running.pid()),
         );

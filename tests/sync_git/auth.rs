@@ -9,7 +9,7 @@ use crate::remote::backend::{Backend, Mode};
 use crate::remote::ssh::{Sshd, make_key, user};
 use crate::support::{Process, wait_for};
 use crate::web::Server;
-use crate::world::{ERRORS, NOOPS, World, metric};
+use crate::world::{ERRORS, NOOPS, World, metric, misused};
 
 /// `user:sesame` in base64.
 const BASIC: &str = "dXNlcjpzZXNhbWU=";
@@ -44,7 +44,11 @@ fn fails(output: &Output, world: &World) {
 
 #[track_caller]
 fn says_nothing_secret(output: &Output) {
-    let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    says_nothing_secret_text(&(String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout)));
+}
+
+#[track_caller]
+fn says_nothing_secret_text(text: &str) {
     for secret in ["sesame", BASIC, "wr0ng"] {
         assert!(!text.contains(secret), "{secret} is in: {text}");
     }
@@ -126,11 +130,13 @@ fn what_does_not_go_together_is_refused() {
         &["--credential={\"url\":\"https://x\"}"],
     ] {
         let output = command(&world, "https://127.0.0.1:1/x").arg("--one-time").args(arguments).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        // A credential is read by git-sync's flag parser itself.
+        let code = if arguments[0].starts_with("--credential") { Some(2) } else { misused() };
+        assert_eq!(output.status.code(), code, "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
     let url = "https://u:p@127.0.0.1:1/x";
     let output = command(&world, url).args(["--username=u", "--password-file=/x"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), misused());
 }
 
 fn askpass(answer: &str) -> Server {
@@ -179,6 +185,68 @@ fn auth_askpass_url_flaky() {
     assert!(metric(port, "git_sync_askpass_calls{status=\"error\"}").unwrap() >= 2.0);
 }
 
+/// Right and wrong in turn: two failures in a row would end the process, and never come.
+#[test]
+fn auth_askpass_url_sometimes_wrong() {
+    let world = World::new();
+    let backend = backend(&world);
+    let server = Server::in_turn(&["username=user\npassword=wr0ng\n", "username=user\npassword=sesame\n"]);
+    let port = crate::support::free_port();
+    let mut command = command(&world, &url(&backend));
+    command.args(["--max-failures=2", &format!("--http-bind=127.0.0.1:{port}")]);
+    let mut process = Process::start(command.arg(format!("--askpass-url=http://127.0.0.1:{}/", server.port)));
+    world.wait_for_content("init");
+    for content in ["2", "3"] {
+        world.commit(content);
+        world.wait_for_content(content);
+    }
+    wait_for("three errors", || (metric(port, ERRORS)? >= 3.0).then_some(()));
+    assert!(process.is_running());
+    says_nothing_secret_text(&process.log());
+}
+
+#[test]
+fn auth_askpass_url_slow_start() {
+    let world = World::new();
+    let backend = backend(&world);
+    let port = crate::support::free_port();
+    let mut command = command(&world, &url(&backend));
+    command.args(["--period=100ms", "--max-failures=500"]);
+    let process = Process::start(command.arg(format!("--askpass-url=http://127.0.0.1:{port}/git_askpass")));
+    process.wait_for_log("is tried again");
+    assert!(world.published().is_none());
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let _server = Server::start_on(listener, 200, &["username=user\npassword=sesame\n"]);
+    world.wait_for_content("init");
+}
+
+/// The servers of git-sync's own tests are shell scripts: lines end without a carriage return, no length is told, and the
+/// connection ends when the script does.
+#[test]
+fn an_answer_of_a_shell_script_is_understood() {
+    let world = World::new();
+    let backend = backend(&world);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut reader = std::io::BufReader::new(stream.unwrap());
+            let mut line = String::new();
+            while std::io::BufRead::read_line(&mut reader, &mut line).unwrap() > 2 {
+                line.clear();
+            }
+            let mut stream = reader.into_inner();
+            std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\n\nusername=user\npassword=sesame\n").unwrap();
+        }
+    });
+    let output = command(&world, &url(&backend))
+        .args(["--one-time", &format!("--askpass-url=http://127.0.0.1:{port}/git_askpass")])
+        .arg(format!("--webhook-url=http://127.0.0.1:{port}"))
+        .output()
+        .unwrap();
+    succeeds(&output, &world);
+}
+
 #[test]
 fn auth_github_app_application_id_and_client_id() {
     let world = World::new();
@@ -221,7 +289,7 @@ fn additional_git_configs() {
         "--git-config-add=safe.directory:*",
     ]);
     let output = world.once(&["--git-config=broken"]);
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), misused());
 }
 
 #[test]
@@ -256,6 +324,30 @@ fn over_ssh(url: impl Fn(&Sshd, &World) -> String) {
     let _ = sshd.known_hosts("HOST KEY\n");
     let known = sshd.directory().join("known_hosts");
     succeeds(&with(&[&keys[2]], &[&format!("--ssh-known-hosts-file={}", known.display())]), &world);
+}
+
+/// The form without a scheme, with the port as git has it there.
+#[test]
+fn auth_ssh() {
+    over_ssh(|sshd, world| format!("[{}@127.0.0.1:{}]:{}", user(), sshd.port, world.repo().display()));
+}
+
+/// The commonest form; the port is the external client's business.
+#[test]
+fn auth_ssh_by_an_external_client() {
+    let world = World::new();
+    let key = make_key(&world.path(""), "one", &["-t", "ed25519"]);
+    let sshd = Sshd::start("", &[&key]);
+    let with = |port: u16| {
+        command(&world, &format!("{}@127.0.0.1:{}", user(), world.repo().display()))
+            .args(["--one-time", "--ssh-known-hosts=false", "--ssh-key-file"])
+            .arg(&key)
+            .env("GIT_SSH_COMMAND", format!("ssh -F /dev/null -p {port}"))
+            .output()
+            .unwrap()
+    };
+    fails(&with(1), &world);
+    succeeds(&with(sshd.port), &world);
 }
 
 #[test]

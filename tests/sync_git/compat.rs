@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
 use crate::support::{self, Process, wait_for};
-use crate::world::World;
+use crate::world::{World, misused};
 
 /// What of git-sync's settings is told of one option: its name, its default, a value that it takes.
 /// `-` stands for no default.
@@ -214,8 +214,8 @@ fn deprecated_variables_and_flags_do_what_their_successors_do() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(world.content().unwrap(), "init");
     let both = world.once(&["--branch=other", "--rev=v1"]);
-    assert_eq!(both.status.code(), Some(2), "{}", text(&both.stderr));
-    assert!(world.once(&["--change-permissions=511"]).status.code() == Some(2));
+    assert_eq!(both.status.code(), misused(), "{}", text(&both.stderr));
+    assert!(world.once(&["--change-permissions=511"]).status.code() == misused());
     world.sync(&["--branch=e2e-branch", "--rev=HEAD", "--ssh", "--add-user", "--git=/nowhere/git", "--v=3"]);
     assert_eq!(world.content().unwrap(), "2");
 }
@@ -272,11 +272,11 @@ fn called_as_git_sync_its_exit_codes_are_git_syncs() {
 fn a_mistake_in_the_settings_stands_in_the_error_file() {
     let world = World::new();
     let output = world.once(&["--error-file=../error", "--username=u"]);
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), misused());
     let written = std::fs::read_to_string(world.path("error")).unwrap();
     assert!(written.contains("--username needs"), "{written}");
     let output = world.once(&["--error-file=dir/error", "--link=.git/x"]);
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), misused());
     assert!(std::fs::read_to_string(world.root().join("dir/error")).unwrap().contains("--link"));
     world.sync(&["--error-file=../error"]);
     assert!(!world.path("error").exists());

@@ -52,6 +52,35 @@ fn grows_and_shrinks(mode: &str, shrinks: bool) {
     assert_eq!(world.content().unwrap(), "after");
 }
 
+/// What `du` counts in the volume while history, then files, are given up: bytes on disk, in KiB.
+#[test]
+fn gc_default() {
+    let world = World::new();
+    let small = world.head();
+    let mut seed = 1;
+    let mut big = |name: &str| {
+        seed += 1;
+        std::fs::write(world.repo().join(name), noise(seed * 7919, 4 << 20)).unwrap();
+        world.git(&["add", "."]);
+        world.git(&["commit", "-qm", name]);
+        world.head()
+    };
+    let (one, two) = (big("big1"), big("big2"));
+    let used = || {
+        let output = std::process::Command::new("du").arg("-sk").arg(world.root()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).split_whitespace().next().unwrap().parse::<u64>().unwrap()
+    };
+    for (commit, depth, bounds) in [
+        (&two, "--depth=0", 14_000..=18_000),
+        (&two, "--depth=1", 14_000..=18_000),
+        (&one, "--depth=1", 7_000..=9_000),
+        (&small, "--depth=1", 1..=1_000),
+    ] {
+        world.sync(&[&format!("--ref={commit}"), depth]);
+        assert!(bounds.contains(&used()), "{commit} {depth}: {} of {bounds:?}", used());
+    }
+}
+
 #[test]
 fn gc_default_and_always() {
     grows_and_shrinks("always", true);

@@ -169,24 +169,109 @@ fn a_hook_that_hangs_is_killed_with_all_its_children() {
     wait_for("the child to be gone", gone);
 }
 
+/// Every way in which a secret can reach this process, none of which may reach a hook's environment or any output.
 #[test]
 fn no_secret_reaches_a_hook() {
     let world = World::new();
-    let (path, _) = program(&world, "hook", "env > ../../../environment");
+    let (after, _) = program(&world, "after", "env > ../../../environment-after");
+    let (before, _) = program(&world, "before", "env > ../../../environment-before");
+    let credential = |host: &str| format!(r#"{{"url":"https://{host}","username":"u","password":"sesame-{host}"}}"#);
     let output = world
         .command()
-        .args(["--http-bind=off", "--one-time", "--exechook-command"])
-        .arg(&path)
-        .env("GITSYNC_GITHUB_APP_PRIVATE_KEY", "sesame-key")
+        .args(["--http-bind=off", "--one-time", "-v=9", "--username=user", "--exechook-command"])
+        .arg(&after)
+        .arg(format!("--pre-publish-exechook-command={}", before.display()))
+        .args(["--git-config-add=http.extraHeader:X: sesame-header", "--credential", &credential("flag")])
+        .env("GITSYNC_PASSWORD", "sesame-password")
         .env("GIT_SYNC_PASSWORD", "sesame-old")
+        .env("GITSYNC_GITHUB_APP_PRIVATE_KEY", "sesame-key")
+        .env("GITSYNC_CREDENTIAL", credential("variable"))
+        .env("GITSYNC_GIT_CONFIG", "http.extraHeader:Y: sesame-config")
+        .env("GITSYNC_WEBHOOK_URL", "")
+        .env("HTTPS_PROXY", "http://me:sesame-proxy@127.0.0.1:9")
+        .env("PATTERNS_INIT_CHILD", "1")
+        .env("GITSYNC_PREVIOUS_HASH", "of-an-outer-sync")
         .env("SOMETHING_ELSE", "kept")
         .output()
         .unwrap();
-    let environment = std::fs::read_to_string(world.path("environment")).unwrap_or_default();
-    if output.status.success() {
-        assert!(!environment.contains("sesame") && environment.contains("kept"), "{environment}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for name in ["environment-before", "environment-after"] {
+        let environment = std::fs::read_to_string(world.path(name)).unwrap();
+        assert!(!environment.contains("sesame") && !environment.contains("outer"), "{environment}");
+        assert!(environment.contains("SOMETHING_ELSE=kept"), "{environment}");
+        assert!(environment.contains("GITSYNC_REF=HEAD"), "{environment}");
     }
     assert!(!String::from_utf8_lossy(&output.stderr).contains("sesame"));
+}
+
+#[test]
+fn hooks_are_told_both_hashes_the_ref_and_what_changed() {
+    let world = World::new();
+    world.commit_file("dir/gone", "x");
+    let script = r#"{ echo "$GITSYNC_PREVIOUS_HASH $GITSYNC_HASH $GITSYNC_REF"; [ -z "$GITSYNC_CHANGES" ] || cat "$GITSYNC_CHANGES"; }"#;
+    let (after, _) = program(&world, "after", &format!("{script} > ../../../told-after"));
+    let (before, _) = program(&world, "before", &format!("{script} > ../../../told-before"));
+    let hits = Server::start(200, "");
+    let web = format!("--webhook-url=http://127.0.0.1:{}/", hits.port);
+    let arguments = [
+        format!("--exechook-command={}", after.display()),
+        format!("--pre-publish-exechook-command={}", before.display()),
+        "--pre-publish-exechook-gate".to_owned(),
+        "--ref=e2e-branch".to_owned(),
+        web,
+        "--webhook-body=json".to_owned(),
+    ];
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let first = world.head();
+    world.sync(&arguments);
+    let told = |name: &str| std::fs::read_to_string(world.path(name)).unwrap();
+    // Of a first tree nothing is known to be as before.
+    assert_eq!(told("told-after"), format!(" {first} e2e-branch\n"));
+    assert_eq!(told("told-before"), told("told-after"));
+    std::fs::remove_file(world.repo().join("dir/gone")).unwrap();
+    std::fs::write(world.repo().join("a \"b\""), "new").unwrap();
+    let second = world.commit("2");
+    world.sync(&arguments);
+    let list = "A\t\"a \\\"b\\\"\"\nD\tdir/gone\nM\tfile\n";
+    assert_eq!(told("told-after"), format!("{first} {second} e2e-branch\n{list}"));
+    assert_eq!(told("told-before"), told("told-after"));
+    let heads = hits.heads();
+    assert!(!heads[0].contains("gitsync-previous-hash"), "{}", heads[0]);
+    for line in [format!("gitsync-previous-hash: {first}"), "gitsync-ref: e2e-branch".into(), "application/json".into()]
+    {
+        assert!(heads[1].contains(&line), "{line}: {}", heads[1]);
+    }
+    let body: serde_json::Value = serde_json::from_str(&hits.bodies()[1]).unwrap();
+    assert_eq!((body["hash"].as_str(), body["previous"].as_str()), (Some(&*second), Some(&*first)));
+    assert_eq!(body["changes"][1], serde_json::json!({ "change": "D", "path": "dir/gone" }));
+    assert_eq!(body["truncated"], false);
+}
+
+#[test]
+fn the_touch_file_moves_when_quick_hooks_are_done() {
+    let world = World::new();
+    let touch = world.path("touch");
+    let (hook, log) = program(&world, "hook", "sleep 0.1; test ! -e ../../../touch && touch done");
+    let process = follow(
+        &world,
+        &[&format!("--exechook-command={}", hook.display()), &format!("--touch-file={}", touch.display())],
+    );
+    wait_for("the touch file", || touch.exists().then_some(()));
+    assert!(world.link().join("done").exists());
+    assert_eq!(lines(&log).len(), 1);
+    drop(process);
+}
+
+#[test]
+fn a_tree_that_was_written_again_is_told_again() {
+    let world = World::new();
+    let (hook, log) = program(&world, "hook", "touch made-by-the-hook");
+    let process = follow(&world, &[&format!("--exechook-command={}", hook.display())]);
+    wait_for("a run", || (lines(&log).len() == 1).then_some(()));
+    std::fs::remove_dir_all(world.link().canonicalize().unwrap()).unwrap();
+    wait_for("another run", || (lines(&log).len() == 2).then_some(()));
+    wait_for("its work", || world.link().join("made-by-the-hook").exists().then_some(()));
+    drop(process);
 }
 
 #[test]

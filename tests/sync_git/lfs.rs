@@ -382,7 +382,7 @@ fn a_repository_of_this_machine_has_its_objects_beside_it() {
 
 /// TLS in front of the backend, on a thread that lives as long as the tests do.
 fn tls(large: &Large) -> (u16, std::path::PathBuf) {
-    let (key, certificate) = certificate(&large.world.path(""));
+    let (key, certificate) = certificate(&large.world.path(""), "localhost");
     let (tell, told) = std::sync::mpsc::channel();
     let (backend, shown) = (large.backend.clone(), certificate.clone());
     std::thread::spawn(move || {

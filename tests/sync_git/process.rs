@@ -1,7 +1,8 @@
 //! The process: exit codes, signals, failures, HTTP.
 
+use crate::remote::tls::{certificate, terminate_tls, tunnel_to};
 use crate::support::{self, Process, wait_for};
-use crate::world::{ERRORS, World, metric, wait_for_metric};
+use crate::world::{ERRORS, World, metric, misused, wait_for_metric};
 
 fn stderr(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -41,14 +42,16 @@ fn a_root_that_cannot_be_made_is_a_clear_error() {
 #[test]
 fn missing_and_unknown_options_are_usage_errors() {
     let world = World::new();
-    for arguments in
-        [&["--one-time"][..], &["--repo=x", "--root=y", "--nonsense"], &["--repo=x", "--root=y", "--period=1"]]
-    {
+    for (arguments, code) in [
+        (&["--one-time"][..], misused()),
+        (&["--repo=x", "--root=y", "--nonsense"], Some(2)),
+        (&["--repo=x", "--root=y", "--period=1"], Some(2)),
+    ] {
         let output = world.bare_command().args(arguments).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(output.status.code(), code, "{arguments:?}: {}", stderr(&output));
     }
     let output = world.bare_command().args(["--repo=x", "--root=y", "--ref=--upload-pack=touch x"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), misused());
 }
 
 #[test]
@@ -108,6 +111,19 @@ fn error_slow_git_short_timeout() {
         assert!(stderr(&output).contains("longer than its timeout of 500ms"), "{}", stderr(&output));
         assert!(world.published().is_none() && world.trees().is_empty());
     }
+}
+
+/// A server that takes its time, but less than there is, once for a first sync and once for the next.
+#[test]
+fn sync_slow_git_long_timeout() {
+    let world = World::new();
+    let delay = Some(std::time::Duration::from_millis(300));
+    let (_backend, mut command) = behind(&world, crate::remote::backend::Mode { delay, ..Default::default() });
+    let process = Process::start(command.args(["--period=50ms", "--sync-timeout=30s"]));
+    world.wait_for_content("init");
+    world.commit("2");
+    world.wait_for_content("2");
+    assert!(!process.log().contains("is tried again"), "{}", process.log());
 }
 
 #[test]
@@ -198,6 +214,36 @@ fn init_period_faster_initial_sync() {
     world.wait_for_content("init");
 }
 
+/// The pauses that were meant are on the status page; a signal cuts any of them short.
+#[test]
+fn failures_in_a_row_are_tried_again_ever_later() {
+    let world = World::new();
+    let (process, port) = world.follow_with_http(&[
+        "--ref=later",
+        "--max-failures=-1",
+        "--max-backoff=1h",
+        "--period-jitter=0",
+        "--sync-on-signal=USR1",
+    ]);
+    process.wait_for_log("is tried again");
+    let page = wait_for("a pause of many doublings", || {
+        process.signal("USR1");
+        let (_, page) = support::get(port, "/")?;
+        (page.contains("in 59m") || page.contains("in 1h")).then_some(page)
+    });
+    assert!(page.contains("in a row"), "{page}");
+    world.git(&["branch", "later"]);
+    process.signal("USR1");
+    world.wait_for_content("init");
+    let second = {
+        world.commit("2");
+        world.git(&["branch", "-f", "later"]);
+        world.head()
+    };
+    // After the success the pause is the period again.
+    world.wait_for_commit(&second);
+}
+
 fn signalled(name: &str) {
     let world = World::new();
     let on = format!("--sync-on-signal={name}");
@@ -256,4 +302,35 @@ fn touch_file_and_error_file() {
     world.git(&["branch", "-f", "later"]);
     wait_for("the touch file", || touch.exists().then_some(()));
     drop(process);
+}
+
+/// github.com as it looks from inside: TLS by a certificate for that name, behind a proxy that resolves it.
+#[test]
+fn github_https() {
+    let world = World::new();
+    std::fs::create_dir(world.path("kubernetes")).unwrap();
+    std::fs::rename(world.repo(), world.path("kubernetes/git-sync")).unwrap();
+    let (key, certificate) = certificate(&world.path(""), "github.com");
+    let backend = crate::remote::backend::Backend::start(&world.path(""), Default::default());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let proxy = runtime.block_on(async {
+        let server = terminate_tls(&backend, &key, &certificate).await;
+        tunnel_to(server, "github.com", std::sync::Arc::default()).await
+    });
+    let once = |more: &[&str]| {
+        let mut command = world.bare_command();
+        command.args(["--http-bind=off", "--one-time", "--link=link", "--repo=https://github.com/kubernetes/git-sync"]);
+        command
+            .arg("--root")
+            .arg(world.root())
+            .arg(format!("--git-config-add=http.proxy:http://u:p@{proxy}"))
+            .args(more);
+        command.output().unwrap()
+    };
+    let distrustful = once(&[]);
+    assert_eq!(distrustful.status.code(), Some(1));
+    assert!(stderr(&distrustful).contains("certificate"), "{}", stderr(&distrustful));
+    let output = once(&[&format!("--git-config=http.sslCAInfo:{}", certificate.display())]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(world.content().unwrap(), "init");
 }

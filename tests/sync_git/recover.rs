@@ -1,5 +1,6 @@
 //! Nothing that a crash, a kill or a consumer leaves behind stops the next sync.
 
+use std::io::Write;
 use std::path::Path;
 
 use crate::support::{self, wait_for};
@@ -91,6 +92,32 @@ fn sync_crash_no_worktree_cleanup_retry() {
 }
 
 #[test]
+fn stale_worktree_timeout() {
+    let world = World::new();
+    let first = world.head();
+    let _process = world.follow(&["--stale-worktree-timeout=3s"]);
+    world.wait_for_commit(&first);
+    let started = std::time::Instant::now();
+    let second = world.commit_file("file2", "2");
+    world.wait_for_commit(&second);
+    let third = world.commit_file("file3", "3");
+    world.wait_for_commit(&third);
+    let tree = |commit: &str| world.root().join(".worktrees").join(commit);
+    if started.elapsed() < std::time::Duration::from_secs(2) {
+        // The grace of none can be over yet.
+        assert!(tree(&first).join("file").exists() && !tree(&first).join("file2").exists());
+        assert!(tree(&second).join("file2").exists() && !tree(&second).join("file3").exists());
+    }
+    wait_for("the old trees to go, the older one first", || {
+        let trees = world.trees();
+        assert!(trees.contains(&third));
+        assert!(trees.contains(&second) || !trees.contains(&first), "{trees:?}");
+        (trees == [third.clone()]).then_some(())
+    });
+    assert!(started.elapsed() >= std::time::Duration::from_secs(3), "before its grace was over");
+}
+
+#[test]
 fn stale_worktree_timeout_restart() {
     let world = World::new();
     let first = world.head();
@@ -178,35 +205,80 @@ fn a_damaged_store_is_filled_again() {
     }
 }
 
-/// A kill at any moment leaves a published tree that is whole, and the next run goes on. The moments are drawn from a fixed
-/// seed, so that a failure can be repeated.
+/// What a run is about when it is killed: gc, other depths of history, hooks, a gate, everything written anew.
+const OCCUPATIONS: [&[&str]; 7] = [
+    &[],
+    &["--git-gc=aggressive"],
+    &["--depth=0", "--git-gc=always"],
+    &["--depth=3", "--stale-worktree-timeout=30ms"],
+    &["--exechook-command=HOOK"],
+    &["--pre-publish-exechook-command=HOOK", "--pre-publish-exechook-gate"],
+    &["--reuse=off", "--group-write"],
+];
+
+/// Asserts that every file of the published commit is there as it was committed, and no other.
+fn assert_whole(world: &World, round: usize) {
+    let Some(commit) = world.published() else { return };
+    let tree = world.root().join(".worktrees").join(&commit);
+    let listed = world.git(&["ls-tree", "-r", &commit]);
+    let (wanted, paths): (Vec<&str>, Vec<&str>) = listed
+        .lines()
+        .map(|line| line.split_once('\t').unwrap())
+        .map(|(meta, path)| (&meta[meta.len() - 40..], path))
+        .unzip();
+    let mut hashing = crate::world::git_command(&tree);
+    hashing.args(["hash-object", "--no-filters", "--stdin-paths"]).stdin(std::process::Stdio::piped());
+    let mut hashing = hashing.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut input = hashing.stdin.take().unwrap();
+    for path in &paths {
+        writeln!(input, "{}", tree.join(path).display()).unwrap();
+    }
+    drop(input);
+    let here = String::from_utf8(hashing.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(here.lines().collect::<Vec<_>>(), wanted, "round {round}: the tree of {commit} is torn");
+    let extra = names(&tree).into_iter().filter(|name| name != ".git" && name != "made-by-hook");
+    let tops: std::collections::BTreeSet<_> =
+        paths.iter().map(|path| path.split('/').next().unwrap().to_owned()).collect();
+    assert_eq!(extra.collect::<std::collections::BTreeSet<_>>(), tops, "round {round}: {commit}");
+}
+
+/// A kill at any moment leaves a published tree that is whole, and the next run goes on. The moments are drawn from a seed,
+/// so that a failure can be repeated: `KILL_ROUNDS` and `KILL_SEED` make it longer and other.
 #[test]
 fn killed_runs_leave_no_torn_tree_and_no_wedge() {
+    let variable = |name: &str, default: u64| std::env::var(name).map_or(default, |value| value.parse().unwrap());
+    let (rounds, mut seed) = (variable("KILL_ROUNDS", 40) as usize, variable("KILL_SEED", 0x9e37_79b9));
     let world = World::new();
     for number in 0..40 {
-        std::fs::write(world.repo().join(format!("f{number}")), "x".repeat(number * 100)).unwrap();
+        std::fs::create_dir_all(world.repo().join(format!("d{}", number % 4))).unwrap();
+        let text = format!("{number} ").repeat(number * 100);
+        std::fs::write(world.repo().join(format!("d{}/f{number}", number % 4)), text).unwrap();
     }
     world.commit("0");
-    let mut seed = 0x9e37_79b9_u64;
-    for round in 0..40 {
+    let hook = world.path("hook");
+    std::fs::write(&hook, "#!/bin/sh\ntouch made-by-hook\nexec sleep 0.01\n").unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut draw = move |below: u64| {
         seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        let process = support::Process::start(world.command().args(["--http-bind=off", "--period=10ms"]));
-        let content = format!("round {round}");
-        world.commit(&content);
-        // Not a wait for a condition: the point is to strike at a moment that nobody chose.
-        std::thread::sleep(std::time::Duration::from_micros((seed >> 33) % 60_000));
-        drop(process);
-        if let Some(commit) = world.published() {
-            let tree = world.root().join(".worktrees").join(&commit);
-            for name in world.git(&["ls-tree", "-r", "--name-only", &commit]).lines() {
-                let wanted = world.git(&["rev-parse", &format!("{commit}:{name}")]);
-                let here = git(&tree, &["hash-object", tree.join(name).to_str().unwrap()]);
-                assert_eq!(here, wanted, "round {round}: {name} of {commit} is torn");
-            }
+        (seed >> 33) % below
+    };
+    for round in 0..rounds {
+        let occupation = OCCUPATIONS[draw(OCCUPATIONS.len() as u64) as usize];
+        let arguments = occupation.iter().map(|word| word.replace("HOOK", hook.to_str().unwrap()));
+        let mut command = world.command();
+        let process = support::Process::start(command.args(["--http-bind=off", "--period=10ms"]).args(arguments));
+        for number in 0..draw(12) {
+            std::fs::write(world.repo().join(format!("d{}/f{number}", number % 4)), format!("{round}")).unwrap();
         }
+        world.commit(&format!("round {round}"));
+        // Not a wait for a condition: the point is to strike at a moment that nobody chose.
+        std::thread::sleep(std::time::Duration::from_micros(draw(150_000)));
+        drop(process);
+        assert_whole(&world, round);
     }
     world.sync(&[]);
-    assert_eq!(world.content().unwrap(), "round 39");
+    assert_eq!(world.content().unwrap(), format!("round {}", rounds - 1));
+    assert_whole(&world, rounds);
     assert_eq!(world.trees(), [world.head()]);
     let left: Vec<_> = names(&world.root()).into_iter().filter(|name| name.starts_with(".patterns")).collect();
     assert!(left.is_empty(), "{left:?}");

@@ -1,5 +1,6 @@
 //! A source repository made by the real git, a volume, and the binary between them.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -9,6 +10,11 @@ use crate::support::{self, Process, wait_for};
 pub struct World {
     dir: tempfile::TempDir,
     daemon: Option<(Process, u16)>,
+}
+
+/// The exit code of settings that cannot be used: git-sync's, when the tests call us so.
+pub fn misused() -> Option<i32> {
+    Some(if std::env::var("AS_LINK").is_ok_and(|name| name == "git-sync") { 1 } else { 2 })
 }
 
 /// git with no configuration but ours.
@@ -120,10 +126,15 @@ impl World {
         }
     }
 
-    /// `patterns sync-git` for this world, without arguments for the source or the volume.
+    /// `patterns sync-git` for this world, without arguments for the source or the volume. With `AS_LINK` in the
+    /// environment of the tests it is called by that name instead.
     pub fn bare_command(&self) -> Command {
         let mut command = support::patterns();
-        command.current_dir(self.dir.path()).args(["sync-git", "--log-format=text", "--log=debug"]);
+        match std::env::var("AS_LINK") {
+            Ok(name) => drop(command.arg0(name)),
+            Err(_) => drop(command.arg("sync-git")),
+        }
+        command.current_dir(self.dir.path()).args(["--log-format=text", "--log=debug"]);
         command
     }
 

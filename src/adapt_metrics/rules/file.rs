@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::glob::{self, Precedence, Tree};
+use super::options::{Own, OwnHistogram, OwnSummary, floats, histogram_options, quantiles, summary_options};
 use super::pattern;
-use super::scalar::{boolean, count, duration, float};
+use super::remarks;
+use super::scalar::{boolean, duration, float};
 use super::template::Template;
 use super::{Action, Class, Observer, Quirk, Rule, Rules};
-use crate::adapt_metrics::model::{HistogramOptions, Native, SummaryOptions, Tick};
+use crate::adapt_metrics::model::{HistogramOptions, SummaryOptions, Tick};
 use crate::adapt_metrics::naming::{self, Naming};
 use crate::core::document::{Fields, Mistakes, Node, Value};
 
@@ -29,9 +31,12 @@ enum Kind {
     Histogram,
 }
 
+/// How a rule finds its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Matching {
+pub(super) enum Matching {
+    /// Segment by segment.
     Glob,
+    /// By a regex.
     Regex,
 }
 
@@ -74,7 +79,9 @@ pub fn read(root: &Node, naming: Naming, ttl: u32, mistakes: &mut Mistakes) -> R
         }
     }
     fields.finish();
-    note_order(&mut rules, compat);
+    if compat == Compat::Exact {
+        remarks::order(&mut rules);
+    }
     rules
 }
 
@@ -116,52 +123,6 @@ impl Defaults {
                 Observer::Histogram(Arc::new(options))
             }
         }
-    }
-}
-
-/// What a rule says itself about its observers.
-#[derive(Default)]
-struct Own {
-    summary: OwnSummary,
-    histogram: OwnHistogram,
-}
-
-#[derive(Default)]
-struct OwnSummary {
-    quantiles: Option<Vec<f64>>,
-    max_age: Option<std::time::Duration>,
-    parts: Option<u32>,
-}
-
-#[derive(Default)]
-struct OwnHistogram {
-    bounds: Option<Vec<f64>>,
-    factor: Option<f64>,
-    most: Option<u32>,
-}
-
-impl OwnSummary {
-    fn apply(self, options: &mut SummaryOptions) {
-        if let Some(mut quantiles) = self.quantiles.filter(|quantiles| !quantiles.is_empty()) {
-            quantiles.sort_by(f64::total_cmp);
-            quantiles.dedup();
-            options.quantiles = quantiles.into();
-        }
-        options.max_age = self.max_age.filter(|age| !age.is_zero()).unwrap_or(options.max_age);
-        options.parts = self.parts.filter(|parts| *parts > 0).unwrap_or(options.parts);
-    }
-}
-
-impl OwnHistogram {
-    fn apply(self, options: &mut HistogramOptions) {
-        if let Some(bounds) = self.bounds.filter(|bounds| !bounds.is_empty()) {
-            options.bounds = bounds.into();
-        }
-        let Some(native) = &mut options.native else { return };
-        *native = Native {
-            factor: self.factor.filter(|factor| *factor != 0.0).unwrap_or(native.factor),
-            most: self.most.filter(|most| *most != 0).unwrap_or(native.most),
-        };
     }
 }
 
@@ -241,7 +202,7 @@ fn read_rule(
         Matching::Glob => Template::for_stars(text, stars),
         Matching::Regex => Template::for_groups(text),
     };
-    note_references(
+    remarks::references(
         &matches,
         matching,
         stars,
@@ -312,70 +273,6 @@ fn conflicts(
     }
 }
 
-fn summary_options(fields: &mut Fields<'_, '_>) -> Option<OwnSummary> {
-    let node = fields.take("summary_options")?;
-    let path = fields.path("summary_options");
-    let mut inner = node.fields(&path, fields.mistakes())?;
-    let quantiles = quantiles(&mut inner);
-    let max_age = inner.read("max_age", duration);
-    let parts = inner.read("age_buckets", count);
-    // How many samples are buffered before they are merged: ours are not.
-    inner.read("buf_cap", count);
-    inner.finish();
-    Some(OwnSummary { quantiles, max_age, parts })
-}
-
-fn histogram_options(fields: &mut Fields<'_, '_>) -> Option<OwnHistogram> {
-    let node = fields.take("histogram_options")?;
-    let path = fields.path("histogram_options");
-    let mut inner = node.fields(&path, fields.mistakes())?;
-    let bounds = floats(&mut inner, "buckets");
-    let factor = inner.read("native_histogram_bucket_factor", |text| match float(text) {
-        Ok(factor) if factor != 0.0 && factor <= 1.0 => Err("a factor is above 1"),
-        other => other,
-    });
-    let most = inner.read("native_histogram_max_buckets", count);
-    inner.finish();
-    Some(OwnHistogram { bounds, factor, most })
-}
-
-/// The quantiles of a list of `{quantile, error}`. The error is read and not needed: ours are within 0.3 % of the value.
-fn quantiles(fields: &mut Fields<'_, '_>) -> Option<Vec<f64>> {
-    fields.take("quantiles")?;
-    let mut read = Vec::new();
-    for (path, item) in fields.list("quantiles") {
-        let Some(mut inner) = item.fields(&path, fields.mistakes()) else { continue };
-        let quantile = inner.read("quantile", |text| match float(text) {
-            Ok(quantile) if (0.0..=1.0).contains(&quantile) => Ok(quantile),
-            Ok(_) => Err("a quantile is from 0 to 1"),
-            Err(error) => Err(error),
-        });
-        inner.read("error", float);
-        inner.finish();
-        read.extend(quantile);
-    }
-    Some(read)
-}
-
-/// Ascending numbers.
-fn floats(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Vec<f64>> {
-    fields.take(key)?;
-    let mut read: Vec<f64> = Vec::new();
-    for (path, item) in fields.list(key) {
-        match item.text().map(float) {
-            Some(Ok(bound)) if bound.is_nan() || read.last().is_some_and(|last| *last >= bound) => {
-                fields.mistakes().add(item.at, path, "buckets must ascend");
-            }
-            Some(Ok(bound)) => read.push(bound),
-            _ => fields.mistakes().add(item.at, path, "is not a number"),
-        }
-    }
-    if read.last() == Some(&f64::INFINITY) {
-        read.pop();
-    }
-    Some(read)
-}
-
 fn unless(fields: &mut Fields<'_, '_>) -> Vec<regex::Regex> {
     let mut read = Vec::new();
     for (path, item) in fields.list("unless") {
@@ -398,8 +295,8 @@ fn compat(text: &str) -> Result<Compat, &'static str> {
 
 fn observer(text: &str) -> Result<Option<Kind>, &'static str> {
     match text {
-        "" => Ok(None),
-        "summary" => Ok(Some(Kind::Summary)),
+        // Written and empty, it is a summary whatever the defaults are.
+        "summary" | "" => Ok(Some(Kind::Summary)),
         "histogram" => Ok(Some(Kind::Histogram)),
         _ => Err("it is summary or histogram"),
     }
@@ -407,8 +304,7 @@ fn observer(text: &str) -> Result<Option<Kind>, &'static str> {
 
 fn matching(text: &str) -> Result<Option<Matching>, &'static str> {
     match text {
-        "" => Ok(None),
-        "glob" => Ok(Some(Matching::Glob)),
+        "glob" | "" => Ok(Some(Matching::Glob)),
         "regex" => Ok(Some(Matching::Regex)),
         _ => Err("it is glob or regex"),
     }
@@ -424,7 +320,6 @@ fn action(text: &str) -> Result<Action, &'static str> {
 
 fn class(text: &str) -> Result<Option<Class>, &'static str> {
     match text {
-        "" => Ok(None),
         "counter" => Ok(Some(Class::Counter)),
         "gauge" => Ok(Some(Class::Gauge)),
         "observer" | "timer" => Ok(Some(Class::Observer)),
@@ -468,66 +363,4 @@ fn not_strict(glob: &str) -> String {
     format!(
         "a glob has segments of letters, digits, `_` and `-` with dots between, and whole segments that are `*`{help}"
     )
-}
-
-/// References that are not what they look like.
-fn note_references<'t>(
-    matches: &str,
-    matching: Matching,
-    stars: usize,
-    templates: impl Iterator<Item = &'t String>,
-    line: usize,
-    quirks: &mut Vec<Quirk>,
-) {
-    for text in templates {
-        let mut rest = text.as_str();
-        while let Some(at) = rest.find('$') {
-            let word = &rest[at + 1..];
-            let open = word.strip_prefix('{').unwrap_or(word);
-            let length =
-                open.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$')).count();
-            let (reference, after) = open.split_at(length);
-            rest = after;
-            if reference.is_empty() || (matching == Matching::Regex && reference.starts_with('$')) {
-                continue;
-            }
-            let told = match reference.parse::<usize>() {
-                Ok(number) if matching == Matching::Glob && number > stars => {
-                    format!("`${reference}` in {text:?} is empty: {matches} has {stars} stars")
-                }
-                Err(_) if reference.starts_with(|c: char| c.is_ascii_digit()) => {
-                    format!(
-                        "`${reference}` in {text:?} is one reference, and empty; write ${{{}}}",
-                        reference.trim_end_matches(|c: char| !c.is_ascii_digit())
-                    )
-                }
-                Err(_) if matching == Matching::Glob => {
-                    format!("`${reference}` in {text:?} is empty: a glob has no names")
-                }
-                _ => continue,
-            };
-            quirks.push(Quirk { line, told });
-        }
-    }
-}
-
-/// Rules whose place in the file is not their place in the search.
-fn note_order(rules: &mut Rules, compat: Compat) {
-    if compat == Compat::Fixed {
-        return;
-    }
-    let last_glob = rules.list.iter().rposition(|rule| rule.regex.is_none());
-    let regexes = rules
-        .list
-        .iter()
-        .enumerate()
-        .filter(|(at, rule)| rule.regex.is_some() && last_glob.is_some_and(|last| *at < last));
-    let told: Vec<Quirk> = regexes
-        .map(|(_, rule)| Quirk {
-            line: rule.line,
-            told: format!("the regex {:?} is tried after every glob, also after those below it", rule.matches),
-        })
-        .collect();
-    rules.quirks.extend(told);
-    rules.quirks.sort_by_key(|quirk| quirk.line);
 }

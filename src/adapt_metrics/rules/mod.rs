@@ -7,7 +7,9 @@
 
 pub mod file;
 pub mod glob;
+mod options;
 pub mod pattern;
+mod remarks;
 pub mod scalar;
 pub mod template;
 

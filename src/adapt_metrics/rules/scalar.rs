@@ -27,7 +27,7 @@ pub fn float(text: &str) -> Result<f64, &'static str> {
         ".nan" | ".NaN" | ".NAN" => Some(f64::NAN),
         // Rust reads these two where YAML does not.
         _ if special.starts_with(|c: char| c.is_ascii_alphabetic()) => None,
-        _ => special.replace('_', "").parse().ok(),
+        _ => special.replace('_', "").parse().ok().filter(|value: &f64| value.is_finite()),
     };
     let value = value.ok_or("it is not a number")?;
     Ok(if text.starts_with('-') { -value } else { value })
@@ -51,9 +51,14 @@ pub fn integer(text: &str) -> Result<i64, &'static str> {
     Ok(if text.starts_with('-') { -value } else { value })
 }
 
-/// A whole number that counts something.
+/// A whole number that counts something; of one with a fraction, the whole part.
 pub fn count(text: &str) -> Result<u32, &'static str> {
-    integer(text).and_then(|number| u32::try_from(number).map_err(|_| "it is not a whole number from 0 to 4294967295"))
+    let number = float(text)?;
+    if (0.0..=f64::from(u32::MAX)).contains(&number) {
+        Ok(number as u32)
+    } else {
+        Err("it is not a whole number from 0 to 4294967295")
+    }
 }
 
 /// A duration in Go's grammar, or so many nanoseconds.
@@ -89,6 +94,12 @@ mod tests {
         for text in ["", "abc", "inf", "nan", "1.2.3", "0x"] {
             assert!(float(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn counts_are_cut_to_whole_numbers() {
+        assert_eq!([count("5"), count("5.9"), count("0x10"), count("1e3")], [Ok(5), Ok(5), Ok(16), Ok(1000)]);
+        assert!(["-1", "4294967296", ".inf", ".nan", "x"].into_iter().all(|text| count(text).is_err()));
     }
 
     #[test]

@@ -117,6 +117,8 @@ defaults:
 mappings:
 - {match: plain.*, name: plain}
 - {match: own.*, name: own, ttl: 5s, scale: 0.001, histogram_options: {buckets: [7], native_histogram_bucket_factor: 2, native_histogram_max_buckets: 9}}
+- {match: off.*, name: off, histogram_options: {buckets: [.inf], native_histogram_bucket_factor: 1}}
+- {match: written.*, name: written, observer_type: ''}
 - {match: legacy.*, name: legacy, buckets: [3, 4]}
 - {match: sum.*, name: sum, observer_type: summary, summary_options: {max_age: 30s}}
 - {match: honest.*, name: honest, honor_labels: yes, timer_type: summary, quantiles: [{quantile: 0.9, error: 0.01}, {quantile: 0.1, error: 0.01}]}
@@ -131,6 +133,9 @@ mappings:
         (&*options.bounds, options.native),
         (&[7.0][..], Some(crate::adapt_metrics::model::Native { factor: 2.0, most: 9 }))
     );
+    let Shape::Histogram(options) = shape("off.x").shape else { panic!() };
+    assert_eq!((&*options.bounds, options.native), (&[][..], None), "a factor of 1 turns native histograms off");
+    let Shape::Summary(_) = shape("written.x").shape else { panic!() };
     let Shape::Histogram(options) = shape("legacy.x").shape else { panic!() };
     assert_eq!(*options.bounds, [3.0, 4.0]);
     let sum = shape("sum.x");

@@ -1,8 +1,9 @@
 //! Datagrams, from UDP and from unix sockets: a thread that reads as many as are there with one system call.
 //!
-//! When packets trickle in one by one, each would cost a wake-up and a call of its own. A receiver that finds few packets
-//! while more keep coming therefore naps for up to two milliseconds and lets them pile up in the socket's buffer, but
-//! never so long that the buffer could fill at the rate seen. A lone packet is read at once.
+//! When packets trickle in one by one, each would cost a wake-up and a call of its own. A receiver that has emptied its
+//! socket while more keep coming therefore naps for up to ten milliseconds and lets them pile up in the socket's buffer,
+//! but never so long that the buffer could fill at the rate seen, nor at a hundred packets a millisecond. A lone packet is
+//! read at once.
 //!
 //! At the drain the thread reads on until the socket is empty: what the kernel had taken is not lost.
 
@@ -27,22 +28,27 @@ const USUAL: usize = 2048 + 64;
 const REST: usize = 65_536 - USUAL;
 /// How long a call may wait, so that a drain and a reload are seen.
 pub const WAIT: Duration = Duration::from_millis(200);
-/// The longest nap.
-const NAP: Duration = Duration::from_millis(2);
+/// The longest nap. A page is read every few seconds, so nobody sees these; a wake-up of the thread costs as much as ten
+/// packets.
+const NAP: Duration = Duration::from_millis(10);
+/// What a sudden burst brings at most, in packets a millisecond: a nap ends before that many could fill the buffer.
+const BURST: usize = 100;
 /// What a small datagram takes of the socket's buffer, kernel book-keeping included.
 const COST: usize = 1024;
 
 /// A socket whose datagrams are read.
 pub struct Datagrams {
     socket: OwnedFd,
-    /// How many small datagrams the socket's buffer holds.
+    /// How many small datagrams the socket holds.
     room: usize,
 }
 
 impl Datagrams {
-    /// Takes a blocking socket that waits at most [`WAIT`]; `buffer` is the size of its receive buffer in bytes.
-    pub fn new(socket: OwnedFd, buffer: usize) -> Self {
-        Self { socket, room: buffer / COST }
+    /// Takes a blocking socket that waits at most [`WAIT`]; `buffer` is the size of its receive buffer in bytes, `queue`
+    /// how many datagrams may wait at all.
+    pub fn new(socket: OwnedFd, buffer: usize, queue: Option<usize>) -> Self {
+        let room = buffer / COST;
+        Self { socket, room: queue.map_or(room, |queue| queue.min(room)) }
     }
 
     /// Reads until the drain, and then what is left.
@@ -95,28 +101,37 @@ fn joined<'m>(mut pieces: impl Iterator<Item = &'m [u8]>) -> Cow<'m, [u8]> {
 
 /// Decides about naps.
 struct Pace {
-    room: usize,
-    last: Instant,
+    longest: Duration,
+    /// How many packets may pile up in a nap.
+    pile: u32,
+    /// The end of the last nap, or the last time when there was none to take.
+    since: Instant,
+    packets: u32,
 }
 
 impl Pace {
     fn new(room: usize) -> Self {
-        Self { room, last: Instant::now() }
+        let pile = u32::try_from(room / 4).unwrap_or(u32::MAX);
+        let burst = Duration::from_micros((room * 1000 / BURST) as u64);
+        Self { longest: NAP.min(burst), pile, since: Instant::now(), packets: 0 }
     }
 
     /// How long to let packets pile up, after a batch of `count` that was read at `now`.
     fn nap(&mut self, count: usize, now: Instant) -> Option<Duration> {
-        let since = now.saturating_duration_since(self.last);
-        if count > 0 {
-            self.last = now;
+        self.packets = self.packets.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        if count >= BATCH {
+            // There is more.
+            return None;
         }
-        if count == 0 || count >= BATCH || since > 2 * NAP {
+        let elapsed = now.saturating_duration_since(self.since);
+        let packets = std::mem::take(&mut self.packets);
+        self.since = now;
+        if count == 0 || elapsed > 2 * NAP {
             return None;
         }
         // At the present rate, the buffer may become a quarter full.
-        let per_packet = since.checked_div(u32::try_from(count).unwrap_or(u32::MAX))?;
-        let until_quarter_full = per_packet.saturating_mul(u32::try_from(self.room / 4).unwrap_or(u32::MAX));
-        Some(NAP.min(until_quarter_full)).filter(|nap| *nap >= Duration::from_micros(50))
+        let until_full = elapsed.checked_div(packets)?.saturating_mul(self.pile);
+        Some(self.longest.min(until_full)).filter(|nap| *nap >= Duration::from_micros(50))
     }
 }
 
@@ -134,7 +149,7 @@ mod tests {
     #[test]
     fn lone_packets_and_full_batches_are_read_at_once() {
         let mut pace = Pace::new(4096);
-        let start = pace.last;
+        let start = pace.since;
         assert_eq!(pace.nap(1, start + Duration::from_millis(50)), None);
         assert_eq!(pace.nap(BATCH, start + Duration::from_millis(51)), None);
         assert_eq!(pace.nap(0, start + Duration::from_millis(52)), None);
@@ -142,14 +157,16 @@ mod tests {
 
     #[test]
     fn trickling_packets_pile_up_but_never_fill_the_buffer() {
-        let mut pace = Pace::new(4096);
-        let start = pace.last;
-        assert_eq!(pace.nap(2, start + Duration::from_micros(100)), Some(NAP));
-        let mut pace = Pace::new(200);
-        let start = pace.last;
-        assert_eq!(pace.nap(4, start + Duration::from_micros(40)), Some(Duration::from_micros(500)));
-        let mut pace = Pace::new(4);
-        let start = pace.last;
-        assert_eq!(pace.nap(4, start + Duration::from_micros(40)), None, "a nap too short to be worth its call");
+        let nap = |room, batches: &[usize], took: Duration| {
+            let mut pace = Pace::new(room);
+            let now = pace.since + took;
+            batches.iter().map(|count| pace.nap(*count, now)).next_back().unwrap()
+        };
+        let micros = Duration::from_micros;
+        assert_eq!(nap(4096, &[2], micros(100)), Some(NAP));
+        assert_eq!(nap(4096, &[BATCH, BATCH, 100], micros(10_000)), Some(NAP), "the rate is that of all batches");
+        assert_eq!(nap(200, &[2], micros(5000)), Some(micros(2000)), "a burst would fill a small buffer");
+        assert_eq!(nap(200, &[4], micros(40)), Some(micros(500)));
+        assert_eq!(nap(4, &[4], micros(40)), None, "a nap too short to be worth its call");
     }
 }

@@ -10,11 +10,11 @@ use hashbrown::DefaultHashBuilder;
 use memchr::{memchr, memchr_iter};
 
 use super::desk::Reads;
-use super::keys::{Effect, Keys, Room};
+use super::keys::{Effect, Keys, Known, Room};
 use super::line::{self, Grammar, Line, Lost, Raw, Reason, Type};
 use super::number;
 use super::tally::{Drop, Tally};
-use crate::adapt_metrics::model::{Change, Placed, Refusal, SeriesId, Source, Spec, Table, Tick};
+use crate::adapt_metrics::model::{Change, Placed, Refusal, Source, Spec, Table, Tick};
 use crate::adapt_metrics::rules::{Rules, Target, Verdict};
 
 /// A receiver's reading half.
@@ -49,8 +49,8 @@ impl Intake {
             return;
         }
         if let Some(cut) = line::cut(line)
-            && let Some((effect, series)) = self.keys.find(cut.name, cut.suffix)
-            && self.repeat(cut.value, effect, series, table, now)
+            && let Some(known) = self.keys.find(cut.name, cut.suffix)
+            && self.repeat(cut.value, known, table, now)
         {
             return;
         }
@@ -59,34 +59,32 @@ impl Intake {
 
     /// A sample whose key is known; false when the long way must be gone.
     #[inline]
-    fn repeat(&mut self, value: &[u8], effect: Effect, series: Option<SeriesId>, table: &mut Table, now: Tick) -> bool {
-        if effect.kind == Type::Set && series.is_some() {
-            let Some(id) = series.filter(|_| memchr(b':', value).is_none()) else { return false };
-            let applied = table.apply(id, Change::Member(self.members.hash_one(value)), now);
-            self.tally.count(effect, u64::from(applied));
-            return applied;
-        }
-        let Some(number) = number::parse(value) else { return false };
-        if let Some((kind, name)) = effect.conflict.and_then(|conflict| self.conflicts.get(usize::from(conflict))) {
-            self.tally.samples += 1;
-            self.tally.tag_errors += u64::from(effect.tag_errors);
-            self.tally.judged(effect);
-            self.tally.conflict(*kind, name, effect.events());
-            return true;
-        }
-        if effect.is_dropped {
-            self.tally.count(effect, 1);
-            self.tally.dropped_by_rule += effect.events();
-            return true;
-        }
-        let Some(id) = series else { return false };
-        match change(effect, value, number) {
-            Ok(change) if table.apply(id, change, now) => {
-                self.tally.count(effect, 1);
-                true
+    fn repeat(&mut self, value: &[u8], known: Known, table: &mut Table, now: Tick) -> bool {
+        let effect = known.effect;
+        let is_taken = match known.series {
+            Some(id) if effect.kind == Type::Set => {
+                memchr(b':', value).is_none() && table.apply(id, Change::Member(self.members.hash_one(value)), now)
             }
-            _ => false,
+            Some(id) => number::parse(value)
+                .and_then(|number| change(effect, value, number).ok())
+                .is_some_and(|change| table.apply(id, change, now)),
+            None => number::parse(value).is_some() && (effect.is_dropped || self.conflicts_again(effect)),
+        };
+        if is_taken && effect.conflict.is_none() {
+            self.keys.hit(known);
         }
+        is_taken
+    }
+
+    /// A sample whose key is known to end in a conflict; false when it is not, or not any more.
+    fn conflicts_again(&mut self, effect: Effect) -> bool {
+        let conflict = effect.conflict.and_then(|conflict| self.conflicts.get(usize::from(conflict)));
+        let Some((kind, name)) = conflict else { return false };
+        self.tally.samples += 1;
+        self.tally.tag_errors += u64::from(effect.tag_errors);
+        self.tally.judged(effect);
+        self.tally.conflict(*kind, name, effect.events());
+        true
     }
 
     /// Reads a line in full.
@@ -276,6 +274,8 @@ impl Reads for Intake {
             start = end + 1;
         }
         self.line(&packet[start..], table, now);
+        let tally = &mut self.tally;
+        self.keys.settle(|effect, samples| tally.count(effect, samples));
     }
 
     fn tally(&mut self) -> &mut Tally {

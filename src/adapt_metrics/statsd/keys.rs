@@ -58,12 +58,29 @@ struct Entry {
     series: Option<SeriesId>,
 }
 
+/// A known key.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Known {
+    /// What a line with it does.
+    pub effect: Effect,
+    /// To which series.
+    pub series: Option<SeriesId>,
+    /// The number of the effect, to count it by.
+    number: u16,
+}
+
 /// The keys of one receiver.
 pub struct Keys {
     room: Room,
     entries: HashTable<Entry>,
     text: Vec<u8>,
     effects: Vec<Effect>,
+    /// How often each effect came since it was settled: one addition a line, where its counts are a dozen.
+    hits: Vec<u64>,
+    /// The effects with hits.
+    hit: Vec<u16>,
+    /// Hits of effects that have been forgotten since.
+    left: Vec<(Effect, u64)>,
     hasher: DefaultHashBuilder,
 }
 
@@ -75,15 +92,36 @@ impl Keys {
             entries: HashTable::new(),
             text: Vec::new(),
             effects: Vec::new(),
+            hits: Vec::new(),
+            hit: Vec::new(),
+            left: Vec::new(),
             hasher: DefaultHashBuilder::default(),
         }
     }
 
     /// What a line of this name and this suffix does, and to which series.
     #[inline]
-    pub fn find(&self, name: &[u8], suffix: &[u8]) -> Option<(Effect, Option<SeriesId>)> {
+    pub fn find(&self, name: &[u8], suffix: &[u8]) -> Option<Known> {
         let entry = self.entries.find(self.hash(name, suffix), |entry| self.is(entry, name, suffix))?;
-        Some((self.effects[entry.effect as usize], entry.series))
+        Some(Known { effect: self.effects[entry.effect as usize], series: entry.series, number: entry.effect })
+    }
+
+    /// Counts a line whose key was found.
+    #[inline]
+    pub fn hit(&mut self, known: Known) {
+        let hits = &mut self.hits[usize::from(known.number)];
+        if *hits == 0 {
+            self.hit.push(known.number);
+        }
+        *hits += 1;
+    }
+
+    /// Hands over what was counted since the last time.
+    pub fn settle(&mut self, mut each: impl FnMut(Effect, u64)) {
+        self.left.drain(..).for_each(|(effect, hits)| each(effect, hits));
+        for number in self.hit.drain(..).map(usize::from) {
+            each(self.effects[number], std::mem::take(&mut self.hits[number]));
+        }
     }
 
     /// Remembers a key, or replaces what it does.
@@ -116,9 +154,12 @@ impl Keys {
 
     /// Forgets everything: the rules have changed, or there is no room.
     pub fn clear(&mut self) {
+        let (effects, hits) = (&self.effects, &self.hits);
+        self.left.extend(self.hit.drain(..).map(usize::from).map(|number| (effects[number], hits[number])));
         self.entries.clear();
         self.text.clear();
         self.effects.clear();
+        self.hits.clear();
     }
 
     /// How many keys are remembered.
@@ -135,6 +176,7 @@ impl Keys {
             return None;
         }
         self.effects.push(effect);
+        self.hits.push(0);
         u16::try_from(self.effects.len() - 1).ok()
     }
 
@@ -187,8 +229,8 @@ mod tests {
         let mut keys = Keys::new(Room { keys: 100, bytes: 1000 });
         keys.insert(b"a|b", b"|c", EFFECT, None);
         keys.insert(b"a", b"|b|c", Effect { kind: Type::Gauge, ..EFFECT }, None);
-        assert_eq!(keys.find(b"a|b", b"|c").unwrap().0.kind, Type::Counter);
-        assert_eq!(keys.find(b"a", b"|b|c").unwrap().0.kind, Type::Gauge);
+        assert_eq!(keys.find(b"a|b", b"|c").unwrap().effect.kind, Type::Counter);
+        assert_eq!(keys.find(b"a", b"|b|c").unwrap().effect.kind, Type::Gauge);
         assert!(keys.find(b"a|", b"b|c").is_none());
     }
 
@@ -200,8 +242,26 @@ mod tests {
         }
         keys.insert(b"name.7", b"|c|#a:b", Effect { is_dropped: true, ..EFFECT }, None);
         assert_eq!(keys.count(), 5000);
-        assert!(keys.find(b"name.7", b"|c|#a:b").unwrap().0.is_dropped);
+        assert!(keys.find(b"name.7", b"|c|#a:b").unwrap().effect.is_dropped);
         assert!((0..5000).all(|i| keys.find(format!("name.{i}").as_bytes(), b"|c|#a:b").is_some()));
+    }
+
+    #[test]
+    fn hits_are_handed_over_once_even_of_keys_that_were_forgotten() {
+        let mut keys = Keys::new(Room { keys: 100, bytes: 1000 });
+        let gauge = Effect { kind: Type::Gauge, ..EFFECT };
+        keys.insert(b"a", b"|c", EFFECT, None);
+        keys.insert(b"b", b"|g", gauge, None);
+        for (name, suffix) in [(b"a", b"|c"), (b"b", b"|g"), (b"a", b"|c")] {
+            keys.hit(keys.find(name, suffix).unwrap());
+        }
+        keys.clear();
+        keys.insert(b"b", b"|g", gauge, None);
+        keys.hit(keys.find(b"b", b"|g").unwrap());
+        let mut told = Vec::new();
+        keys.settle(|effect, hits| told.push((effect.kind, hits)));
+        assert_eq!(told, [(Type::Counter, 2), (Type::Gauge, 1), (Type::Gauge, 1)]);
+        keys.settle(|_, _| panic!("told twice"));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Opened {
     pub address: String,
     /// The receive buffer that the kernel granted, in bytes.
     pub buffer: usize,
+    /// How many datagrams may wait in it, whatever their size, where the kernel has such a limit.
+    pub queue: Option<usize>,
     /// The inode by which the kernel's tables know it.
     pub inode: u64,
 }
@@ -68,6 +70,13 @@ fn open_udp(address: SocketAddr, buffer: ByteSize) -> io::Result<Opened> {
     finish(socket, buffer, shown)
 }
 
+/// How many datagrams wait in a unix socket before their senders do.
+fn unix_queue() -> usize {
+    let told = std::fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen");
+    // Where it is not told, the kernel's own default.
+    told.ok().and_then(|told| told.trim().parse().ok()).unwrap_or(10)
+}
+
 /// A unix socket's file, which goes when this is dropped.
 #[derive(Debug)]
 pub struct SocketFile(PathBuf);
@@ -87,7 +96,8 @@ pub fn unix_datagram(path: &Path, mode: u32, buffer: ByteSize, setting: &str) ->
     let is_alive = |path: &Path| UnixDatagram::unbound().and_then(|socket| socket.connect(path)).is_ok();
     let open = || -> io::Result<Opened> {
         let socket = Socket::from(OwnedFd::from(UnixDatagram::bind(path)?));
-        finish(socket, buffer, path.display().to_string())
+        let opened = finish(socket, buffer, path.display().to_string())?;
+        Ok(Opened { queue: Some(unix_queue()), ..opened })
     };
     let opened = make_room(path, is_alive).and_then(|()| open()).map_err(|error| unix_fault(error, path, setting))?;
     Ok((opened, permit(path, mode, setting)?))
@@ -145,7 +155,7 @@ fn finish(socket: Socket, buffer: ByteSize, address: String) -> io::Result<Opene
     // The kernel tells twice of what it uses for data.
     let buffer = socket.recv_buffer_size()? / 2;
     let inode = rustix::fs::fstat(&socket)?.st_ino;
-    Ok(Opened { socket: socket.into(), address, buffer, inode })
+    Ok(Opened { socket: socket.into(), address, buffer, queue: None, inode })
 }
 
 /// How many datagrams the kernel dropped because a UDP socket's buffer was full, from `/proc/net/udp` and `udp6`.

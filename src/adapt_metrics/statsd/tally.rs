@@ -76,38 +76,43 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A sample of a known effect.
-    #[inline]
+    /// Samples of a known effect.
     pub fn count(&mut self, effect: Effect, samples: u64) {
         self.samples += samples;
-        if samples > 0 {
-            self.tag_errors += u64::from(effect.tag_errors);
-            self.judged(effect);
-            if !effect.is_dropped {
-                self.changed(effect);
-            }
+        self.tag_errors += samples * u64::from(effect.tag_errors);
+        self.judged_some(effect, samples);
+        if effect.is_dropped {
+            self.dropped_by_rule += samples * effect.events();
+        } else {
+            self.changed_some(effect, samples);
         }
     }
 
     /// A sample has been judged by the rules.
-    #[inline]
     pub fn judged(&mut self, effect: Effect) {
-        self.tagged += u64::from(effect.has_labels);
+        self.judged_some(effect, 1);
+    }
+
+    fn judged_some(&mut self, effect: Effect, samples: u64) {
+        self.tagged += samples * u64::from(effect.has_labels);
         if effect.is_mapped {
-            self.mapped += if effect.is_dropped { 0 } else { effect.events() };
+            self.mapped += if effect.is_dropped { 0 } else { samples * effect.events() };
         } else {
-            self.unmapped += effect.events();
+            self.unmapped += samples * effect.events();
         }
     }
 
     /// A sample has changed its series.
-    #[inline]
     pub fn changed(&mut self, effect: Effect) {
+        self.changed_some(effect, 1);
+    }
+
+    fn changed_some(&mut self, effect: Effect, samples: u64) {
         match effect.kind {
-            Type::Counter => self.events[0] += 1,
-            Type::Gauge => self.events[1] += 1,
-            Type::Set => self.events[3] += 1,
-            _ => self.events[2] += u64::from(effect.times),
+            Type::Counter => self.events[0] += samples,
+            Type::Gauge => self.events[1] += samples,
+            Type::Set => self.events[3] += samples,
+            _ => self.events[2] += samples * u64::from(effect.times),
         }
     }
 

@@ -26,6 +26,8 @@ pub enum Class {
     Neutral,
     /// May write, and may run so long that the server answers `BUSY` to others: those must not be queued behind it.
     Script,
+    /// Changes a setting of the primary (`CONFIG SET`): like `Neutral`, and who does that means this one server from now on.
+    Settings,
     /// Waits at the server: a connection of its own until the reply.
     Blocking,
     /// `WAIT` and `WAITAOF`: blocking, and about the writes that came before.
@@ -63,7 +65,7 @@ impl Class {
             Class::Read | Class::ReadScript => "read",
             Class::PrimaryRead => "primary_read",
             Class::Write | Class::Script => "write",
-            Class::Neutral | Class::CrossProtocol => "neutral",
+            Class::Neutral | Class::Settings | Class::CrossProtocol => "neutral",
             Class::Blocking | Class::Wait => "blocking",
             Class::Control => "control",
             Class::Stateful | Class::Stream | Class::Replication => "stateful",
@@ -91,6 +93,7 @@ pub fn classify(table: &Table, bytes: &[u8], frame: &Frame) -> Entry {
     let class = match entry.class {
         Class::Stateful if is(frame.name.of(bytes), b"client") => client(second),
         Class::Neutral if is(second, b"kill") && is_container(frame.name.of(bytes)) => Class::Control,
+        Class::Neutral if is(second, b"set") && is(frame.name.of(bytes), b"config") => Class::Settings,
         Class::Neutral if is(second, b"debug") && is(frame.name.of(bytes), b"script") => Class::Stream,
         Class::Blocking if is(frame.name.of(bytes), b"xread") => stream_read(bytes, Class::Read),
         Class::Blocking if is(frame.name.of(bytes), b"xreadgroup") => stream_read(bytes, Class::Write),

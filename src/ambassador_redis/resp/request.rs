@@ -43,7 +43,7 @@ impl Span {
 }
 
 /// One whole multibulk request at the start of the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     pub len: usize,
     pub arguments: usize,

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::ambassador_redis::command::{Class, Entry, classify};
 use crate::ambassador_redis::consistency::Mark;
 use crate::ambassador_redis::resp::encode;
-use crate::ambassador_redis::resp::request::{Client, Frame, Limits, Scanner, Step, Upload};
+use crate::ambassador_redis::resp::request::{Frame, Limits, Scanner, Step, Upload};
 use crate::ambassador_redis::route::{Question, Reason, Target, route};
 use crate::ambassador_redis::upstream::{Connection, Observe, Ticket, unreachable};
 
@@ -89,7 +89,7 @@ impl Session {
 
     /// Takes as many whole requests as it may; returns how many bytes they had.
     fn requests(self: &Rc<Self>, state: &mut State, input: &[u8]) -> usize {
-        let limits = Limits { bulk: self.worker.policy().max_bulk, client: Client::Known };
+        let mut limits = Limits { bulk: self.worker.policy().max_bulk, client: state.client() };
         let mut at = 0;
         let mut batch = Batch::at(0);
         while at < input.len() && state.ending == Ending::No && !state.paused {
@@ -147,6 +147,7 @@ impl Session {
                         break;
                     }
                     at += frame.len;
+                    limits.client = state.client();
                 }
                 Ok(Step::Inline { len, multibulk }) => {
                     if self.commit(state, input, &mut batch, at) == Taken::NotYet
@@ -156,6 +157,7 @@ impl Session {
                         break;
                     }
                     at += len;
+                    limits.client = state.client();
                 }
                 Ok(Step::Nothing { len }) => {
                     if self.commit(state, input, &mut batch, at) == Taken::NotYet {
@@ -199,11 +201,17 @@ impl Session {
         if entry.denied {
             return Begun::No;
         }
+        if self.is_kept(state, &entry, input, &Frame { name, ..Frame::default() }) {
+            // It is not worth receiving.
+            self.refuse(state, 1, "NOPERM this user has no permissions to run this command");
+            state.ending = Ending::Soon;
+            return Begun::No;
+        }
         if !state.slots.is_empty() {
             return Begun::Later;
         }
         if state.private.is_none() {
-            match self.attach(state, state.version) {
+            match self.attach(state) {
                 Ok(private) => state.private = Some(private),
                 Err(why) => {
                     self.refuse(state, 1, &unreachable(&why));
@@ -251,7 +259,7 @@ impl Session {
         match &state.private {
             Some(private) if private.is_full() => at,
             Some(private) => {
-                private.append_stream(&input[at..], self, state.db);
+                private.append_stream(&input[at..], self);
                 input.len()
             }
             None => input.len(),
@@ -280,7 +288,8 @@ impl Session {
             Class::Multi if frame.arguments != 1 => Class::Neutral,
             class => class,
         };
-        Entry { class, ..entry }
+        let denied = entry.denied || self.is_kept(state, &entry, bytes, frame);
+        Entry { class, denied, ..entry }
     }
 
     /// Sends the batch, which ends at `end`; leaves an empty one that begins there.
@@ -382,7 +391,6 @@ impl Session {
             session: self.clone(),
             slot: state.slots.open(batch.requests),
             requests: batch.requests,
-            db: state.db,
             class: batch.class,
             repeatable: batch.repeatable && observe.is_none(),
             needs,
@@ -405,34 +413,37 @@ impl Session {
     /// Which shared connection the batch goes to, and what a replica must prove.
     fn target(&self, state: &mut State, batch: &Batch) -> Result<(Rc<Connection>, Option<Mark>), Nobody> {
         if state.lines.epoch != self.worker.epoch() {
-            state.lines = self.worker.lines(state.version, &state.identity);
+            state.lines = self.worker.lines(&state.line);
         }
         let lines = state.lines.clone();
         let primary = || lines.primary.clone().map(|primary| (primary, None)).map_err(Nobody::Primary);
-        if !batch.reads || lines.replicas.is_empty() {
+        let reason = match () {
+            () if !batch.reads => Some(Reason::Command),
+            () if state.operates => Some(Reason::Policy),
+            () if lines.replicas.is_empty() => Some(Reason::NoReplica),
+            () => None,
+        };
+        if let Some(reason) = reason {
             state.told = true;
-            self.worker
-                .stats()
-                .routed_to_primary(if batch.reads { Reason::NoReplica } else { Reason::Command }, batch.requests);
+            self.worker.stats().routed_to_primary(reason, batch.requests);
             return primary();
         }
         let policy = self.worker.policy();
-        let watermark = self.worker.watermark();
+        let reach = self.worker.watermark().reach();
         let question = Question {
             reads: batch.reads,
             read_from: policy.read_from,
             consistency: policy.consistency,
             primary_ready: lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()),
             primary_in_flight: lines.primary.as_ref().map_or(u32::MAX, |primary| primary.in_flight()),
-            settled: watermark.is_settled(),
-            reach: watermark.mark_to_reach(),
+            settled: reach.mark.is_some(),
+            reach: reach.mark.unwrap_or_default(),
             told: state.told,
             sticky: state.sticky,
             session: self.id,
         };
         self.worker.note_read();
-        let generation = self.worker.generation();
-        match route(&question, lines.replicas.iter().map(|replica| replica.candidate(generation))) {
+        match route(&question, lines.replicas.iter().map(|replica| replica.candidate(reach.generation))) {
             Target::Primary(reason) => {
                 if reason == Reason::Behind {
                     lines

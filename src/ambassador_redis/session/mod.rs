@@ -13,17 +13,22 @@
 //! What it refuses: input that Redis refuses (with Redis' words), commands that the policy denies, and more awaited replies or more
 //! unread bytes than the limits allow: then it stops reading until the client has caught up.
 
+mod access;
+mod farewell;
 mod intake;
 mod own;
 mod slots;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::ambassador_redis::downstream::Peer;
 use crate::ambassador_redis::resp::{Version, encode, request};
 use crate::ambassador_redis::transport::Transport;
-use crate::ambassador_redis::upstream::{Connection, Greeted, Identity, Observe};
+use crate::ambassador_redis::upstream::{Connection, Greeted, Line, Observe};
+use crate::ambassador_redis::users::{Access, Users};
 use crate::ambassador_redis::worker::{Lines, Worker};
 
 use slots::Slots;
@@ -40,6 +45,8 @@ const KEEP: usize = 1024;
 /// One client's connection.
 pub struct Session {
     pub id: u64,
+    /// Who the client is, as far as anybody tells.
+    pub peer: Peer,
     worker: Rc<Worker>,
     state: RefCell<State>,
     waker: RefCell<Option<Waker>>,
@@ -55,14 +62,17 @@ struct State {
     out: Vec<u8>,
     written: usize,
     slots: Slots,
-    version: Version,
-    db: u32,
-    identity: Rc<Identity>,
+    line: Line,
+    /// The ambassador's own users, if it has some: those that were in force when the session began.
+    users: Option<Arc<Users>>,
+    access: Access,
     lines: Rc<Lines>,
     /// Where the unanswered requests are.
     current: Option<Rc<Connection>>,
     /// The replica that answered last.
     sticky: Option<u32>,
+    /// The session has changed settings of the primary, or debugs it: how its keys are stored and when they expire is asked there.
+    operates: bool,
     /// Whether the primary has told this session anything.
     told: bool,
     private: Option<Rc<Connection>>,
@@ -77,6 +87,8 @@ struct State {
     ended: bool,
     /// The process is ending: close as soon as nothing is awaited.
     draining: bool,
+    /// Whether what the client has got so far ends with a whole reply; while replies are not counted only.
+    position: Position,
     ending: Ending,
     extra: Option<Box<Extra>>,
     /// How many requests may be awaited, and the replies by which that is measured.
@@ -93,6 +105,8 @@ struct Extra {
     name: Vec<u8>,
     /// `CLIENT SETINFO` commands to repeat on a connection of its own.
     infos: Vec<Vec<u8>>,
+    /// The user of ours that the client has proved to be.
+    user: Option<Vec<u8>>,
 }
 
 /// What the session's own connection is needed for.
@@ -119,6 +133,15 @@ enum Ending {
     Now,
 }
 
+/// Where a stream of replies stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// Between two replies.
+    Between,
+    /// In one, or in something that is no reply.
+    Within,
+}
+
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Session({})", self.id)
@@ -126,8 +149,9 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub fn new(worker: &Rc<Worker>, id: u64, transport: Transport) -> Rc<Session> {
-        let identity = worker.default_identity();
+    pub fn new(worker: &Rc<Worker>, id: u64, transport: Transport, peer: Peer) -> Rc<Session> {
+        let line = worker.usual_line(Version::Resp2);
+        let users = worker.users();
         let state = State {
             transport,
             tail: Vec::new(),
@@ -135,12 +159,13 @@ impl Session {
             out: Vec::new(),
             written: 0,
             slots: Slots::default(),
-            version: Version::Resp2,
-            db: 0,
-            lines: worker.lines(Version::Resp2, &identity),
-            identity,
+            lines: worker.lines(&line),
+            line,
+            access: users.as_ref().map_or(Access::All, |users| users.access_at_first()),
+            users,
             current: None,
             sticky: None,
+            operates: false,
             told: false,
             private: None,
             mode: Mode::Plain,
@@ -149,6 +174,7 @@ impl Session {
             counted: 0,
             ended: false,
             draining: false,
+            position: Position::Between,
             ending: Ending::No,
             extra: None,
             window: intake::FIRST_WINDOW,
@@ -158,6 +184,7 @@ impl Session {
         };
         Rc::new(Session {
             id,
+            peer,
             worker: worker.clone(),
             state: RefCell::new(state),
             waker: RefCell::new(None),
@@ -221,21 +248,11 @@ impl Session {
         current.iter().chain(&lines.primary).for_each(|connection| connection.wake());
     }
 
-    /// Ends when everything that has arrived is answered; a session that only waits or listens ends at once.
-    pub fn drain(&self) {
-        let mut state = self.state.borrow_mut();
-        state.draining = true;
-        if state.waits || state.mode == Mode::Stream {
-            state.ending = Ending::Now;
-        }
-        drop(state);
-        self.wake();
-    }
-
     /// Bytes of the replies of a slot, and how many replies end in them.
     pub fn deliver(&self, slot: u64, bytes: &[u8], replies: u32) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
+        let bytes = if state.draining { farewell::translated(bytes) } else { bytes };
         state.measured_bytes += bytes.len();
         state.measured_replies += replies;
         if state.slots.is_first(slot) {
@@ -257,9 +274,10 @@ impl Session {
         }
     }
 
-    /// Bytes that answer no request.
-    pub fn stream(&self, bytes: &[u8]) {
+    /// Bytes that answer no request, and where they end.
+    pub fn stream(&self, bytes: &[u8], position: Position) {
         let mut state = self.state.borrow_mut();
+        state.position = position;
         self.write(&mut state, bytes);
     }
 
@@ -292,6 +310,11 @@ impl Session {
         self.wake();
     }
 
+    /// Requests go another way than the one they were sent. What follows must not overtake them: it waits until they are answered.
+    pub fn detour(&self) {
+        self.state.borrow_mut().paused = true;
+    }
+
     /// What the session has learned from a reply.
     pub fn observe(&self, observe: Observe, reply: &[u8]) {
         if reply.first() == Some(&b'-') {
@@ -299,16 +322,21 @@ impl Session {
         }
         let mut state = self.state.borrow_mut();
         match observe {
-            Observe::Select(db) => state.db = db,
+            Observe::Select(db) => state.line.db = db,
             Observe::Greeted(Greeted { identity, version, name }) => {
-                (state.identity, state.version) = (identity, version);
+                (state.line.identity, state.line.version) = (identity, version);
                 if let Some(name) = name {
                     state.extra.get_or_insert_default().name = name;
                 }
             }
             Observe::Nothing => return,
         }
-        state.lines = self.worker.lines(state.version, &state.identity);
+        state.lines = self.worker.lines(&state.line);
+    }
+
+    /// Version, credentials and database of this session.
+    pub fn line(&self) -> Line {
+        self.state.borrow().line.clone()
     }
 
     /// Bytes that the client has not read yet.
@@ -326,7 +354,7 @@ impl Session {
     pub fn lines(&self) -> Rc<Lines> {
         let mut state = self.state.borrow_mut();
         if state.lines.epoch != self.worker.epoch() {
-            state.lines = self.worker.lines(state.version, &state.identity);
+            state.lines = self.worker.lines(&state.line);
         }
         state.lines.clone()
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::ambassador_redis::command::{Class, Entry};
 use crate::ambassador_redis::resp::request::{Frame, arguments};
 use crate::ambassador_redis::resp::{Version, encode, parse_integer};
-use crate::ambassador_redis::upstream::{Connection, Greeted, Observe, unreachable};
+use crate::ambassador_redis::upstream::{Connection, Credentials, Greeted, Identity, Line, Observe, unreachable};
 
 use super::intake::Taken;
 use super::{Ending, Mode, Session, State};
@@ -16,6 +16,9 @@ impl Session {
     /// Takes a request that changes the session, or needs a connection of its own.
     pub(super) fn special(self: &Rc<Self>, state: &mut State, bytes: &[u8], frame: &Frame, entry: Entry) -> Taken {
         let class = entry.class;
+        if self.is_kept(state, &entry, bytes, frame) {
+            return self.keep(state, bytes, frame, entry);
+        }
         if entry.denied {
             let name = String::from_utf8_lossy(frame.name.of(bytes)).to_ascii_lowercase();
             return self.refuse(state, 1, &format!("NOPERM ambassador: the command '{name}' is denied here (--deny)"));
@@ -45,6 +48,14 @@ impl Session {
                     _ => self.about_session(state, bytes, frame, class),
                 }
             }
+            Class::Settings => {
+                state.operates = true;
+                self.send_one(state, bytes, Class::Neutral, None)
+            }
+            Class::Control => {
+                state.operates |= frame.name.of(bytes).eq_ignore_ascii_case(b"debug");
+                self.on_private(state, bytes, frame, class)
+            }
             _ => self.on_private(state, bytes, frame, class),
         }
     }
@@ -58,9 +69,9 @@ impl Session {
             let attached = match class {
                 Class::Replication => self
                     .worker
-                    .fresh(state.version, &state.identity)
+                    .fresh(&Line { db: 0, ..state.line.clone() })
                     .inspect(|private| private.belong_to(Some(self.clone()))),
-                _ => self.attach(state, state.version),
+                _ => self.attach(state),
             };
             match attached {
                 Ok(private) => state.private = Some(private),
@@ -86,12 +97,12 @@ impl Session {
         };
         match &state.private {
             Some(private) if class == Class::Stream => {
-                private.append_stream(bytes, self, state.db);
+                private.append_stream(bytes, self);
                 return Taken::Yes;
             }
             // The server accepts it only as the first word.
             Some(private) if class == Class::Replication => {
-                private.append_stream(bytes, self, 0);
+                private.append_stream(bytes, self);
                 return Taken::Yes;
             }
             // WAIT is about the writes of its connection: a first command tells the server that all earlier ones are meant.
@@ -102,8 +113,8 @@ impl Session {
     }
 
     /// A connection of the session's own, in the state in which the client believes its connection to be.
-    pub(super) fn attach(self: &Rc<Self>, state: &State, version: Version) -> Result<Rc<Connection>, String> {
-        let private = self.worker.private(version, &state.identity, state.db)?;
+    pub(super) fn attach(self: &Rc<Self>, state: &State) -> Result<Rc<Connection>, String> {
+        let private = self.worker.private(&state.line)?;
         private.belong_to(Some(self.clone()));
         if let Some(extra) = &state.extra {
             if !extra.name.is_empty() {
@@ -116,12 +127,18 @@ impl Session {
         Ok(private)
     }
 
-    fn about_session(self: &Rc<Self>, state: &mut State, bytes: &[u8], frame: &Frame, class: Class) -> Taken {
+    pub(super) fn about_session(
+        self: &Rc<Self>,
+        state: &mut State,
+        bytes: &[u8],
+        frame: &Frame,
+        class: Class,
+    ) -> Taken {
         let arguments: Vec<&[u8]> = arguments(bytes).collect();
         match class {
             Class::Select => {
                 match arguments.get(1).and_then(|db| parse_integer(db)).and_then(|db| u32::try_from(db).ok()) {
-                    Some(db) if arguments.len() == 2 => self.learn(state, bytes, Observe::Select(db)),
+                    Some(db) if arguments.len() == 2 => self.select(state, bytes, db),
                     _ => self.send_one(state, bytes, Class::Neutral, None),
                 }
             }
@@ -138,6 +155,21 @@ impl Session {
             Class::Hello => self.hello(state, bytes, &arguments),
             _ => self.auth(state, bytes, &arguments),
         }
+    }
+
+    /// `SELECT`: right at once if the server has let somebody with these credentials into that database, otherwise it is asked.
+    fn select(self: &Rc<Self>, state: &mut State, bytes: &[u8], db: u32) -> Taken {
+        if !state.slots.is_empty() {
+            return Taken::NotYet;
+        }
+        let line = Line { db, ..state.line.clone() };
+        if self.worker.is_proved(&line) && state.private.is_none() {
+            self.write(state, b"+OK\r\n");
+            state.lines = self.worker.lines(&line);
+            state.line = line;
+            return Taken::Yes;
+        }
+        self.on_its_own(state, bytes, Observe::Select(db))
     }
 
     /// Sends a request whose reply changes the session: nothing further is taken before it is there.
@@ -160,7 +192,7 @@ impl Session {
                 let mut reply = Vec::new();
                 match state.extra.as_ref().map(|extra| extra.name.as_slice()) {
                     Some(name) if !name.is_empty() => encode::bulk(&mut reply, name),
-                    _ => encode::null(&mut reply, state.version),
+                    _ => encode::null(&mut reply, state.line.version),
                 }
                 self.answer(state, &reply);
                 Taken::Yes
@@ -175,20 +207,20 @@ impl Session {
         if !state.slots.is_empty() {
             return Taken::NotYet;
         }
-        let Some(wanted) = HelloRequest::read(arguments, state.version) else {
-            return self.on_its_own(state, bytes, None);
+        let Some(wanted) = HelloRequest::read(arguments, state.line.version) else {
+            return self.on_its_own(state, bytes, Observe::Nothing);
         };
-        if wanted.credentials.is_some() && wanted.credentials != state.identity.credentials {
+        if let Some(credentials) = wanted.credentials.filter(|given| !self.is_known(state, given)) {
             // Only the server can say whether they are right.
-            let identity = self.worker.identity(wanted.credentials);
+            let identity = Rc::new(Identity::Client(credentials));
             return self.on_its_own(
                 state,
                 bytes,
-                Some(Greeted { identity, version: wanted.version, name: wanted.name }),
+                Observe::Greeted(Greeted { identity, version: wanted.version, name: wanted.name }),
             );
         }
-        let identity = state.identity.clone();
-        let lines = self.worker.lines(wanted.version, &identity);
+        let line = Line { version: wanted.version, ..state.line.clone() };
+        let lines = self.worker.lines(&line);
         let primary = match &lines.primary {
             Ok(primary) => primary,
             Err(why) => return self.refuse(state, 1, &unreachable(why)),
@@ -200,7 +232,7 @@ impl Session {
                     return Taken::Yes;
                 }
                 self.write(state, &with_id(&hello, self.id));
-                (state.version, state.lines) = (wanted.version, lines);
+                (state.line.version, state.lines) = (wanted.version, lines);
                 if let Some(name) = wanted.name {
                     state.extra.get_or_insert_default().name = name;
                 }
@@ -223,28 +255,39 @@ impl Session {
             return Taken::NotYet;
         }
         let credentials = match arguments {
-            [_, password] => Some((b"default".to_vec(), password.to_vec())),
-            [_, user, password] => Some((user.to_vec(), password.to_vec())),
+            [_, password] => Credentials { user: b"default".to_vec(), password: password.to_vec() },
+            [_, user, password] => Credentials { user: user.to_vec(), password: password.to_vec() },
             _ => return self.send_one(state, bytes, Class::Neutral, None),
         };
-        if credentials == state.identity.credentials {
+        if self.is_known(state, &credentials) {
             self.write(state, b"+OK\r\n");
             return Taken::Yes;
         }
-        let identity = self.worker.identity(credentials);
-        self.on_its_own(state, bytes, Some(Greeted { identity, version: state.version, name: None }))
+        let identity = Rc::new(Identity::Client(credentials));
+        self.on_its_own(state, bytes, Observe::Greeted(Greeted { identity, version: state.line.version, name: None }))
+    }
+
+    /// Whether these are the credentials that the session's connections have used.
+    fn is_known(&self, state: &State, given: &Credentials) -> bool {
+        match &*state.line.identity {
+            Identity::Client(known) => known.are(given),
+            // A password that cannot be read now is none that we could compare.
+            Identity::Own => self.worker.own_credentials().ok().flatten().is_some_and(|own| own.are(given)),
+        }
     }
 
     /// Lets a fresh connection answer, and learns from what it says.
-    fn on_its_own(self: &Rc<Self>, state: &mut State, bytes: &[u8], greeted: Option<Greeted>) -> Taken {
-        match self.attach(state, state.version) {
-            Ok(private) => state.private = Some(private),
-            Err(why) => return self.refuse(state, 1, &unreachable(&why)),
+    fn on_its_own(self: &Rc<Self>, state: &mut State, bytes: &[u8], observe: Observe) -> Taken {
+        if state.private.is_none() {
+            match self.attach(state) {
+                Ok(private) => state.private = Some(private),
+                Err(why) => return self.refuse(state, 1, &unreachable(&why)),
+            }
         }
         if let Some(private) = &state.private {
             private.spoil();
         }
-        self.learn(state, bytes, greeted.map_or(Observe::Nothing, Observe::Greeted))
+        self.learn(state, bytes, observe)
     }
 
     fn reset(self: &Rc<Self>, state: &mut State) -> Taken {
@@ -253,10 +296,10 @@ impl Session {
             private.retire("its session was reset");
         }
         state.mode = Mode::Plain;
-        state.db = 0;
-        state.version = Version::Resp2;
-        state.identity = self.worker.default_identity();
-        state.lines = self.worker.lines(state.version, &state.identity);
+        state.operates = false;
+        state.line = self.worker.usual_line(Version::Resp2);
+        state.lines = self.worker.lines(&state.line);
+        state.forget_user();
         state.extra = None;
         self.write(state, b"+RESET\r\n");
         Taken::Yes
@@ -264,14 +307,14 @@ impl Session {
 }
 
 /// A `HELLO` that can be understood without asking the server.
-struct HelloRequest {
-    version: Version,
-    credentials: Option<(Vec<u8>, Vec<u8>)>,
-    name: Option<Vec<u8>>,
+pub(super) struct HelloRequest {
+    pub(super) version: Version,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) name: Option<Vec<u8>>,
 }
 
 impl HelloRequest {
-    fn read(arguments: &[&[u8]], current: Version) -> Option<HelloRequest> {
+    pub(super) fn read(arguments: &[&[u8]], current: Version) -> Option<HelloRequest> {
         let mut wanted = HelloRequest { version: current, credentials: None, name: None };
         let Some((version, mut options)) = arguments.get(1..)?.split_first() else { return Some(wanted) };
         wanted.version = match *version {
@@ -282,7 +325,7 @@ impl HelloRequest {
         while let Some((option, rest)) = options.split_first() {
             options = match rest {
                 [user, password, rest @ ..] if option.eq_ignore_ascii_case(b"auth") => {
-                    wanted.credentials = Some((user.to_vec(), password.to_vec()));
+                    wanted.credentials = Some(Credentials { user: user.to_vec(), password: password.to_vec() });
                     rest
                 }
                 [name, rest @ ..]

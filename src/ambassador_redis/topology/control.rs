@@ -2,6 +2,7 @@
 
 use redis::aio::MultiplexedConnection;
 
+use crate::ambassador_redis::dial::Dialer;
 use crate::core::secret::Secret;
 use crate::core::values::Endpoint;
 
@@ -10,22 +11,22 @@ use crate::core::values::Endpoint;
 /// # Errors
 /// Why the server cannot be asked, without its address.
 pub async fn connect(
+    dialer: &Dialer,
     address: &Endpoint,
     credentials: Option<(String, Secret)>,
 ) -> Result<MultiplexedConnection, String> {
-    let address = match address {
-        Endpoint::Tcp { host, port } => redis::ConnectionAddr::Tcp(host.clone(), *port),
-        Endpoint::Unix(path) => redis::ConnectionAddr::Unix(path.clone()),
-    };
     let mut settings = redis::RedisConnectionInfo::default().set_skip_set_lib_name();
     if let Some((user, password)) = credentials {
         settings = settings.set_username(user).set_password(password.expose());
     }
-    let info = redis::IntoConnectionInfo::into_connection_info(address)
-        .map_err(|error| reason(&error))?
-        .set_redis_settings(settings);
-    let client = redis::Client::open(info).map_err(|error| reason(&error))?;
-    client.get_multiplexed_async_connection().await.map_err(|error| reason(&error))
+    let stream = dialer.dial(address).await.map_err(|error| error.to_string())?;
+    let (connection, driver) =
+        MultiplexedConnection::new_with_config(&settings, stream, redis::AsyncConnectionConfig::default())
+            .await
+            .map_err(|error| reason(&error))?;
+    // It ends when the last clone of the connection is dropped.
+    tokio::spawn(driver);
+    Ok(connection)
 }
 
 /// The crate's error as a part of a sentence.

@@ -11,6 +11,7 @@ mod view;
 pub use probe::Prober;
 pub use source::Sources;
 
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,7 +24,22 @@ pub struct Node {
     pub address: Endpoint,
     /// The generation in which the server is in step with the primary; zero if it is not.
     fit: AtomicU64,
+    /// Whom it followed when that was found.
+    source: AtomicU64,
     facts: Mutex<Facts>,
+}
+
+/// Whom a replica follows, by the address that it uses itself. The offset of a replica that has begun to follow another server counts
+/// in another history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Source(u64);
+
+impl Source {
+    pub fn new(host: &[u8], port: i64) -> Source {
+        let mut hasher = std::hash::DefaultHasher::new();
+        (host, port).hash(&mut hasher);
+        Source(hasher.finish())
+    }
 }
 
 /// What people want to know of a server.
@@ -50,7 +66,7 @@ pub struct Topology {
 impl Node {
     pub fn new(number: u32, address: Endpoint) -> Arc<Node> {
         let facts = Facts { role: "unknown", state: "not probed yet".to_owned(), ..Facts::default() };
-        Arc::new(Node { number, address, fit: AtomicU64::new(0), facts: Mutex::new(facts) })
+        Arc::new(Node { number, address, fit: AtomicU64::new(0), source: AtomicU64::new(0), facts: Mutex::new(facts) })
     }
 
     /// Whether the server may answer reads in this generation.
@@ -58,7 +74,13 @@ impl Node {
         self.fit.load(Ordering::Acquire) == generation
     }
 
-    fn set_fit(&self, generation: u64) {
+    /// Whether the server still followed this one when it was last found to be in step.
+    pub fn follows(&self, source: Source) -> bool {
+        self.source.load(Ordering::Acquire) == source.0
+    }
+
+    fn set_fit(&self, generation: u64, source: Source) {
+        self.source.store(source.0, Ordering::Release);
         self.fit.store(generation, Ordering::Release);
     }
 

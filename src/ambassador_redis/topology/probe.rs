@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use redis::aio::MultiplexedConnection;
 
 use crate::ambassador_redis::command::Table;
+use crate::ambassador_redis::consistency::History;
 use crate::ambassador_redis::settings::Settings;
 use crate::ambassador_redis::shared::Shared;
 use crate::core::fault::Fault;
@@ -75,9 +76,10 @@ impl Prober {
 
     /// Probes until the process drains.
     pub async fn follow(mut self, ready: Condition, drain: tokio_util::sync::CancellationToken) -> Result<(), Fault> {
-        for sentinel in self.sources.sentinels() {
-            let (shared, drain) = (self.shared.clone(), drain.clone());
-            tokio::spawn(async move { drain.run_until_cancelled(super::source::listen(shared, sentinel)).await });
+        let (sentinels, name) = self.sources.sentinels();
+        for sentinel in sentinels {
+            let (shared, drain, name) = (self.shared.clone(), drain.clone(), name.clone());
+            tokio::spawn(async move { drain.run_until_cancelled(super::source::listen(shared, sentinel, name)).await });
         }
         loop {
             let calm = self.round(&ready).await && !self.shared.is_alarmed();
@@ -101,14 +103,13 @@ impl Prober {
         let answers: Vec<Answer> = join_all(asked).await;
         let authority = self.authority(&answers, found.named.as_ref());
         let mut verdict = decide(&answers, &authority, &self.before(), self.max_lag);
-        let generation = match self.note_primary(&answers, &verdict).await {
-            None => generation,
-            Some(begun) => {
-                // The history is another one now: who follows it is decided by it.
-                verdict = decide(&answers, &authority, &self.before(), self.max_lag);
-                if begun == generation + 1 { begun } else { 0 }
-            }
-        };
+        let begun = self.note_primary(&answers, &verdict).await;
+        if begun {
+            // The history is another one now: who follows it is decided by it.
+            verdict = decide(&answers, &authority, &self.before(), self.max_lag);
+        }
+        let now = self.shared.watermark.generation();
+        let generation = if now == generation + u64::from(begun) { now } else { 0 };
         self.publish(&answers, &verdict, generation);
         let primary = verdict
             .primary
@@ -163,14 +164,15 @@ impl Prober {
         let primary = self.primary;
         self.rivals_since = rivals.then(|| self.rivals_since.unwrap_or_else(|| (Instant::now(), primary)));
         // Once the Sentinels have named another one, the old claim means nothing.
-        let fenced = self.rivals_since.is_some_and(|(since, then)| since.elapsed() < FENCE && then == primary);
+        let fenced = self.rivals_since.is_some_and(|(since, then)| since.elapsed() < FENCE && then == primary)
+            || self.shared.is_fenced();
         Authority::Sentinels { named, fenced }
     }
 
-    /// Another primary or another history begins a generation. Which one.
-    async fn note_primary(&mut self, answers: &[Answer], verdict: &Verdict) -> Option<u64> {
-        let Ok(place) = verdict.primary else { return None };
-        let Ok(seen) = &answers[place] else { return None };
+    /// Another primary, or another history of the same one, begins a generation. Whether that happened here.
+    async fn note_primary(&mut self, answers: &[Answer], verdict: &Verdict) -> bool {
+        let Ok(place) = verdict.primary else { return false };
+        let Ok(seen) = &answers[place] else { return false };
         if self.learned != seen.run_id {
             if let Some(connection) = &mut self.nodes[place].connection
                 && let Ok(Some(table)) =
@@ -182,13 +184,22 @@ impl Prober {
             self.learned = seen.run_id.clone();
         }
         let number = self.nodes[place].node.number;
-        if self.primary == Some(number) && self.history == seen.history {
-            return None;
+        let is_new = self.primary != Some(number) || self.history != seen.history;
+        if is_new {
+            tracing::info!(primary = %self.nodes[place].node.address, "the primary is known");
+            (self.primary, self.history) = (Some(number), seen.history.clone());
+            self.shared.lift_fence();
         }
-        let generation = self.shared.watermark.begin_generation();
-        tracing::info!(primary = %self.nodes[place].node.address, generation, "the primary is known");
-        (self.primary, self.history) = (Some(number), seen.history.clone());
-        Some(generation)
+        match History::parse(&seen.history) {
+            // Said in each round: a worker that was late may have heard the old primary last.
+            Some(history) => self.shared.watermark.enter(history),
+            None => {
+                if is_new {
+                    self.shared.watermark.begin_generation();
+                }
+                is_new
+            }
+        }
     }
 
     fn publish(&mut self, answers: &[Answer], verdict: &Verdict, generation: u64) {
@@ -197,7 +208,8 @@ impl Prober {
         for (place, (probed, answer)) in self.nodes.iter().zip(answers).enumerate() {
             let is_primary = verdict.primary == Ok(place);
             let unfit = verdict.unfit[place].as_ref().filter(|_| !is_primary);
-            probed.node.set_fit(if unfit.is_none() && !is_primary { generation } else { 0 });
+            let source = answer.as_ref().map(|seen| seen.source).unwrap_or_default();
+            probed.node.set_fit(if unfit.is_none() && !is_primary { generation } else { 0 }, source);
             let before = probed.node.facts();
             let state = match (answer, unfit) {
                 (Err(why), _) => why.clone(),
@@ -267,7 +279,7 @@ impl Probed {
             Some(connection) => connection,
             none => {
                 let credentials = shared.credentials().map_err(|error| format!("{error:#}"))?;
-                none.insert(connect(&self.node.address, credentials).await?)
+                none.insert(connect(&shared.dialer, &self.node.address, credentials).await?)
             }
         };
         let info: String = redis::cmd("INFO").query_async(connection).await.map_err(|error| reason(&error))?;

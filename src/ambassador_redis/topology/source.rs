@@ -75,9 +75,9 @@ impl Sources {
         }
     }
 
-    /// The addresses of the Sentinels, for those who listen to their events.
-    pub fn sentinels(&self) -> Vec<Endpoint> {
-        self.sentinels.iter().map(|sentinel| sentinel.address.clone()).collect()
+    /// The addresses of the Sentinels, for those who listen to their events, and the name to listen for.
+    pub fn sentinels(&self) -> (Vec<Endpoint>, String) {
+        (self.sentinels.iter().map(|sentinel| sentinel.address.clone()).collect(), self.primary_name.clone())
     }
 
     /// Looks for servers.
@@ -154,7 +154,7 @@ impl Sentinel {
     async fn ask_now(&mut self, shared: &Shared, name: &str) -> Result<View, String> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(connect(&self.address, shared.sentinel_credentials()?).await?),
+            none => none.insert(connect(&shared.dialer, &self.address, shared.sentinel_credentials()?).await?),
         };
         let ask = |what: &'static str| {
             let mut command = redis::cmd("SENTINEL");
@@ -179,34 +179,49 @@ fn address(fields: &HashMap<String, String>) -> Option<Endpoint> {
     Some(Endpoint::Tcp { host: fields.get("ip")?.clone(), port: fields.get("port")?.parse().ok()? })
 }
 
-/// Listens to the events of one Sentinel: each is a reason to probe now. They are not read; they only come when something happens.
-pub async fn listen(shared: Arc<Shared>, address: Endpoint) {
+/// Listens to the events of one Sentinel: each is a reason to probe now; that it has selected the next primary is one to hold writes.
+pub async fn listen(shared: Arc<Shared>, address: Endpoint, primary_name: String) {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
-        if let Err(why) = follow_events(&shared, &address, &mut backoff).await {
+        if let Err(why) = follow_events(&shared, &address, &primary_name, &mut backoff).await {
             tracing::debug!(sentinel = %address, %why, "the events of a Sentinel are not heard");
         }
         tokio::time::sleep(backoff.next_pause()).await;
     }
 }
 
-async fn follow_events(shared: &Shared, address: &Endpoint, backoff: &mut Backoff) -> Result<(), String> {
+async fn follow_events(
+    shared: &Shared,
+    address: &Endpoint,
+    primary_name: &str,
+    backoff: &mut Backoff,
+) -> Result<(), String> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let Endpoint::Tcp { host, port } = address else { return Err("it has no TCP address".to_owned()) };
-    let mut stream = tokio::net::TcpStream::connect((host.as_str(), *port)).await.map_err(|error| error.to_string())?;
+    let mut stream = shared.dialer.dial(address).await.map_err(|error| error.to_string())?;
     let mut hello = Vec::new();
     if let Some((user, password)) = shared.sentinel_credentials()? {
         let words: [&[u8]; 3] = [b"AUTH", user.as_bytes(), password.expose().as_bytes()];
         crate::ambassador_redis::resp::encode::command(&mut hello, &words);
     }
-    let channels: [&[u8]; 5] = [b"PSUBSCRIBE", b"+*switch*", b"+*selected*", b"+*promoted*", b"*odown*"];
+    let channels: [&[u8]; 6] =
+        [b"PSUBSCRIBE", b"+*switch*", b"+*selected*", b"+*promoted*", b"*odown*", b"-failover-abort*"];
+    let about = format!(" @ {primary_name} ");
     crate::ambassador_redis::resp::encode::command(&mut hello, &channels);
     stream.write_all(&hello).await.map_err(|error| error.to_string())?;
     let mut buffer = [0; 4096];
-    while stream.read(&mut buffer).await.map_err(|error| error.to_string())? > 0 {
+    loop {
+        let read = stream.read(&mut buffer).await.map_err(|error| error.to_string())?;
+        if read == 0 {
+            return Err("it closed the connection".to_owned());
+        }
         backoff.reset();
+        let says = |text: &[u8]| memchr::memmem::find(&buffer[..read], text).is_some();
+        if says(b"\r\n-failover-abort") {
+            shared.lift_fence();
+        } else if says(b"\r\n+selected-slave\r\n") && says(about.as_bytes()) {
+            shared.fence();
+        }
         shared.suspicion.notify_one();
         shared.alarm();
     }
-    Err("it closed the connection".to_owned())
 }

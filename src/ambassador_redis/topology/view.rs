@@ -3,6 +3,8 @@
 //! Observations come in, a verdict goes out; no I/O, no clock. Two servers that both say they are the primary are told apart by the
 //! one that was the primary before, or is configured as such; a server that does not say `master` is never written to.
 
+use super::Source;
+
 /// What one server said in one round; `Err` if it could not be asked.
 pub type Answer = Result<Observation, String>;
 
@@ -13,6 +15,8 @@ pub struct Observation {
     /// The identity of the replication history.
     pub history: String,
     pub offset: u64,
+    /// Whom a replica follows.
+    pub source: Source,
     pub link_up: bool,
     pub syncing: bool,
     pub loading: bool,
@@ -35,6 +39,10 @@ impl Observation {
             is_primary,
             history: field("master_replid").unwrap_or_default().to_owned(),
             offset: field(offset).and_then(|offset| offset.parse().ok()).unwrap_or(0),
+            source: Source::new(
+                field("master_host").unwrap_or_default().as_bytes(),
+                field("master_port").and_then(|port| port.parse().ok()).unwrap_or(0),
+            ),
             link_up: field("master_link_status") == Some("up"),
             syncing: set("master_sync_in_progress"),
             loading: set("loading") || set("async_loading"),
@@ -66,7 +74,7 @@ pub enum Authority {
     /// The servers themselves; in doubt the one that the user called so.
     Roles { configured: Option<usize> },
     /// The Sentinels: the place of the server that they name. `fenced`: a second server has said for a short while only that it is a
-    /// primary, so that a failover may be under way which the Sentinels do not tell yet.
+    /// primary, or a Sentinel that it has selected one, so that a failover is under way whose end the Sentinels do not tell yet.
     Sentinels { named: Result<Option<usize>, String>, fenced: bool },
 }
 
@@ -122,7 +130,7 @@ fn by_sentinels(
     match &answers[place] {
         Ok(seen) if !seen.is_primary => Err("the server that the Sentinels name says that it is a replica".to_owned()),
         Ok(_) if fenced && before.primary == Some(place) => {
-            Err("a second server says that it is the primary; waiting for the Sentinels".to_owned())
+            Err("a failover is under way; waiting for the Sentinels to name the new primary".to_owned())
         }
         Ok(_) => Ok(place),
         Err(_) if before.primary == Some(place) => Ok(place),

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! append(run) → out ──write──→ server ──read──→ scan → front run → its session
-//!                 ↑ SELECT when the database changes     └─ refused or too old → the run again, on the primary
-//!                 ↑ ROLE behind a batch (primary), before reads that need an offset (replica)
+//!                 ↑                                      └─ refused or too old → the run again, on the primary
+//!                 ROLE behind a batch (primary), before reads that need an offset (replica)
 //! ```
 //!
 //! Each connection is driven by one task. Bytes that do not fit the protocol, a reply that nobody awaits, or a push on a shared
@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::{LaneId, Mark};
-use crate::ambassador_redis::resp::Version;
+use crate::ambassador_redis::resp::parse_integer;
 use crate::ambassador_redis::resp::reply::Scanner;
 use crate::ambassador_redis::route::Candidate;
 use crate::ambassador_redis::session::Session;
@@ -26,7 +26,7 @@ use crate::ambassador_redis::topology::Node;
 use crate::ambassador_redis::worker::Worker;
 use crate::core::backoff::Backoff;
 
-use super::handshake::{Greeting, Identity};
+use super::handshake::{Greeting, Line};
 use super::loss::Abandon;
 use super::role::Role;
 use super::run::{Owner, Run, Ticket};
@@ -36,6 +36,8 @@ use super::state::State;
 const READS_A_TURN: usize = 8;
 /// How much may wait to be sent before a session with a connection of its own is asked to pause.
 const HIGH_WATER: usize = 256 * 1024;
+/// How much may wait for a connection to be established again.
+const MAX_WAITING: usize = 64 * 1024 * 1024;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +57,7 @@ pub struct Unreachable(pub String);
 /// One connection, connected or not.
 pub struct Connection {
     pub node: Arc<Node>,
-    pub version: Version,
-    pub identity: Rc<Identity>,
+    pub line: Line,
     pub purpose: Purpose,
     pub(super) worker: Rc<Worker>,
     pub(super) state: RefCell<State>,
@@ -64,47 +65,34 @@ pub struct Connection {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Connection({}, {:?}, {:?})", self.node.address, self.version, self.purpose)
+        write!(f, "Connection({}, {:?}, {:?})", self.node.address, self.line, self.purpose)
     }
 }
 
 impl Connection {
     /// A shared connection; it connects, and connects again, until it is retired.
-    pub fn shared(
-        worker: &Rc<Worker>,
-        node: &Arc<Node>,
-        version: Version,
-        identity: &Rc<Identity>,
-        purpose: Purpose,
-    ) -> Rc<Self> {
-        let connection = Connection::new(worker, node, version, identity, purpose);
+    pub fn shared(worker: &Rc<Worker>, node: &Arc<Node>, line: &Line, purpose: Purpose) -> Rc<Self> {
+        let connection = Connection::new(worker, node, line, purpose);
         let guard = Abandon(connection.clone());
         worker.spawn(async move { guard.0.clone().keep().await });
         connection
     }
 
     /// A connection of one session's own; it ends with the first failure.
-    pub fn private(worker: &Rc<Worker>, node: &Arc<Node>, version: Version, identity: &Rc<Identity>) -> Rc<Self> {
-        let connection = Connection::new(worker, node, version, identity, Purpose::Private(worker.private_lane()));
+    pub fn private(worker: &Rc<Worker>, node: &Arc<Node>, line: &Line) -> Rc<Self> {
+        let connection = Connection::new(worker, node, line, Purpose::Private(worker.private_lane()));
         let guard = Abandon(connection.clone());
         worker.spawn(async move { guard.0.clone().once().await });
         connection
     }
 
-    fn new(
-        worker: &Rc<Worker>,
-        node: &Arc<Node>,
-        version: Version,
-        identity: &Rc<Identity>,
-        purpose: Purpose,
-    ) -> Rc<Self> {
+    fn new(worker: &Rc<Worker>, node: &Arc<Node>, line: &Line, purpose: Purpose) -> Rc<Self> {
         Rc::new(Connection {
             node: node.clone(),
-            version,
-            identity: identity.clone(),
+            line: line.clone(),
             purpose,
             worker: worker.clone(),
-            state: RefCell::new(State { db: Some(0), ..State::default() }),
+            state: RefCell::default(),
         })
     }
 
@@ -122,11 +110,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Queues bytes that belong to the stream at the end of the queue; opens the stream, in database `db`, if there is none.
-    pub fn append_stream(&self, bytes: &[u8], session: &Rc<Session>, db: u32) {
+    /// Queues bytes that belong to the stream at the end of the queue; opens the stream if there is none.
+    pub fn append_stream(&self, bytes: &[u8], session: &Rc<Session>) {
         let mut state = self.state.borrow_mut();
         if !matches!(state.runs.back(), Some(Run { owner: Owner::Stream(_), .. })) {
-            state.select(db);
             state.runs.push_back(Run { owner: Owner::Stream(session.clone()), left: 1, bytes: 0 });
         }
         state.out.end().extend_from_slice(bytes);
@@ -157,10 +144,6 @@ impl Connection {
     /// Gives a private connection to a session, or back to the pool.
     pub fn belong_to(&self, session: Option<Rc<Session>>) {
         self.state.borrow_mut().session = session;
-    }
-
-    pub fn is_in(&self, db: u32) -> bool {
-        self.state.borrow().db == Some(db)
     }
 
     /// Keeps a private connection from being used by another session: it was told who its client is.
@@ -215,6 +198,15 @@ impl Connection {
         self.state.borrow().hello.clone()
     }
 
+    /// The number that the server has given to this connection.
+    pub fn number_at_server(&self) -> Option<u64> {
+        let state = self.state.borrow();
+        let hello = state.hello.as_deref()?;
+        let at = memchr::memmem::find(hello, b"$2\r\nid\r\n:")? + b"$2\r\nid\r\n:".len();
+        let end = memchr::memchr(b'\r', &hello[at..])?;
+        u64::try_from(parse_integer(&hello[at..at + end])?).ok()
+    }
+
     /// Asks a replica that was behind how far it is now, unless the question is on its way.
     pub fn ask_applied(&self) {
         let mut state = self.state.borrow_mut();
@@ -244,6 +236,7 @@ impl Connection {
         {
             tracing::warn!(
                 session = session.id,
+                peer = %session.peer,
                 "a client does not read its reply, which others wait behind; it is closed"
             );
             session.abort();
@@ -280,6 +273,9 @@ impl Connection {
     pub(super) fn refusal(&self, state: &State) -> Option<String> {
         if let Some(why) = state.retired {
             return Some(why.to_owned());
+        }
+        if state.transport.is_none() && state.out.unsent().len() > MAX_WAITING {
+            return Some("too many requests wait for it".to_owned());
         }
         let failure = state.failure.as_ref()?;
         // A connection that takes the place of another has not been up itself.
@@ -327,7 +323,7 @@ impl Connection {
     }
 
     async fn open(&self) -> Result<(), String> {
-        let (transport, greeting) = self.worker.connect(&self.node, self.version, &self.identity).await?;
+        let (transport, greeting) = self.worker.connect(&self.node, &self.line).await?;
         match (self.purpose, greeting.role) {
             (Purpose::Primary(_), Some(Role::Replica { .. })) => {
                 return Err(format!("{} is a replica now, not the primary", self.node.address));
@@ -338,7 +334,7 @@ impl Connection {
             _ => {}
         }
         let mut state = self.state.borrow_mut();
-        let Greeting { hello, .. } = greeting;
+        let Greeting { hello, history, .. } = greeting;
         state.hello = Some(hello.into());
         state.transport = Some(transport);
         state.scanner = Scanner::default();
@@ -346,16 +342,15 @@ impl Connection {
         state.applied = Mark::default();
         (state.asks_applied, state.unmarked, state.behind) = (false, false, false);
         state.failure = None;
-        if matches!(self.purpose, Purpose::Primary(_)) && state.last_up.is_some() {
-            // It may be another server now, with another history: the replicas must be proved anew.
-            self.worker.begin_generation(&self.node);
+        if matches!(self.purpose, Purpose::Primary(_)) {
+            // It may be another server now, with another history: then the replicas must be proved anew.
+            state.history = self.worker.enter_history(&self.node, history, state.last_up);
         }
         state.last_up = Some(Instant::now());
-        // What waited while there was no connection is queued again, so that SELECT and ROLE stand where this connection needs them.
+        // What waited while there was no connection is queued again, so that ROLE stands where this connection needs it.
         let waiting = std::mem::take(&mut state.runs);
         let bytes = std::mem::take(&mut state.out);
         state.in_flight = 0;
-        state.db = Some(0);
         state.requeue(waiting, bytes.unanswered(), self.worker.generation());
         drop(state);
         self.worker.became_ready();
@@ -407,8 +402,9 @@ impl Connection {
     fn send(&self, state: &mut State, cx: &mut Context<'_>) -> std::io::Result<()> {
         if matches!(self.purpose, Purpose::Primary(_)) && state.unmarked && self.worker.wants_mark() {
             state.unmarked = false;
-            let pending = self.worker.watermark().mark();
-            state.own(&[b"ROLE"], Owner::Watermark(pending));
+            if let Some(pending) = self.worker.watermark().mark(state.history) {
+                state.own(&[b"ROLE"], Owner::Watermark(pending));
+            }
         }
         let Some(transport) = &mut state.transport else { return Ok(()) };
         while !state.out.unsent().is_empty() {

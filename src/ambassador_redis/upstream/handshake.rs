@@ -1,31 +1,58 @@
-//! The first words on a connection: protocol version, credentials, role.
+//! The first words on a connection: protocol version, credentials, role, database.
 //!
 //! A fresh stream comes in; what the server said about itself goes out. Refused: a server that does not speak RESP, or that refuses the
-//! credentials. A server that wants credentials which nobody gave is accepted: the client will hear `NOAUTH` from it and send its own.
+//! credentials or the database. A server that wants credentials which nobody gave is accepted: the client will hear `NOAUTH` from it and send its own.
 
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 
+use crate::ambassador_redis::consistency::History;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
 use crate::ambassador_redis::resp::{Version, encode};
 use crate::ambassador_redis::transport::Transport;
+use crate::core::secret;
 
 use super::role::Role;
 
 /// A greeting is a few hundred bytes; modules make it longer.
 const MAX_GREETING: usize = 256 * 1024;
 
-/// Who we are for the server. Two identities are the same if their credentials are.
+/// Who we are for the server.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Identity {
-    /// User and password, if any.
-    pub credentials: Option<(Vec<u8>, Vec<u8>)>,
+pub enum Identity {
+    /// The ambassador itself: what its settings say at the time of the handshake, so that a new password is followed.
+    Own,
+    /// What a client has proved to know.
+    Client(Credentials),
+}
+
+/// A user and its password.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    pub user: Vec<u8>,
+    pub password: Vec<u8>,
+}
+
+impl Credentials {
+    /// Whether a client has given the same. Tells nothing by the time that it takes but the password's length.
+    pub fn are(&self, other: &Credentials) -> bool {
+        self.user == other.user && secret::is_same(&self.password, &other.password)
+    }
 }
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.credentials.is_some() { "Identity(credentials)" } else { "Identity(none)" })
+        f.write_str(if *self == Identity::Own { "Identity(own)" } else { "Identity(client)" })
     }
+}
+
+/// What tells connections to one server apart: all that is settled in the handshake, and stays.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Line {
+    pub version: Version,
+    pub identity: Rc<Identity>,
+    pub db: u32,
 }
 
 /// What the server said.
@@ -35,6 +62,8 @@ pub struct Greeting {
     pub hello: Vec<u8>,
     /// `None` if the server does not tell strangers.
     pub role: Option<Role>,
+    /// The identity of its replication history; likewise.
+    pub history: Option<History>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -47,44 +76,80 @@ pub enum HandshakeError {
     Closed,
     #[error("it refuses the credentials: {0}")]
     Refused(String),
+    #[error("it refuses database {0}: {1}")]
+    Database(u32, String),
     #[error("its greeting is longer than {MAX_GREETING} bytes")]
     Long,
 }
 
-/// Greets the server.
+/// Greets the server. `ours` is who we are when no client says who it is.
 pub async fn greet(
     transport: &mut Transport,
-    version: Version,
-    identity: &Identity,
+    line: &Line,
+    ours: Option<&Credentials>,
 ) -> Result<Greeting, HandshakeError> {
+    let credentials = match &*line.identity {
+        Identity::Client(credentials) => Some(credentials),
+        Identity::Own => ours,
+    };
     let mut out = Vec::with_capacity(128);
-    let number = [b'0' + version.number()];
+    let number = [b'0' + line.version.number()];
     let mut hello: Vec<&[u8]> = vec![b"HELLO", &number];
-    if let Some((user, password)) = &identity.credentials {
+    if let Some(Credentials { user, password }) = credentials {
         hello.extend([b"AUTH", user.as_slice(), password.as_slice()]);
     }
     encode::command(&mut out, &hello);
-    encode::command(&mut out, &[b"ROLE"]);
+    about_replication(&mut out);
     write_all(transport, &out).await?;
     let mut replies = Replies::default();
     let hello = replies.next(transport).await?;
-    let role = replies.next(transport).await?;
+    let (mut role, mut history) = (replies.next(transport).await?, replies.next(transport).await?);
     // Servers before 6.0 know no HELLO, but the old AUTH.
-    if let (b"-ERR", Some((_, password)), Version::Resp2) =
-        (&hello[..4.min(hello.len())], &identity.credentials, version)
+    if let (b"-ERR", Some(Credentials { password, .. }), Version::Resp2) =
+        (&hello[..4.min(hello.len())], credentials, line.version)
     {
         out.clear();
         encode::command(&mut out, &[b"AUTH", password]);
-        encode::command(&mut out, &[b"ROLE"]);
+        about_replication(&mut out);
         write_all(transport, &out).await?;
         accept(&replies.next(transport).await?)?;
-        let role = replies.next(transport).await?;
-        return Ok(Greeting { hello, role: Role::parse(&role) });
-    }
-    if identity.credentials.is_some() {
+        (role, history) = (replies.next(transport).await?, replies.next(transport).await?);
+    } else if credentials.is_some() {
         accept(&hello)?;
     }
-    Ok(Greeting { hello, role: Role::parse(&role) })
+    // Before anything is sent for a client: a SELECT that is refused must not let commands into another database.
+    if line.db != 0 {
+        let mut number = itoa::Buffer::new();
+        let select: &[&[u8]] = &[b"SELECT", number.format(line.db).as_bytes()];
+        let mut answer = replies.ask(transport, select).await?;
+        // A client may have chosen the database before it became a user who may not choose: then we go the same way.
+        if let (true, Identity::Client(Credentials { user, password })) =
+            (answer.starts_with(b"-NOPERM"), &*line.identity)
+        {
+            let (our_name, our_password) = match ours {
+                Some(Credentials { user, password }) => (user.as_slice(), password.as_slice()),
+                None => (&b"default"[..], &b""[..]),
+            };
+            replies.ask(transport, &[b"AUTH", our_name, our_password]).await?;
+            answer = replies.ask(transport, select).await?;
+            accept(&replies.ask(transport, &[b"AUTH", user, password]).await?)?;
+        }
+        if let [b'-', text @ ..] = answer.as_slice() {
+            return Err(HandshakeError::Database(line.db, String::from_utf8_lossy(text).trim_end().to_owned()));
+        }
+    }
+    Ok(Greeting { hello, role: Role::parse(&role), history: history_in(&history) })
+}
+
+fn about_replication(out: &mut Vec<u8>) {
+    encode::command(out, &[b"ROLE"]);
+    encode::command(out, &[b"INFO", b"replication"]);
+}
+
+/// Finds the history in the reply of `INFO`.
+fn history_in(info: &[u8]) -> Option<History> {
+    let at = memchr::memmem::find(info, b"\nmaster_replid:")? + b"\nmaster_replid:".len();
+    History::parse(std::str::from_utf8(info.get(at..at + 40)?).ok()?)
 }
 
 fn accept(reply: &[u8]) -> Result<(), HandshakeError> {
@@ -101,6 +166,14 @@ struct Replies {
 }
 
 impl Replies {
+    /// Sends a command and reads its reply.
+    async fn ask(&mut self, transport: &mut Transport, command: &[&[u8]]) -> Result<Vec<u8>, HandshakeError> {
+        let mut out = Vec::new();
+        encode::command(&mut out, command);
+        write_all(transport, &out).await?;
+        self.next(transport).await
+    }
+
     async fn next(&mut self, transport: &mut Transport) -> Result<Vec<u8>, HandshakeError> {
         loop {
             if !self.buffer.is_empty() {

@@ -1,9 +1,11 @@
 //! The end of a connection: what was never sent, or may be sent again, goes on elsewhere; the rest is answered with an error.
 
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Instant;
 
 use crate::ambassador_redis::resp::request;
+use crate::ambassador_redis::session::Session;
 
 use super::connection::{Connection, Purpose};
 use super::run::{Owner, Run, Ticket};
@@ -20,7 +22,8 @@ impl Connection {
         let out = std::mem::take(&mut state.out);
         let (mut at, in_flight) = (0, out.in_flight());
         state.in_flight = 0;
-        for mut run in runs {
+        let unknown = last_unknown(&runs, in_flight);
+        for (place, mut run) in runs.into_iter().enumerate() {
             let requests = &out.unanswered()[at..at + run.bytes];
             let unsent = at >= in_flight;
             at += run.bytes;
@@ -31,7 +34,11 @@ impl Connection {
                 Owner::Session(ticket) if matches!(self.purpose, Purpose::Private(_)) => {
                     ticket.session.fail(ticket.slot, run.left, &lost(&self.node.address.to_string(), why));
                 }
-                Owner::Session(ticket) if unsent || ticket.repeatable => {
+                Owner::Session(ticket)
+                    if unsent
+                        || ticket.repeatable
+                            && unknown.get(&Rc::as_ptr(&ticket.session)).is_none_or(|last| *last < place) =>
+                {
                     let requests = remaining(requests, ticket.requests - run.left);
                     match self.purpose {
                         Purpose::Replica => self.worker.redo(requests, ticket, run.left, "the connection was lost"),
@@ -40,7 +47,7 @@ impl Connection {
                             state.in_flight += run.left;
                             state.out.end().extend_from_slice(requests);
                             state.runs.push_back(Run {
-                                owner: Owner::Session(Ticket { requests: run.left, ..ticket }),
+                                owner: Owner::Session(Ticket { requests: run.left, needs: None, ..ticket }),
                                 ..run
                             });
                         }
@@ -100,6 +107,23 @@ impl Connection {
             session.private_closed();
         }
     }
+}
+
+/// For each session, its last run that may or may not have been executed: a read in front of that cannot be asked again, because the
+/// answer could tell of what came behind it.
+fn last_unknown(runs: &VecDeque<Run>, in_flight: usize) -> HashMap<*const Session, usize> {
+    let mut at = 0;
+    let mut last = HashMap::new();
+    for (place, run) in runs.iter().enumerate() {
+        match &run.owner {
+            Owner::Session(ticket) if at < in_flight && !ticket.repeatable => {
+                last.insert(Rc::as_ptr(&ticket.session), place);
+            }
+            _ => {}
+        }
+        at += run.bytes;
+    }
+    last
 }
 
 /// Ends the sessions of a connection whose task ended by a defect of ours: what they were to receive is not known any more.

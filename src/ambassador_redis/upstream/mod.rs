@@ -13,6 +13,6 @@ mod run;
 mod state;
 
 pub use connection::{Connection, Purpose};
-pub use handshake::{Greeting, Identity, greet};
+pub use handshake::{Credentials, Greeting, Identity, Line, greet};
 pub use loss::unreachable;
 pub use run::{Greeted, Observe, Ticket};

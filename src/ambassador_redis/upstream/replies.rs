@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::Mark;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
-use crate::ambassador_redis::session::Session;
+use crate::ambassador_redis::session::{Position, Session};
 
 use super::connection::{Connection, Purpose};
 use super::loss::remaining;
@@ -46,7 +46,8 @@ impl Connection {
                     if let Purpose::Private(lane) = self.purpose {
                         self.worker.acknowledge(lane);
                     }
-                    session.stream(&data[at..]);
+                    let position = position(&mut state.scanner, &data[at..], &mut state.opaque);
+                    session.stream(&data[at..], position);
                     return Ok(());
                 }
                 Owner::Session(_) => at = self.scan_session(state, data, at)?,
@@ -82,10 +83,12 @@ impl Connection {
                 };
                 self.worker.watermark().cover(pending, lane, offset);
             }
-            (Owner::Watermark(_), _) => self.worker.suspect(&self.node),
-            (Owner::Applied(generation), Some(Role::Replica { offset, linked: true })) => {
+            (Owner::Watermark(_), Some(Role::Replica { .. })) => self.worker.suspect(&self.node),
+            (Owner::Applied(generation), Some(Role::Replica { offset, linked: true, source }))
+                if self.node.follows(source) =>
+            {
                 state.applied = Mark::new(*generation, offset);
-                state.behind = state.applied < self.worker.watermark().mark_to_reach();
+                state.behind = self.worker.watermark().is_behind(state.applied);
             }
             (Owner::Applied(_), _) => {
                 state.applied = Mark::default();
@@ -100,7 +103,10 @@ impl Connection {
     /// Hands the replies of the front run to its session; returns the place behind them.
     fn scan_session(self: &Rc<Self>, state: &mut State, data: &[u8], start: usize) -> Result<usize, String> {
         let State { runs, scanner, carry, applied, behind, session, replaced, .. } = state;
-        let Some(Run { owner: Owner::Session(ticket), left, .. }) = runs.front_mut() else { return Ok(start) };
+        let (first, second) = runs.as_mut_slices();
+        let Some((Run { owner: Owner::Session(ticket), left, .. }, later)) = first.split_first_mut() else {
+            return Ok(start);
+        };
         if ticket.needs.take().is_some_and(|needs| *applied < needs) {
             *behind = true;
             self.redo_front(state, "it is behind what the application has seen");
@@ -112,7 +118,10 @@ impl Connection {
             let whole = scanner.is_between();
             match scanner.step(&data[at..]).map_err(|error| error.to_string())? {
                 Step::Reply { len, kind } => {
-                    if kind == b'-' && self.is_refusal(&data[at..at + len], ticket) {
+                    if kind == b'-'
+                        && self.is_refusal(&data[at..at + len], ticket)
+                        && (ticket.repeatable || may_wait(ticket, later.iter().chain(second.iter())))
+                    {
                         refused = true;
                         *scanner = Scanner::default();
                         break;
@@ -199,21 +208,53 @@ impl Connection {
     fn redo_front(&self, state: &mut State, why: &'static str) {
         let Some(run) = state.runs.front_mut() else { return };
         let Owner::Session(ticket) = std::mem::replace(&mut run.owner, Owner::Nobody) else { return };
-        let requests = &state.out.unanswered()[..run.bytes];
-        if matches!(self.purpose, Purpose::Primary(_)) {
-            self.worker.hold(requests, ticket, "it is read-only now");
-            return;
+        let (left, bytes) = (run.left, run.bytes);
+        // What the session has asked behind it must not be answered as of an earlier moment: it takes the same way.
+        for run in state.runs.iter_mut().skip(1) {
+            match &mut run.owner {
+                Owner::Session(later) if later.repeatable && Rc::ptr_eq(&later.session, &ticket.session) => {
+                    later.needs = Some(Mark::BEYOND);
+                }
+                _ => {}
+            }
         }
-        self.worker.redo(remaining(requests, ticket.requests - run.left), ticket, run.left, why);
+        let requests = remaining(&state.out.unanswered()[..bytes], ticket.requests - left);
+        match self.purpose {
+            Purpose::Primary(_) => {
+                self.worker.wait_for_other(&self.node, requests, Ticket { requests: left, ..ticket });
+            }
+            _ => self.worker.redo(requests, ticket, left, why),
+        }
     }
 
     fn unexpected(&self, state: &mut State, data: &[u8]) -> Result<(), String> {
         match (&state.session, state.scanner.step(data)) {
             (Some(session), Ok(Step::Push { len })) if matches!(self.purpose, Purpose::Private(_)) => {
-                session.stream(&data[..len]);
+                session.stream(&data[..len], Position::Between);
                 if len < data.len() { Err("it answered without being asked".to_owned()) } else { Ok(()) }
             }
             _ => Err("it answered without being asked".to_owned()),
         }
     }
+}
+
+/// Where a stream stands behind these bytes. What is no RESP (a copy of the data for a replica) is `opaque` from there on.
+fn position(scanner: &mut Scanner, mut data: &[u8], opaque: &mut bool) -> Position {
+    while !*opaque && !data.is_empty() {
+        match scanner.step(data) {
+            Ok(Step::Reply { len, .. } | Step::Push { len }) => data = &data[len..],
+            Ok(Step::Partial) => return Position::Within,
+            Err(_) => *opaque = true,
+        }
+    }
+    if *opaque { Position::Within } else { Position::Between }
+}
+
+/// Whether a refused write may wait for the next primary although the session has asked for more behind it. What is a read, or will be
+/// refused alike, waits as well; of anything else a part may be executed before it.
+fn may_wait<'a>(ticket: &Ticket, mut later: impl Iterator<Item = &'a Run>) -> bool {
+    later.all(|run| match &run.owner {
+        Owner::Session(later) if Rc::ptr_eq(&later.session, &ticket.session) => later.repeatable || later.requests == 1,
+        _ => true,
+    })
 }

@@ -1,6 +1,7 @@
 //! The reply of `ROLE`, read from its bytes: which role, and the replication offset.
 
 use crate::ambassador_redis::resp::parse_integer;
+use crate::ambassador_redis::topology::Source;
 
 /// What a server says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,7 @@ pub enum Role {
     Replica {
         offset: u64,
         linked: bool,
+        source: Source,
     },
 }
 
@@ -29,10 +31,10 @@ impl Role {
         match text()? {
             b"master" => Some(Role::Primary { offset: u64::try_from(integer(text()?)?).ok()? }),
             b"slave" => {
-                let (_host, _port) = (text()?, text()?);
+                let source = Source::new(text()?, integer(text()?)?);
                 let linked = text()? == b"connected";
                 // Without a link the offset may be -1.
-                Some(Role::Replica { offset: u64::try_from(integer(text()?)?).unwrap_or(0), linked })
+                Some(Role::Replica { offset: u64::try_from(integer(text()?)?).unwrap_or(0), linked, source })
             }
             _ => None,
         }
@@ -41,7 +43,7 @@ impl Role {
 
 #[cfg(test)]
 mod tests {
-    use super::Role;
+    use super::{Role, Source};
 
     #[test]
     fn both_roles_tell_their_offset() {
@@ -49,9 +51,10 @@ mod tests {
             b"*3\r\n$6\r\nmaster\r\n:3129659\r\n*1\r\n*3\r\n$9\r\n127.0.0.1\r\n$4\r\n9001\r\n$7\r\n3129242\r\n";
         assert_eq!(Role::parse(primary), Some(Role::Primary { offset: 3_129_659 }));
         let replica = b"*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:6379\r\n$9\r\nconnected\r\n:42\r\n";
-        assert_eq!(Role::parse(replica), Some(Role::Replica { offset: 42, linked: true }));
+        let source = Source::new(b"127.0.0.1", 6379);
+        assert_eq!(Role::parse(replica), Some(Role::Replica { offset: 42, linked: true, source }));
         let alone = b"*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:6379\r\n$7\r\nconnect\r\n:-1\r\n";
-        assert_eq!(Role::parse(alone), Some(Role::Replica { offset: 0, linked: false }));
+        assert_eq!(Role::parse(alone), Some(Role::Replica { offset: 0, linked: false, source }));
     }
 
     #[test]

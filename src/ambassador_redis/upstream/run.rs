@@ -41,7 +41,6 @@ pub struct Ticket {
     /// The place in the session's order of replies.
     pub slot: u64,
     pub requests: u32,
-    pub db: u32,
     pub class: Class,
     /// Whether every request of the run may be sent again.
     pub repeatable: bool,

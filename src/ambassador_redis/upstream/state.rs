@@ -5,14 +5,14 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
 
-use crate::ambassador_redis::consistency::Mark;
+use crate::ambassador_redis::consistency::{History, Mark};
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::reply::Scanner;
 use crate::ambassador_redis::session::Session;
 use crate::ambassador_redis::transport::Transport;
 
 use super::outbound::Outbound;
-use super::run::{Observe, Owner, Run, Ticket};
+use super::run::{Owner, Run, Ticket};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -22,8 +22,8 @@ pub(super) struct State {
     pub(super) scanner: Scanner,
     /// The beginning of a reply that must be seen whole before it is acted upon.
     pub(super) carry: Vec<u8>,
-    /// The database that the next request would meet.
-    pub(super) db: Option<u32>,
+    /// The replication history that a primary told when it was greeted.
+    pub(super) history: History,
     /// The offset that this server is known to have applied.
     pub(super) applied: Mark,
     /// Whether a `ROLE` waits unsent before the reads of this turn.
@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) broken: Option<&'static str>,
     /// The session whose reply is too large for what its client reads, and since when.
     pub(super) clog: Option<(Rc<Session>, Instant)>,
+    /// The stream of its session is no RESP.
+    pub(super) opaque: bool,
     /// Another connection carries what comes from now on.
     pub(super) replaced: bool,
     pub(super) session: Option<Rc<Session>>,
@@ -64,26 +66,13 @@ impl State {
     }
 
     pub(super) fn push(&mut self, requests: &[u8], ticket: Ticket, generation: u64) {
-        self.select(ticket.db);
         if ticket.needs.is_some() && !self.asks_applied {
             self.ask_applied(generation);
-        }
-        // A client's own SELECT leaves the connection where we can only guess.
-        if matches!(ticket.observe, Some(Observe::Select(_))) {
-            self.db = None;
         }
         self.unmarked = true;
         self.in_flight += ticket.requests;
         self.out.end().extend_from_slice(requests);
         self.runs.push_back(Run { left: ticket.requests, bytes: requests.len(), owner: Owner::Session(ticket) });
-    }
-
-    /// Puts a `SELECT` in the queue unless the connection is in that database already. A fresh one is in 0.
-    pub(super) fn select(&mut self, db: u32) {
-        if self.db != Some(db) {
-            self.own(&[b"SELECT", itoa::Buffer::new().format(db).as_bytes()], Owner::Nobody);
-            self.db = Some(db);
-        }
     }
 
     pub(super) fn own(&mut self, arguments: &[&[u8]], owner: Owner) {

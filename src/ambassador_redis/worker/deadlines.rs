@@ -1,6 +1,7 @@
 //! What is looked at ten times a second: who waits too long, who says nothing any more.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Worker;
@@ -8,6 +9,8 @@ use crate::ambassador_redis::upstream::{Purpose, unreachable};
 
 /// How often deadlines are looked at.
 pub(super) const TICK: Duration = Duration::from_millis(100);
+/// After how many of them it is asked which connections nobody uses any more.
+const UNUSED: u32 = 100;
 /// How long a client may keep others waiting behind a large reply that it does not read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -26,7 +29,7 @@ impl Worker {
         if let Some(timeout) = self.shared.policy.idle_timeout {
             for session in self.sessions.borrow().values() {
                 if Duration::from_secs(u64::from(self.second.get() - session.active.get())) > timeout {
-                    session.drain();
+                    session.leave_idle();
                 }
             }
         }
@@ -34,10 +37,15 @@ impl Worker {
         for held in expired {
             held.ticket.session.fail(held.ticket.slot, held.replies, &unreachable(&held.why));
         }
+        self.recheck_users();
         self.leave_silent_replicas();
         self.pool.borrow_mut().retain(|connection| !connection.is_over());
         self.privates.borrow_mut().retain(|connection| connection.strong_count() > 0);
         self.warm();
+        self.ticks.set(self.ticks.get().wrapping_add(1));
+        if self.ticks.get().is_multiple_of(UNUSED) {
+            self.leave_unused();
+        }
         self.leaving.borrow_mut().retain(|connection| {
             connection.unclog(PATIENCE);
             let is_primary =
@@ -47,6 +55,19 @@ impl Worker {
             }
             !connection.is_over()
         });
+    }
+
+    /// Closes the sessions whose users have lost their rights.
+    fn recheck_users(&self) {
+        let Some(users) = self.users() else { return };
+        let mut seen = self.users.borrow_mut();
+        if seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &users)) {
+            return;
+        }
+        for session in self.sessions.borrow().values() {
+            session.recheck(&users);
+        }
+        *seen = Some(users);
     }
 
     /// Takes reads back from replicas that leave them unanswered while they do not answer the probe either.

@@ -1,20 +1,18 @@
 //! The shared connections to the servers of a set, and what becomes of them when the picture of the servers changes.
 //!
-//! A version and credentials come in, [`Lines`] go out: the connection to the primary, and those to the replicas.
+//! A [`Line`] (version, credentials, database) comes in, [`Lines`] go out: the connection to the primary, and those to the replicas.
 
+use std::collections::HashSet;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use super::Worker;
-use crate::ambassador_redis::consistency::Consistency;
+use crate::ambassador_redis::consistency::{Consistency, LaneId};
 use crate::ambassador_redis::resp::Version;
 use crate::ambassador_redis::topology::{Node, Topology};
-use crate::ambassador_redis::upstream::{Connection, Identity, Purpose};
+use crate::ambassador_redis::upstream::{Connection, Line, Purpose};
 
-/// What tells shared connections to one server apart.
-pub(super) type Line = (Version, Rc<Identity>);
-
-/// The shared connections that a session with this version and these credentials uses.
+/// The shared connections that a session uses.
 pub struct Lines {
     pub epoch: u64,
     pub primary: Result<Rc<Connection>, String>,
@@ -28,53 +26,89 @@ impl Lines {
 }
 
 impl Worker {
-    /// The shared connections for a version and credentials.
-    pub fn lines(self: &Rc<Self>, version: Version, identity: &Rc<Identity>) -> Rc<Lines> {
-        if let Some(lines) = self.lines.borrow().get(&(version, identity.clone())) {
+    /// The shared connections of this line.
+    pub fn lines(self: &Rc<Self>, line: &Line) -> Rc<Lines> {
+        if let Some(lines) = self.lines.borrow().get(line) {
             return lines.clone();
         }
         let topology = self.topology.borrow().clone();
-        let lane = match version {
-            _ if **identity != **self.identity.borrow() => 2,
-            Version::Resp2 => 0,
-            Version::Resp3 => 1,
-        };
-        let primary = Purpose::Primary(self.lane(lane));
+        let primary = Purpose::Primary(self.lane_of(line));
         let lines = Rc::new(Lines {
             epoch: self.changes.get(),
-            primary: topology
-                .primary
-                .as_ref()
-                .map_err(Clone::clone)
-                .map(|node| self.connection(node, version, identity, primary)),
+            primary: topology.primary.as_ref().map_err(Clone::clone).map(|node| self.connection(node, line, primary)),
             replicas: match self.shared.policy.consistency {
                 Consistency::Primary => Vec::new(),
-                _ => topology
-                    .replicas
-                    .iter()
-                    .map(|node| self.connection(node, version, identity, Purpose::Replica))
-                    .collect(),
+                _ => topology.replicas.iter().map(|node| self.connection(node, line, Purpose::Replica)).collect(),
             },
         });
-        self.lines.borrow_mut().insert((version, identity.clone()), lines.clone());
+        self.lines.borrow_mut().insert(line.clone(), lines.clone());
         lines
     }
 
-    fn connection(
-        self: &Rc<Self>,
-        node: &Arc<Node>,
-        version: Version,
-        identity: &Rc<Identity>,
-        purpose: Purpose,
-    ) -> Rc<Connection> {
-        let key = (node.number, (version, identity.clone()));
+    /// Whether the primary has let this line in: its credentials and its database are good.
+    pub fn is_proved(&self, line: &Line) -> bool {
+        self.lines
+            .borrow()
+            .get(line)
+            .is_some_and(|lines| lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()))
+    }
+
+    /// Where the replies of the line's primary are counted: each line has a lane of its own, while there are any.
+    fn lane_of(&self, line: &Line) -> LaneId {
+        let mut lanes = self.lanes.borrow_mut();
+        if let Some(place) = lanes.iter().position(|taken| taken.as_ref() == Some(line)) {
+            return self.lane(place + 1);
+        }
+        match lanes.iter().position(Option::is_none) {
+            Some(free) => {
+                lanes[free] = Some(line.clone());
+                self.lane(free + 1)
+            }
+            None => self.private_lane(),
+        }
+    }
+
+    /// Gives up the lines that no session uses any more, but for those that the next client will want.
+    pub(super) fn leave_unused(self: &Rc<Self>) {
+        let mut used: HashSet<Line> = self.sessions.borrow().values().map(|session| session.line()).collect();
+        used.extend([Version::Resp2, Version::Resp3].map(|version| self.usual_line(version)));
+        self.lines.borrow_mut().retain(|line, _| used.contains(line));
+        self.pool.borrow_mut().retain(|connection| {
+            let is_used = used.contains(&connection.line);
+            if !is_used {
+                connection.retire("no session needs it");
+            }
+            is_used
+        });
+        self.connections.borrow_mut().retain(|(_, line), connection| {
+            let is_used = used.contains(line);
+            if !is_used {
+                connection.leave();
+                self.leaving.borrow_mut().push(connection.clone());
+            }
+            is_used
+        });
+        for lane in
+            self.lanes.borrow_mut().iter_mut().filter(|lane| lane.as_ref().is_some_and(|line| !used.contains(line)))
+        {
+            *lane = None;
+        }
+    }
+
+    /// The line of a client that has said nothing about itself.
+    pub fn usual_line(&self, version: Version) -> Line {
+        Line { version, identity: self.default_identity(), db: 0 }
+    }
+
+    fn connection(self: &Rc<Self>, node: &Arc<Node>, line: &Line, purpose: Purpose) -> Rc<Connection> {
+        let key = (node.number, line.clone());
         if let Some(connection) = self.connections.borrow().get(&key)
             && connection.purpose == purpose
             && !connection.is_over()
         {
             return connection.clone();
         }
-        let connection = Connection::shared(self, node, version, identity, purpose);
+        let connection = Connection::shared(self, node, line, purpose);
         self.connections.borrow_mut().insert(key, connection.clone());
         connection
     }
@@ -93,7 +127,6 @@ impl Worker {
         *self.table.borrow_mut() = self.shared.table.load_full();
         *self.topology.borrow_mut() = topology;
         self.lines.borrow_mut().clear();
-        self.read_credentials();
         let topology = self.topology.borrow().clone();
         let is_used = |connection: &Connection| match connection.purpose {
             Purpose::Primary(_) => topology.primary.as_ref().is_ok_and(|node| node.number == connection.node.number),
@@ -117,7 +150,7 @@ impl Worker {
                 }
             }
         }
-        self.lines(Version::Resp2, &self.default_identity());
+        self.lines(&self.usual_line(Version::Resp2));
         self.became_ready();
         self.release_held();
     }

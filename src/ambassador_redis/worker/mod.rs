@@ -24,7 +24,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::command::Table;
-use super::consistency::{LaneId, Watermark};
+use super::consistency::{History, LaneId, Watermark};
+use super::downstream::Peer;
 use super::held;
 use super::metrics::Stats;
 use super::resp::Version;
@@ -33,9 +34,9 @@ use super::settings::Policy;
 use super::shared::{LANES, Shared};
 use super::topology::{Node, Topology};
 use super::transport::Transport;
-use super::upstream::{Connection, Identity};
+use super::upstream::{Connection, Credentials, Identity, Line};
+use super::users::Users;
 
-use lines::Line;
 pub use lines::Lines;
 pub use thread::run;
 
@@ -54,6 +55,8 @@ pub struct Worker {
     changes: Cell<u64>,
     connections: RefCell<HashMap<(u32, Line), Rc<Connection>>>,
     lines: RefCell<HashMap<Line, Rc<Lines>>>,
+    /// Whose lane each one behind the first is.
+    lanes: RefCell<[Option<Line>; LANES - 1]>,
     pool: RefCell<Vec<Rc<Connection>>>,
     /// Every private connection, in the pool or in use.
     privates: RefCell<Vec<Weak<Connection>>>,
@@ -65,11 +68,14 @@ pub struct Worker {
     leaving: RefCell<Vec<Rc<Connection>>>,
     sessions: RefCell<HashMap<u64, Rc<Session>>>,
     waiting: RefCell<Vec<Rc<Session>>>,
-    identity: RefCell<Rc<Identity>>,
+    identity: Rc<Identity>,
     scratch: Rc<Scratch>,
     second: Cell<u32>,
+    ticks: Cell<u32>,
     started: Instant,
     interest: Cell<u32>,
+    /// The users by which the sessions were last checked.
+    users: RefCell<Option<Arc<Users>>>,
 }
 
 /// Where bytes are read into; one for all sets of a thread.
@@ -107,12 +113,13 @@ impl Worker {
     pub fn new(shared: Arc<Shared>, number: usize, scratch: Rc<Scratch>) -> Rc<Worker> {
         let topology = shared.topology.borrow().clone();
         let table = shared.table.load_full();
-        let worker = Rc::new(Worker {
+        Rc::new(Worker {
             changes: Cell::new(0),
             topology: RefCell::new(topology),
             table: RefCell::new(table),
             connections: RefCell::default(),
             lines: RefCell::default(),
+            lanes: RefCell::default(),
             pool: RefCell::default(),
             leaving: RefCell::default(),
             privates: RefCell::default(),
@@ -121,16 +128,16 @@ impl Worker {
             primary_up: Cell::new(None),
             sessions: RefCell::default(),
             waiting: RefCell::default(),
-            identity: RefCell::new(Rc::new(Identity { credentials: None })),
+            identity: Rc::new(Identity::Own),
             scratch,
             second: Cell::new(0),
+            ticks: Cell::new(0),
             started: Instant::now(),
             interest: Cell::new(0),
+            users: RefCell::default(),
             shared,
             number,
-        });
-        worker.read_credentials();
-        worker
+        })
     }
 
     /// Follows the picture of the servers and looks at the deadlines, for as long as the thread runs.
@@ -138,7 +145,7 @@ impl Worker {
         let mut topology = self.shared.topology.subscribe();
         let mut tick = tokio::time::interval(deadlines::TICK);
         // Connected before the first client comes.
-        self.lines(Version::Resp2, &self.default_identity());
+        self.lines(&self.usual_line(Version::Resp2));
         loop {
             tokio::select! {
                 changed = topology.changed() => match changed {
@@ -151,10 +158,10 @@ impl Worker {
     }
 
     /// Serves one client until its session ends.
-    pub fn adopt(self: &Rc<Self>, transport: Transport) {
+    pub fn adopt(self: &Rc<Self>, transport: Transport, peer: Peer) {
         self.stats().opened();
         let id = self.shared.next_session.fetch_add(1, Relaxed);
-        let session = Session::new(self, id, transport);
+        let session = Session::new(self, id, transport, peer);
         self.sessions.borrow_mut().insert(id, session.clone());
         let leaving = Leaving { worker: self.clone(), session: session.clone() };
         self.spawn(async move {
@@ -167,6 +174,13 @@ impl Worker {
     pub fn drain(&self) {
         for session in self.sessions.borrow().values() {
             session.drain();
+        }
+    }
+
+    /// Ends the sessions that still wait at a server which does not let them go.
+    pub fn cut(&self) {
+        for session in self.sessions.borrow().values() {
+            session.cut();
         }
     }
 
@@ -203,10 +217,18 @@ impl Worker {
         self.shared.watermark.generation()
     }
 
-    /// Nothing that was known of the replicas holds any more.
-    pub fn begin_generation(&self, node: &Node) {
-        self.shared.watermark.begin_generation();
+    /// A primary is connected and has told its history, if it tells that; which one is in force for its connection. If it is another
+    /// one than before, nothing that was known of the replicas holds any more; nor if it does not tell, and the connection was lost.
+    pub fn enter_history(&self, node: &Node, history: Option<History>, lost: Option<Instant>) -> History {
+        let watermark = &self.shared.watermark;
+        match (history, lost) {
+            (Some(history), _) if !watermark.enter(history) => return history,
+            (Some(_), _) => {}
+            (None, Some(_)) => watermark.begin_generation(),
+            (None, None) => return watermark.history(),
+        }
         self.suspect(node);
+        history.unwrap_or_else(|| watermark.history())
     }
 
     /// Something is wrong with a server: it should be probed now.
@@ -214,13 +236,13 @@ impl Worker {
         self.shared.suspicion.notify_one();
     }
 
-    /// The lane of everything but the two usual shared connections.
+    /// The lane of everything that has none of its own.
     pub fn private_lane(&self) -> LaneId {
-        self.lane(2)
+        self.lane(0)
     }
 
     fn lane(&self, place: usize) -> LaneId {
-        self.shared.watermark.lane(self.number * LANES + place)
+        self.shared.watermark.lane(self.number, place)
     }
 
     /// When the primary was last known to be up.
@@ -250,12 +272,7 @@ impl Worker {
     }
 
     pub fn default_identity(&self) -> Rc<Identity> {
-        self.identity.borrow().clone()
-    }
-
-    /// The identity of credentials that a client has sent.
-    pub fn identity(&self, credentials: Option<(Vec<u8>, Vec<u8>)>) -> Rc<Identity> {
-        Rc::new(Identity { credentials })
+        self.identity.clone()
     }
 
     pub fn session_scratch(&self) -> RefMut<'_, Box<[u8]>> {
@@ -266,17 +283,21 @@ impl Worker {
         self.scratch.upstream.borrow_mut()
     }
 
-    fn read_credentials(&self) {
-        match self.shared.credentials() {
-            Ok(credentials) => {
-                let credentials =
-                    credentials.map(|(user, password)| (user.into_bytes(), password.expose().as_bytes().to_vec()));
-                if self.identity.borrow().credentials != credentials {
-                    *self.identity.borrow_mut() = Rc::new(Identity { credentials });
-                }
-            }
-            Err(error) => tracing::error!(error = format!("{error:#}"), "the password for the servers cannot be read"),
-        }
+    /// The ambassador's own users, if it has some.
+    pub fn users(&self) -> Option<Arc<Users>> {
+        self.shared.users.as_ref().map(|users| users.current())
+    }
+
+    /// The ambassador's own credentials for the servers, as its settings have them now.
+    ///
+    /// # Errors
+    /// The password cannot be read; the text says why.
+    pub fn own_credentials(&self) -> Result<Option<Credentials>, String> {
+        let credentials = self.shared.credentials().map_err(|error| format!("{error:#}"))?;
+        Ok(credentials.map(|(user, password)| Credentials {
+            user: user.into_bytes(),
+            password: password.expose().as_bytes().to_vec(),
+        }))
     }
 
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {

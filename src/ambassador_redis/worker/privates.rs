@@ -4,53 +4,58 @@ use std::rc::Rc;
 
 use super::Worker;
 use crate::ambassador_redis::resp::Version;
-use crate::ambassador_redis::upstream::{Connection, Identity};
+use crate::ambassador_redis::upstream::{Connection, Line};
 
 /// Private connections that wait for a session.
 const POOL: usize = 64;
 /// Private connections that are kept connected for those who will need one.
 const WARM: usize = 4;
+/// For how many versions and databases.
+const WARM_LINES: usize = 4;
 
 impl Worker {
     /// A connection to the primary for one session alone.
     ///
     /// # Errors
     /// There is no primary; the text says why.
-    pub fn private(
-        self: &Rc<Self>,
-        version: Version,
-        identity: &Rc<Identity>,
-        db: u32,
-    ) -> Result<Rc<Connection>, String> {
+    pub fn private(self: &Rc<Self>, line: &Line) -> Result<Rc<Connection>, String> {
         let topology = self.topology.borrow().clone();
         let node = topology.primary.as_ref().map_err(Clone::clone)?;
         let mut pool = self.pool.borrow_mut();
-        let fits = |connection: &Rc<Connection>| {
-            connection.version == version
-                && connection.identity == *identity
-                && connection.node.number == node.number
-                && !connection.is_over()
-        };
-        // One that is in the right database already needs no SELECT.
-        let at =
-            pool.iter().position(|connection| fits(connection) && connection.is_in(db)).or(pool.iter().position(fits));
+        let at = pool.iter().position(|connection| {
+            connection.line == *line && connection.node.number == node.number && !connection.is_over()
+        });
         if let Some(at) = at {
             return Ok(pool.remove(at));
         }
         drop(pool);
-        self.fresh(version, identity)
+        self.fresh(line)
     }
 
     /// A new connection to the primary for one session alone.
     ///
     /// # Errors
     /// There is no primary; the text says why.
-    pub fn fresh(self: &Rc<Self>, version: Version, identity: &Rc<Identity>) -> Result<Rc<Connection>, String> {
+    pub fn fresh(self: &Rc<Self>, line: &Line) -> Result<Rc<Connection>, String> {
         let topology = self.topology.borrow().clone();
         let node = topology.primary.as_ref().map_err(Clone::clone)?;
-        let connection = Connection::private(self, node, version, identity);
+        let connection = Connection::private(self, node, line);
         self.privates.borrow_mut().push(Rc::downgrade(&connection));
         Ok(connection)
+    }
+
+    /// Lets the server answer what waits there on a private connection; whether it can be asked to.
+    pub fn let_go(self: &Rc<Self>, private: &Connection) -> bool {
+        let lines = self.lines(&self.usual_line(Version::Resp2));
+        match (&lines.primary, private.number_at_server()) {
+            (Ok(primary), Some(number)) if primary.is_ready() => {
+                let number = number.to_string();
+                primary.append_own(&[b"CLIENT", b"UNBLOCK", number.as_bytes(), b"ERROR"]);
+                primary.wake();
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Takes a private connection back that holds no state any more.
@@ -67,15 +72,14 @@ impl Worker {
     /// another client sends right behind it.
     pub(super) fn warm(self: &Rc<Self>) {
         let identity = self.default_identity();
-        if !self.lines(Version::Resp2, &identity).primary.as_ref().is_ok_and(|primary| primary.is_ready()) {
-            return;
-        }
-        let is_warm =
-            |connection: &&Rc<Connection>| connection.version == Version::Resp2 && connection.identity == identity;
-        let have = self.pool.borrow().iter().filter(is_warm).count();
-        for _ in have..WARM {
-            if let Ok(connection) = self.fresh(Version::Resp2, &identity) {
-                self.pool.borrow_mut().push(connection);
+        let lines: Vec<Line> =
+            self.lines.borrow().keys().filter(|line| line.identity == identity).take(WARM_LINES).cloned().collect();
+        for line in lines.iter().filter(|line| self.is_proved(line)) {
+            let have = self.pool.borrow().iter().filter(|connection| connection.line == *line).count();
+            for _ in have..WARM {
+                if let Ok(connection) = self.fresh(line) {
+                    self.pool.borrow_mut().push(connection);
+                }
             }
         }
     }

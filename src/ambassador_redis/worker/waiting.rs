@@ -7,13 +7,26 @@ use std::time::Instant;
 
 use super::Worker;
 use crate::ambassador_redis::session::Session;
+use crate::ambassador_redis::topology::Node;
 use crate::ambassador_redis::upstream::{Ticket, unreachable};
 
 impl Worker {
     /// Sends requests that another connection could not answer to the primary.
     pub fn redo(self: &Rc<Self>, requests: &[u8], ticket: Ticket, replies: u32, why: &'static str) {
         self.stats().redone(why, replies);
+        ticket.session.detour();
         self.to_primary(requests, Ticket { requests: replies, needs: None, torn: false, ..ticket });
+    }
+
+    /// Keeps a request that a server refused because it is no primary any more, until there is another one.
+    pub fn wait_for_other(self: &Rc<Self>, refused_by: &Node, requests: &[u8], ticket: Ticket) {
+        ticket.session.detour();
+        let ticket = Ticket { needs: None, ..ticket };
+        let is_other = self.topology.borrow().primary.as_ref().is_ok_and(|primary| primary.number != refused_by.number);
+        match is_other {
+            true => self.to_primary(requests, ticket),
+            false => self.hold(requests, ticket, "it is read-only now"),
+        }
     }
 
     /// Sends requests to the primary, or holds them until there is one.

@@ -4,7 +4,6 @@
 //! not the certificate's.
 
 mod client;
-mod rotating;
 mod server;
 mod verifier;
 
@@ -17,7 +16,6 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 pub use client::{ClientFiles, Verify, client, client_from};
-pub use rotating::Rotating;
 pub use server::{ClientCertificates, ServerFiles, server};
 pub use verifier::Verifier;
 

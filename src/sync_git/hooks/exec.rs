@@ -1,7 +1,7 @@
 //! A hook that is a program.
 //!
 //! In: an event. Out: one run of the program, without shell or arguments, in the new tree, with the event in its environment
-//! (`GITSYNC_HASH`, `GITSYNC_PREVIOUS_HASH`, `GITSYNC_REF`, `GITSYNC_CHANGES`). It gets the environment of this process but
+//! (`GITSYNC_HASH`, `GITSYNC_PREVIOUS_HASH`, `GITSYNC_REF`, and in `GITSYNC_CHANGES` the file that lists what differs). It gets the environment of this process but
 //! no secret. It is the leader of a process group, all of which is killed at the timeout.
 
 use std::ffi::{OsStr, OsString};
@@ -34,13 +34,15 @@ impl Exec {
         command.current_dir(&event.tree).process_group(0).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env_clear().envs(std::env::vars_os().filter(|(name, value)| is_harmless(name, value)));
+        // What an outer sync was told, of which we may be a hook, is not what ours is told.
+        command.env_remove("GITSYNC_PREVIOUS_HASH").env_remove("GITSYNC_CHANGES");
         command.env("GITSYNC_HASH", event.commit.to_string());
         command.env("GITSYNC_REF", &event.reference);
         if let Some(before) = event.before {
             command.env("GITSYNC_PREVIOUS_HASH", before.to_string());
         }
         if let Some(changes) = &event.changes {
-            command.env("GITSYNC_CHANGES", changes);
+            command.env("GITSYNC_CHANGES", &changes.file);
         }
         let mut child = command.spawn().map_err(|error| HookError::Start(self.program.clone(), error))?;
         let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
@@ -90,9 +92,13 @@ impl Drop for Group {
     }
 }
 
-/// Whether a variable may be handed on: our settings may hold secrets, by name or in a URL.
+/// Whether a variable may be handed on: our settings may hold secrets, by name or in a URL, and so may the proxy that we use.
 fn is_harmless(name: &OsStr, value: &OsString) -> bool {
     let Some(name) = name.to_str() else { return true };
+    if name.to_ascii_lowercase().ends_with("_proxy") {
+        let text = value.to_string_lossy();
+        return redact_urls(&text) == text && !text.contains('@');
+    }
     let Some(setting) =
         ["PATTERNS_SYNC_GIT_", "GITSYNC_", "GIT_SYNC_", "GIT_"].iter().find_map(|p| name.strip_prefix(p))
     else {
@@ -120,6 +126,8 @@ mod tests {
             ("GITSYNC_REPO", "https://u:p@host/x"),
             ("PATTERNS_SYNC_GIT_CREDENTIAL", "[]"),
             ("GITSYNC_GIT_CONFIG", "http.extraHeader:x"),
+            ("https_proxy", "http://u:p@proxy:3128"),
+            ("ALL_PROXY", "u:p@proxy:3128"),
         ] {
             assert!(!verdict(name, value), "{name}");
         }
@@ -128,6 +136,8 @@ mod tests {
             ("GITSYNC_PASSWORD_FILE", "/x"),
             ("GITSYNC_REPO", "https://host/x"),
             ("ENVKEY", "envval"),
+            ("HTTPS_PROXY", "http://proxy:3128"),
+            ("DATABASE_URL", "postgres://the:hooks@own/secret"),
         ] {
             assert!(verdict(name, value), "{name}");
         }

@@ -8,6 +8,7 @@ mod exec;
 mod web;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use git2::Oid;
@@ -16,12 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub(crate) use self::exec::Exec;
-pub(crate) use self::web::Web;
+pub(crate) use self::web::{Body, Web};
+use super::changes::Changes;
 use crate::core::metrics::{Counter, Registry};
 
 /// A publication, as hooks are told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
+    /// Counts the events: a tree that was written again is another event than its first writing.
+    pub serial: u64,
     /// The commit that was published before.
     pub before: Option<Oid>,
     pub commit: Oid,
@@ -29,8 +33,15 @@ pub(crate) struct Event {
     pub reference: String,
     /// The commit's tree.
     pub tree: PathBuf,
-    /// A file that lists the paths that differ between the two commits.
-    pub changes: Option<PathBuf>,
+    /// The paths that differ between the two commits; nothing when that is not known: all may differ.
+    pub changes: Option<ChangeList>,
+}
+
+/// The paths that differ, and the file that lists them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChangeList {
+    pub changes: Arc<Changes>,
+    pub file: PathBuf,
 }
 
 /// Why a hook failed: its own fault, or that of what it calls.
@@ -86,8 +97,9 @@ pub(crate) enum Retry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Progress {
     Idle,
-    Done(Oid),
-    Failed(Oid),
+    /// By the event's serial number.
+    Done(u64),
+    Failed(u64),
 }
 
 /// One hook, in a task of its own.
@@ -127,11 +139,12 @@ impl Hook {
         self.events.send_replace(Some(event));
     }
 
-    /// Waits until the hook has run for `commit`; answers whether it succeeded.
-    pub(crate) async fn settled(&self, commit: Oid) -> bool {
+    /// Waits until the hook has run for the event that it was told last; answers whether it succeeded, or was told nothing.
+    pub(crate) async fn settled(&self) -> bool {
+        let Some(last) = self.events.borrow().as_ref().map(|event| event.serial) else { return true };
         let mut progress = self.progress.clone();
         let is_settled =
-            |progress: &Progress| matches!(progress, Progress::Done(at) | Progress::Failed(at) if *at == commit);
+            |progress: &Progress| matches!(progress, Progress::Done(at) | Progress::Failed(at) if *at == last);
         let succeeded = match progress.wait_for(is_settled).await {
             Ok(progress) => matches!(*progress, Progress::Done(_)),
             // The task was cut by the drain.
@@ -173,19 +186,19 @@ async fn work(
     while news.changed().await.is_ok() {
         loop {
             let event = news.borrow_and_update().clone();
-            let Some(event) = event.filter(|event| done != Some(event.commit)) else { break };
+            let Some(event) = event.filter(|event| done != Some(event.serial)) else { break };
             let result = action.run(&event).await;
             runs.count(&result);
             match result {
                 Ok(()) => {
                     tracing::info!(hook = name, commit = %event.commit, "the hook has run");
-                    done = Some(event.commit);
-                    report.send_replace(Progress::Done(event.commit));
+                    done = Some(event.serial);
+                    report.send_replace(Progress::Done(event.serial));
                     break;
                 }
                 Err(error) => {
                     tracing::warn!(hook = name, commit = %event.commit, %error, "the hook failed");
-                    report.send_replace(Progress::Failed(event.commit));
+                    report.send_replace(Progress::Failed(event.serial));
                     match retry {
                         Retry::After(pause) => tokio::time::sleep(pause).await,
                         Retry::Never => break,

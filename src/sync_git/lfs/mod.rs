@@ -160,7 +160,7 @@ pub(crate) fn place(volume: &Volume, draft: &mut Draft, plan: &Plan) -> Result<(
     let top = rustix::fs::open(draft.path(), flags, Mode::empty()).at("open", draft.path())?;
     for (at, pointer) in &plan.files {
         let entry = &mut draft.manifest.entries[*at];
-        let placed = objects.place(pointer, &top, &entry.path, entry.kind, volume.reuse);
+        let placed = objects.place(pointer, &top, &entry.path, entry.kind, volume.sources.published);
         let refused = |error: rustix::io::Errno| LfsError::Write { path: printable(&entry.path), source: error.into() };
         entry.stat = placed.map_err(refused)?;
     }

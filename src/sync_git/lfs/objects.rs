@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use super::super::files::{At, FileError, make_dirs, names_in, read_small, remove, write_whole};
 use super::super::manifest::Stat;
-use super::super::reuse::Reuse;
+use super::super::reuse::Sharing;
 use super::super::tree::Kind;
 use super::pointer::{Pointer, is_oid};
 
@@ -105,7 +105,7 @@ impl Objects {
         top: &impl AsFd,
         path: &[u8],
         kind: Kind,
-        reuse: Reuse,
+        sharing: Sharing,
     ) -> Result<Stat, Errno> {
         let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let slash = memchr::memrchr(b'/', path);
@@ -114,7 +114,7 @@ impl Objects {
         let parent = rustix::fs::openat2(top, parent, flags, Mode::empty(), beneath)?;
         rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
         let object = self.path(&pointer.oid);
-        let may_share = kind == Kind::File && matches!(reuse, Reuse::Hardlink);
+        let may_share = kind == Kind::File && sharing == Sharing::Links;
         if may_share && rustix::fs::linkat(CWD, &object, &parent, name, AtFlags::empty()).is_ok() {
             return rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| Stat::of(&stat));
         }

@@ -7,6 +7,7 @@ use clap::Args;
 use hyper::Method;
 use url::Url;
 
+use super::super::hooks::Body;
 use crate::core::fault::Fault;
 use crate::core::values;
 
@@ -14,7 +15,9 @@ use crate::core::values;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Hooks")]
 pub(crate) struct HookSettings {
-    /// A program to run after each sync that changed something, in the new tree, without a shell; it must be idempotent
+    /// A program to run after each sync that changed something, in the new tree, without a shell; it must be idempotent. It
+    /// finds GITSYNC_HASH, GITSYNC_PREVIOUS_HASH, GITSYNC_REF and, where both hashes are known, in GITSYNC_CHANGES a file that
+    /// lists what differs, a line each: A, M or D, a tab, the path
     #[arg(long, value_name = "PROGRAM")]
     pub exechook_command: Option<String>,
 
@@ -53,6 +56,10 @@ pub(crate) struct HookSettings {
     /// The status that means success; 0 or -1: any answer will do
     #[arg(long, value_name = "STATUS", default_value = "200", value_parser = super::numbers::signed, allow_negative_numbers = true)]
     pub webhook_success_status: i64,
+
+    /// What the call says beside the headers Gitsync-Hash, Gitsync-Previous-Hash and Gitsync-Ref
+    #[arg(long, value_name = "WHAT", default_value = "none")]
+    pub webhook_body: Body,
 
     /// How long that call may take
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = values::duration)]

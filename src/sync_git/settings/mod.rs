@@ -148,6 +148,15 @@ pub(crate) struct Pace {
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     pub init_period: Option<Duration>,
 
+    /// How much longer than --period a pause may be, drawn anew each time, in per cent: spreads the polls of many replicas
+    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub period_jitter: u8,
+
+    /// After failures in a row the pause doubles each time, up to this; 0 keeps to the period. A signal or POST /sync cuts
+    /// any pause short
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
+    pub max_backoff: Duration,
+
     /// Sync once, then exit
     #[arg(long)]
     pub one_time: bool,
@@ -183,6 +192,22 @@ pub(crate) struct Pace {
     /// How often to compare every published file with the commit; 0 only at start
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = values::duration)]
     pub verify_interval: Duration,
+}
+
+impl Pace {
+    /// The pause after a sync, before jitter: of the time before the first success or after it, and longer after the second
+    /// and each further failure in a row.
+    pub(crate) fn pause(&self, has_succeeded: bool, failures: u64) -> Duration {
+        let pause = self.init_period.filter(|_| !has_succeeded).unwrap_or(self.period);
+        let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+        let grown = pause.saturating_mul(2u32.saturating_pow(doublings));
+        grown.min(self.max_backoff).max(pause)
+    }
+
+    /// The most by which jitter prolongs a pause.
+    pub(crate) fn jitter(&self, pause: Duration) -> Duration {
+        pause.mul_f64(f64::from(self.period_jitter) / 100.0)
+    }
 }
 
 /// The shortest pause and the shortest deadline that git-sync takes.
@@ -263,6 +288,21 @@ mod tests {
         for flag in ["--period", "--init-period", "--sync-timeout"] {
             assert!(parsed(&["--repo=x", "--root=/git", flag, "9ms"]).is_err(), "{flag}");
         }
+    }
+
+    #[test]
+    fn pauses_grow_after_failures_only_where_that_is_asked_for() {
+        let pauses = |arguments: &[&str]| {
+            let pace = parsed(&[&["--repo=x", "--root=/git", "--period=4s", "--init-period=1s"], arguments].concat());
+            let pace = pace.unwrap().pace;
+            let ahead = (0..4).map(|failures| pace.pause(false, failures).as_secs());
+            ahead.chain([1, 2, 3, 500].map(|failures| pace.pause(true, failures).as_secs())).collect::<Vec<_>>()
+        };
+        assert_eq!(pauses(&[]), [1, 1, 1, 1, 4, 4, 4, 4]);
+        assert_eq!(pauses(&["--max-backoff=10s"]), [1, 1, 2, 4, 4, 8, 10, 10]);
+        assert_eq!(pauses(&["--max-backoff=2s"]), [1, 1, 2, 2, 4, 4, 4, 4]);
+        let pace = parsed(&["--repo=x", "--root=/git", "--period-jitter=25"]).unwrap().pace;
+        assert_eq!(pace.jitter(Duration::from_secs(8)), Duration::from_secs(2));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(crate) struct Mode {
     /// Answers with files only, as a dumb server does.
     pub(crate) is_dumb: bool,
     pub(crate) status: Option<&'static str>,
+    /// Lets each request wait this long.
+    pub(crate) delay: Option<std::time::Duration>,
     /// Is asked first, and may answer in git's place.
     pub(crate) aside: Option<Arc<dyn Aside>>,
 }
@@ -137,6 +139,9 @@ impl Shared {
             // Until the client goes away.
             io::copy(&mut writer.try_clone()?, &mut io::sink())?;
             return Ok(());
+        }
+        if let Some(delay) = self.mode.delay {
+            std::thread::sleep(delay);
         }
         if self.mode.drips {
             writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\nContent-Length: 100000000\r\n\r\n")?;

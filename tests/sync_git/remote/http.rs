@@ -40,6 +40,7 @@ const BASIC: Mode = Mode {
     is_dumb: false,
     status: None,
     aside: None,
+    delay: None,
 };
 
 #[tokio::test]

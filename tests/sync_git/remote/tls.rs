@@ -17,16 +17,16 @@ use tokio_rustls::TlsAcceptor;
 use super::backend::{Backend, Mode};
 use super::repository::{Source, Store, depth, tip};
 
-/// A key and a certificate for `localhost`, signed by itself.
-pub(crate) fn certificate(directory: &Path) -> (PathBuf, PathBuf) {
+/// A key and a certificate for `host`, signed by itself.
+pub(crate) fn certificate(directory: &Path, host: &str) -> (PathBuf, PathBuf) {
     let (key, certificate) = (directory.join("key.pem"), directory.join("certificate.pem"));
     let output = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
         .args([
             "-subj",
-            "/CN=localhost",
+            &format!("/CN={host}"),
             "-addext",
-            "subjectAltName=DNS:localhost",
+            &format!("subjectAltName=DNS:{host}"),
             "-addext",
             "basicConstraints=critical,CA:FALSE",
         ])
@@ -66,8 +66,12 @@ pub(crate) async fn terminate_tls(backend: &Backend, key: &Path, certificate: &P
     address
 }
 
-/// A proxy that knows CONNECT; it wants `u:p` and takes every tunnel to `target`.
 async fn tunnel(target: SocketAddr, tunnels: Arc<AtomicUsize>) -> SocketAddr {
+    tunnel_to(target, "localhost", tunnels).await
+}
+
+/// A proxy that knows CONNECT; it wants `u:p` and takes every tunnel to `host` to `target`.
+pub(crate) async fn tunnel_to(target: SocketAddr, host: &'static str, tunnels: Arc<AtomicUsize>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -79,7 +83,7 @@ async fn tunnel(target: SocketAddr, tunnels: Arc<AtomicUsize>) -> SocketAddr {
                     head.push(stream.read_u8().await.unwrap());
                 }
                 let head = String::from_utf8(head).unwrap();
-                assert!(head.starts_with("CONNECT localhost:443 HTTP/1.1\r\n"), "{head}");
+                assert!(head.starts_with(&format!("CONNECT {host}:443 HTTP/1.1\r\n")), "{head}");
                 if !head.contains("Proxy-Authorization: Basic dTpw\r\n") {
                     stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await.unwrap();
                     return;
@@ -98,7 +102,7 @@ async fn tunnel(target: SocketAddr, tunnels: Arc<AtomicUsize>) -> SocketAddr {
 async fn only_a_certificate_of_a_trusted_authority_for_the_name_will_do() {
     let source = Source::new();
     let directory = tempfile::tempdir().unwrap();
-    let (key, certificate) = certificate(directory.path());
+    let (key, certificate) = certificate(directory.path(), "localhost");
     let backend = Backend::start(source.root.path(), Mode { basic: Some("bWU6c2VjcmV0"), ..Mode::default() });
     let port = terminate_tls(&backend, &key, &certificate).await.port();
     let url = Url::parse(&format!("https://me:secret@localhost:{port}/repo")).unwrap();
@@ -131,7 +135,7 @@ async fn only_a_certificate_of_a_trusted_authority_for_the_name_will_do() {
 async fn a_proxy_gives_a_tunnel_and_sees_nothing_else() {
     let source = Source::new();
     let directory = tempfile::tempdir().unwrap();
-    let (key, certificate) = certificate(directory.path());
+    let (key, certificate) = certificate(directory.path(), "localhost");
     let backend = Backend::start(source.root.path(), Mode::default());
     let target = terminate_tls(&backend, &key, &certificate).await;
     let tunnels = Arc::new(AtomicUsize::new(0));
@@ -156,7 +160,7 @@ async fn a_proxy_gives_a_tunnel_and_sees_nothing_else() {
 async fn no_redirect_leads_from_https_to_http() {
     let source = Source::new();
     let directory = tempfile::tempdir().unwrap();
-    let (key, certificate) = certificate(directory.path());
+    let (key, certificate) = certificate(directory.path(), "localhost");
     let open = Backend::start(source.root.path(), Mode::default());
     let backend = Backend::start(source.root.path(), Mode { redirect: Some(open.origin()), ..Mode::default() });
     let port = terminate_tls(&backend, &key, &certificate).await.port();

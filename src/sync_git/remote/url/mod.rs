@@ -274,6 +274,7 @@ mod tests {
         assert_eq!(parts("example.com:/srv/b.git"), part(Ssh, None, "example.com", 22, "/srv/b.git"));
         assert_eq!(parts("[::1]:b.git"), part(Ssh, None, "::1", 22, "b.git"));
         assert_eq!(parts("git@[host:2222]:b.git"), part(Ssh, Some("git"), "host", 2222, "b.git"));
+        assert_eq!(parts("[git@host:2222]:b.git"), part(Ssh, Some("git"), "host", 2222, "b.git"));
         assert_eq!(
             parts("ssh://git@example.com:2222/~me/b%20c"),
             part(Ssh, Some("git"), "example.com", 2222, "~me/b c")

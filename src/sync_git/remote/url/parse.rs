@@ -53,12 +53,14 @@ fn scp_split(text: &str) -> Option<(&str, &str)> {
 }
 
 fn scp_url(authority: &str, path: &str) -> Result<Url, UrlError> {
-    let (user, host) = match authority.rsplit_once('@') {
+    // [user@host:port]:path is git's way to give a port in this form; the user may stand before the bracket, too.
+    let bracketed = authority.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).filter(|a| a.contains('@'));
+    let (user, host) = match bracketed.unwrap_or(authority).rsplit_once('@') {
         Some((user, host)) => (Some(user.to_owned()), host),
         None => (None, authority),
     };
-    // [host:port]:path is git's way to give a port in this form.
-    let (host, port) = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+    let unbracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let (host, port) = match unbracketed.or(bracketed.map(|_| host)) {
         Some(inner) if inner.matches(':').count() == 1 => split_port(inner)?,
         Some(inner) => (inner.to_owned(), None),
         None => (host.to_owned(), None),

@@ -1,7 +1,6 @@
-//! A configuration that follows its files: certificates are renewed while the process runs.
+//! What is made of files and follows them: certificates are renewed, users come and go while the process runs.
 //!
-//! New connections use the new files, old ones go on as they are. New files that are of no use leave the last good configuration in
-//! force, which is said once and counted.
+//! New files that are of no use leave the last good content in force, which is said once and counted.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,12 +16,12 @@ use crate::core::reload::FileWatch;
 
 type Load<C> = Box<dyn Fn() -> Result<Arc<C>> + Send + Sync>;
 
-/// The configuration of this moment.
+/// What the files say now.
 pub struct Rotating<C> {
     current: ArcSwap<C>,
     load: Load<C>,
     files: Vec<PathBuf>,
-    /// Whose configuration it is, for the log.
+    /// What they are, for the log and the counter's label.
     what: &'static str,
 }
 
@@ -40,7 +39,7 @@ impl<C: Send + Sync + 'static> Rotating<C> {
         Ok(Arc::new(Self { current, load: Box::new(load), files, what }))
     }
 
-    /// The last good configuration.
+    /// What the last good files say.
     pub fn current(&self) -> Arc<C> {
         self.current.load_full()
     }
@@ -48,28 +47,28 @@ impl<C: Send + Sync + 'static> Rotating<C> {
     /// Follows the files, and SIGHUP, until the process drains.
     pub fn follow(self: &Arc<Self>, process: &Process) {
         let counter = |result| {
-            let help = "Reloads of TLS certificates and keys, by a change of their files or by SIGHUP.";
-            process.metrics.counter("patterns_tls_reloads_total", help, &[("for", self.what), ("result", result)])
+            let help = "Reloads of files beside the settings, by a change of them or by SIGHUP.";
+            process.metrics.counter("patterns_file_reloads_total", help, &[("of", self.what), ("result", result)])
         };
         let (done, refused) = (counter("done"), counter("refused"));
         let changes = self.files.iter().map(|file| Change::File(Box::new(FileWatch::new(file))));
         for mut change in changes.chain([Change::Settings(process.settings.clone())]) {
             let (rotating, drain) = (self.clone(), process.drain.clone());
             let (done, refused) = (done.clone(), refused.clone());
-            process.tasks.spawn("tls", async move {
+            process.tasks.spawn("files", async move {
                 while change.next(&drain).await {
                     match (rotating.load)() {
                         Ok(config) => {
                             rotating.current.store(config);
                             done.increment();
-                            info!(of = rotating.what, "the TLS files are read again; new connections use them");
+                            info!(of = rotating.what, "files are read again");
                         }
                         Err(error) => {
                             refused.increment();
                             error!(
                                 of = rotating.what,
                                 error = format!("{error:#}"),
-                                "the TLS files are of no use; the last good ones stay in force"
+                                "new files are of no use; the last good ones stay in force"
                             );
                         }
                     }

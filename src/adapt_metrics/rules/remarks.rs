@@ -1,0 +1,63 @@
+//! What in a sound file works otherwise than it reads, told for `check`.
+
+use super::file::Matching;
+use super::{Quirk, Rules};
+
+/// References that are not what they look like.
+pub(super) fn references<'t>(
+    matches: &str,
+    matching: Matching,
+    stars: usize,
+    templates: impl Iterator<Item = &'t String>,
+    line: usize,
+    quirks: &mut Vec<Quirk>,
+) {
+    for text in templates {
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find('$') {
+            let word = &rest[at + 1..];
+            let open = word.strip_prefix('{').unwrap_or(word);
+            let length =
+                open.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$')).count();
+            let (reference, after) = open.split_at(length);
+            rest = after;
+            if reference.is_empty() || (matching == Matching::Regex && reference.starts_with('$')) {
+                continue;
+            }
+            let told = match reference.parse::<usize>() {
+                Ok(number) if matching == Matching::Glob && number > stars => {
+                    format!("`${reference}` in {text:?} is empty: {matches} has {stars} stars")
+                }
+                Err(_) if reference.starts_with(|c: char| c.is_ascii_digit()) => {
+                    format!(
+                        "`${reference}` in {text:?} is one reference, and empty; write ${{{}}}",
+                        reference.trim_end_matches(|c: char| !c.is_ascii_digit())
+                    )
+                }
+                Err(_) if matching == Matching::Glob => {
+                    format!("`${reference}` in {text:?} is empty: a glob has no names")
+                }
+                _ => continue,
+            };
+            quirks.push(Quirk { line, told });
+        }
+    }
+}
+
+/// Rules whose place in the file is not their place in the search.
+pub(super) fn order(rules: &mut Rules) {
+    let last_glob = rules.list.iter().rposition(|rule| rule.regex.is_none());
+    let regexes = rules
+        .list
+        .iter()
+        .enumerate()
+        .filter(|(at, rule)| rule.regex.is_some() && last_glob.is_some_and(|last| *at < last));
+    let told: Vec<Quirk> = regexes
+        .map(|(_, rule)| Quirk {
+            line: rule.line,
+            told: format!("the regex {:?} is tried after every glob, also after those below it", rule.matches),
+        })
+        .collect();
+    rules.quirks.extend(told);
+    rules.quirks.sort_by_key(|quirk| quirk.line);
+}
