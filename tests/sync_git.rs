@@ -9,6 +9,8 @@ mod web;
 #[path = "sync_git/world.rs"]
 mod world;
 
+#[path = "sync_git/archive.rs"]
+mod archive;
 #[path = "sync_git/auth.rs"]
 mod auth;
 #[path = "sync_git/beyond.rs"]

@@ -15,6 +15,7 @@
 //! flags and their meaning are git-sync's (version 4); where its behaviour is a defect, ours is the right one, and the manual
 //! says so. No git runs, nor does anything that a repository contains: no hook, no filter, no configuration of its.
 
+mod archive;
 mod budget;
 mod cache_tree;
 mod changes;
@@ -50,6 +51,7 @@ mod status;
 mod store;
 mod submodules;
 mod sync;
+mod tar;
 mod tree;
 mod trigger;
 mod trust;
@@ -58,10 +60,13 @@ mod volume;
 mod worktree;
 mod writer;
 
+use std::path::Path;
+
 use anyhow::anyhow;
 use clap::Args;
 use hyper::{Method, StatusCode};
 
+use self::archive::Artefact;
 use self::cycle::{Cycle, Hooks};
 use self::hooks::{Action, Exec, Hook, Retry, Runs, Web};
 use self::metrics::{Durations, Metrics};
@@ -210,6 +215,11 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
     if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
         return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));
     }
+    let archive = target.archive.as_ref().map(|path| Artefact::new(root.resolve(path))).transpose()?;
+    let is_ours = |path: &Path| [root.trees(), root.store()].iter().any(|ours| path.starts_with(ours));
+    if archive.as_ref().is_some_and(|archive| is_ours(archive.path()) || archive.path().starts_with(link.path())) {
+        return Err(Fault::usage(anyhow!("--archive must not be inside .git, .worktrees or the link")));
+    }
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
@@ -245,6 +255,7 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
             target.group_write,
             if source.lfs { " lfs" } else { "" }
         ),
+        archive,
         lfs: source.lfs.then_some(lfs::Location { url: source.lfs_url }),
         gc: target.git_gc,
         sparse_file: source.sparse_checkout_file,

@@ -4,6 +4,7 @@
 //! is async and may be dropped at any await; the half that writes runs on a blocking thread and asks the budget between two
 //! files. A sync that is cut short has published nothing, and the next one starts from what is whole.
 
+mod artefact;
 mod large;
 mod proof;
 
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use git2::Oid;
 
+use super::archive::Artefact;
 use super::budget::Budget;
 use super::changes;
 use super::draft::{Blank, Recipe};
@@ -52,6 +54,8 @@ pub(crate) struct Syncer {
     volume: Option<Volume>,
     pub(crate) metrics: Metrics,
     options: Options,
+    /// The commit whose archive this run has written.
+    archived: Option<Oid>,
     /// When every published file was last compared with the commit.
     inspected: Option<Instant>,
     /// Whether the history here was cut, so that some of what is stored is surely garbage.
@@ -83,6 +87,8 @@ pub(crate) struct Options {
     pub submodules: Follow,
     /// The settings that decide what is in a tree, beside the commit and the sparse patterns.
     pub recipe: String,
+    /// Where the archive of each tree goes, if one is wanted.
+    pub archive: Option<Artefact>,
     /// Where large files are said to be, if they are wanted.
     pub lfs: Option<lfs::Location>,
     pub gc: gc::Mode,
@@ -113,6 +119,7 @@ impl Syncer {
             signer: None,
             metrics,
             options,
+            archived: None,
             inspected: None,
             is_shortened: false,
             is_depth_known: false,
@@ -160,7 +167,10 @@ impl Syncer {
             && self.has_right_history(commit)?
         {
             match self.prove(&tip, commit, budget).await {
-                Ok(()) => return Ok(Outcome::Unchanged { commit }),
+                Ok(()) => {
+                    self.archive(commit, budget).await?;
+                    return Ok(Outcome::Unchanged { commit });
+                }
                 // Brought again below.
                 Err(SyncError::Volume(error)) if error.is_object_loss() => {}
                 Err(error) => return Err(error),
@@ -175,6 +185,7 @@ impl Syncer {
             other => other,
         };
         let commit = brought?;
+        self.archive(commit, budget).await?;
         if current != Some(commit) && !matches!(self.before_publish, BeforePublish::Nothing) {
             let event = self.event(current, commit).await;
             consult(&self.before_publish, event, budget).await?;

@@ -241,7 +241,7 @@ impl Volume {
         Ok(())
     }
 
-    fn worktree(&self, commit: Oid) -> Worktree {
+    pub(crate) fn worktree(&self, commit: Oid) -> Worktree {
         Worktree::new(self.root.tree(commit), self.store.dir(), commit.to_string(), self.recipe.text())
     }
 }

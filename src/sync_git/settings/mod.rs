@@ -119,6 +119,11 @@ pub(crate) struct Target {
     #[arg(long)]
     pub group_write: bool,
 
+    /// Also write the tree as a file that ends in .tar.gz, .tgz or .tar, absolute or relative to --root, with its SHA-256
+    /// beside it: the same bytes for the same commit, replaced in one step before the link turns
+    #[arg(long, value_name = "FILE")]
+    pub archive: Option<PathBuf>,
+
     /// A file to touch after each sync that changed something, absolute or relative to --root
     #[arg(long, value_name = "PATH")]
     pub touch_file: Option<PathBuf>,
