@@ -5,6 +5,8 @@
 
 #[path = "ambassador_redis/auth.rs"]
 mod auth;
+#[path = "ambassador_redis/choice.rs"]
+mod choice;
 #[path = "ambassador_redis/client.rs"]
 mod client;
 #[path = "ambassador_redis/consistency.rs"]
@@ -15,8 +17,16 @@ mod doors;
 mod failover;
 #[path = "ambassador_redis/faults.rs"]
 mod faults;
+#[path = "ambassador_redis/insight.rs"]
+mod insight;
+#[path = "ambassador_redis/limits.rs"]
+mod limits;
+#[path = "ambassador_redis/model.rs"]
+mod model;
 #[path = "ambassador_redis/protocol.rs"]
 mod protocol;
+#[path = "ambassador_redis/reload.rs"]
+mod reload;
 #[path = "ambassador_redis/servers.rs"]
 mod servers;
 #[path = "ambassador_redis/sessions.rs"]

@@ -29,6 +29,8 @@ mod hostile;
 mod lfs;
 #[path = "sync_git/process.rs"]
 mod process;
+#[path = "sync_git/publish.rs"]
+mod publish;
 #[path = "sync_git/recover.rs"]
 mod recover;
 #[path = "sync_git/remote/mod.rs"]

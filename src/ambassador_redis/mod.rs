@@ -20,7 +20,9 @@ mod command;
 mod consistency;
 mod dial;
 mod downstream;
+mod explain;
 mod held;
+mod insight;
 mod listener;
 mod metrics;
 mod resp;
@@ -28,6 +30,7 @@ mod route;
 mod session;
 mod settings;
 mod shared;
+mod standing;
 mod status;
 mod topology;
 mod transport;
@@ -64,8 +67,8 @@ pub const MODE: Mode = Mode {
     starts_processes: |_| false,
     arguments: <Settings as Args>::augment_args,
     documents: &[],
-    live: &[],
-    verbs: &[],
+    live: settings::LIVE,
+    verbs: &[explain::VERB],
     foreign: Foreign::NONE,
     run,
 };
@@ -81,6 +84,32 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
     let dialer = Dialer::new(&settings.dial)?;
     dialer.follow(process);
     let users = users(process, settings)?;
+    let (shared, prober) = prepare(settings, dialer, users)?;
+    process.metrics.register(Arc::new(metrics::Page(shared.clone())));
+    status::describe(process, &shared);
+    insight::serve(process, &shared);
+
+    process.tasks.spawn("probe", prober.follow(process.health.condition("primary"), process.drain.clone()));
+    process.tasks.spawn("settings", follow_settings(process.clone(), shared.clone()));
+    listener::start(process, doors, &shared)
+}
+
+/// Takes in settings that are read again, until the process drains.
+async fn follow_settings(process: Process, shared: Arc<Shared>) -> Result<(), Fault> {
+    let mut settings = process.settings.clone();
+    while let Some(Ok(())) = process.drain.run_until_cancelled(settings.changed()).await {
+        let now: Settings = settings.borrow_and_update().settings()?;
+        shared.reload(&now);
+    }
+    Ok(())
+}
+
+/// What the workers share, and who asks the servers. Nothing is sent yet.
+fn prepare(
+    settings: &Settings,
+    dialer: Dialer,
+    users: Option<Arc<Rotating<Users>>>,
+) -> Result<(Arc<Shared>, Prober), Fault> {
     let fixed: Vec<_> = settings.primary.iter().chain(&settings.replica).cloned().collect();
     let nodes: Vec<Arc<Node>> = (0..).zip(&fixed).map(|(number, address)| Node::new(number, address.clone())).collect();
     let (primary, replicas) = match (&settings.primary, nodes.split_first()) {
@@ -89,10 +118,6 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
     };
     let shared = Shared::new(settings, dialer, users, Topology { epoch: 0, primary, replicas });
     shared.credentials().map_err(Fault::config)?;
-
-    process.metrics.register(Arc::new(metrics::Page(shared.clone())));
-    status::describe(process, &shared);
-
     let sources = Sources::new(
         &shared,
         fixed,
@@ -102,8 +127,7 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
         settings.probe_timeout,
     );
     let prober = Prober::new(&shared, sources, nodes, settings);
-    process.tasks.spawn("probe", prober.follow(process.health.condition("primary"), process.drain.clone()));
-    listener::start(process, doors, &shared, settings.max_clients)
+    Ok((shared, prober))
 }
 
 /// The ambassador's own users, if it has some; they follow their file.

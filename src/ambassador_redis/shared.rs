@@ -11,8 +11,9 @@ use tokio::sync::{Notify, watch};
 use super::command::Table;
 use super::consistency::Watermark;
 use super::dial::Dialer;
+use super::insight::Slowlog;
 use super::metrics::{Refused, Stats};
-use super::settings::{Policy, Settings};
+use super::settings::{Policy, Servers, Settings};
 use super::topology::Topology;
 use super::users::Users;
 use crate::core::rotating::Rotating;
@@ -29,7 +30,10 @@ const SELECTED: Duration = Duration::from_secs(3);
 
 /// One per process.
 pub struct Shared {
-    pub policy: Policy,
+    /// Replaced when the settings are read again.
+    pub policy: ArcSwap<Policy>,
+    /// Where the servers' addresses come from; replaced likewise.
+    pub servers: ArcSwap<Servers>,
     pub topology: watch::Sender<Arc<Topology>>,
     pub watermark: Watermark,
     pub table: ArcSwap<Table>,
@@ -39,6 +43,7 @@ pub struct Shared {
     pub stats: Vec<Arc<Stats>>,
     pub sessions: AtomicUsize,
     pub refused: Refused,
+    pub slowlog: Slowlog,
     pub dialer: Dialer,
     /// The ambassador's own users, if it has some.
     pub users: Option<Arc<Rotating<Users>>>,
@@ -50,6 +55,8 @@ pub struct Shared {
     alarmed_until: AtomicU64,
     /// Until when the primary is not written to, counted alike.
     fenced_until: AtomicU64,
+    /// Until when a client has paused the primary.
+    paused_until: AtomicU64,
     started: Instant,
 }
 
@@ -61,12 +68,10 @@ impl Shared {
         topology: Topology,
     ) -> Arc<Shared> {
         let workers = usize::from(settings.workers);
-        let mut table = Table::built_in();
-        for name in settings.deny.iter().filter(|name| !name.is_empty()) {
-            table.deny(name.trim());
-        }
+        let table = Table::with_policy(&settings.deny);
         Arc::new(Shared {
-            policy: Policy::new(settings),
+            policy: ArcSwap::from_pointee(Policy::new(settings)),
+            servers: ArcSwap::from_pointee(Servers::new(settings)),
             topology: watch::Sender::new(Arc::new(topology)),
             watermark: Watermark::new(workers, LANES),
             table: ArcSwap::from_pointee(table),
@@ -74,6 +79,7 @@ impl Shared {
             stats: (0..workers).map(|_| Arc::new(Stats::default())).collect(),
             sessions: AtomicUsize::new(0),
             refused: Refused::default(),
+            slowlog: Slowlog::new(settings.slowlog_max_len),
             dialer,
             users,
             next_session: AtomicU64::new(1),
@@ -82,8 +88,22 @@ impl Shared {
             sentinel_password_file: settings.sentinel_password_file.clone(),
             alarmed_until: AtomicU64::new(0),
             fenced_until: AtomicU64::new(0),
+            paused_until: AtomicU64::new(0),
             started: Instant::now(),
         })
+    }
+
+    /// Takes in settings that were read again, as far as that goes without a new start.
+    pub fn reload(&self, settings: &Settings) {
+        // What was told is counted, or not, from the start.
+        let consistency = self.policy.load().consistency;
+        self.policy.store(Arc::new(Policy { consistency, ..Policy::new(settings) }));
+        let servers = Servers::new(settings);
+        if **self.servers.load() != servers {
+            self.servers.store(Arc::new(servers));
+        }
+        self.table.store(Arc::new(self.table.load().denying(&settings.deny)));
+        self.suspicion.notify_one();
     }
 
     /// User and password for the servers, read now.
@@ -125,6 +145,16 @@ impl Shared {
 
     pub fn is_fenced(&self) -> bool {
         self.millis(Duration::ZERO) < self.fenced_until.load(Relaxed)
+    }
+
+    /// A client lets the primary pause for so long (`CLIENT PAUSE`), or ends that.
+    pub fn pause(&self, duration: Duration) {
+        self.paused_until.store(self.millis(duration), Relaxed);
+    }
+
+    pub fn is_paused(&self) -> bool {
+        let until = self.paused_until.load(Relaxed);
+        until > 0 && self.millis(Duration::ZERO) < until
     }
 
     /// Milliseconds since the start, so much from now.

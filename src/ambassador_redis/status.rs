@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::metrics::Page;
 use super::shared::Shared;
 use crate::core::http::Section;
 use crate::core::lifecycle::Process;
@@ -12,15 +13,29 @@ pub fn describe(process: &Process, shared: &Arc<Shared>) {
     let seen = shared.clone();
     process.http.status(move || servers(&seen));
     let seen = shared.clone();
+    process.http.status(move || commands(&seen));
+    let seen = shared.clone();
     process.http.status(move || {
         let facts = [
             ("clients", seen.sessions.load(Relaxed).to_string()),
-            ("reads from", format!("{:?}", seen.policy.read_from)),
-            ("consistency", format!("{:?}", seen.policy.consistency)),
+            ("reads from", format!("{:?}", seen.policy.load().read_from)),
+            ("consistency", format!("{:?}", seen.policy.load().consistency)),
             ("threads", seen.stats.len().to_string()),
         ];
         Section::facts("Traffic", facts)
     });
+}
+
+/// The commands that are sent most, and how long they take.
+fn commands(shared: &Arc<Shared>) -> Section {
+    let mut all = Page(shared.clone()).commands();
+    all.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.count()));
+    let shown = |seconds: f64| format!("{:.2} ms", seconds * 1e3);
+    let rows = all
+        .into_iter()
+        .take(12)
+        .map(|(name, sum)| vec![name, sum.count().to_string(), shown(sum.quantile(0.5)), shown(sum.quantile(0.99))]);
+    Section::table("Commands", &["command", "requests", "half within", "99 % within"], rows.collect())
 }
 
 fn servers(shared: &Shared) -> Section {

@@ -211,6 +211,7 @@ impl Cycle {
             }
             Err(error) => tracing::warn!(%error, "old trees cannot be removed"),
         }
+        self.syncer.rest().await;
     }
 
     fn failed(&mut self, error: &SyncError, started: Instant) -> Result<(), Fault> {

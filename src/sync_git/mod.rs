@@ -30,9 +30,11 @@ mod github;
 mod gitmodules;
 mod history;
 mod hooks;
+mod in_place;
 mod lfs;
 mod manifest;
 mod marks;
+mod memory;
 mod metrics;
 mod origin;
 mod outcome;
@@ -47,6 +49,7 @@ mod settings;
 mod several;
 mod spare;
 mod sparse;
+mod standing;
 mod status;
 mod store;
 mod submodules;
@@ -77,9 +80,10 @@ use self::remote::{Selector, Url};
 use self::retire::Stay;
 use self::reuse::{Exposure, Sources, Spares};
 use self::root::Root;
+use self::settings::paths::Inside;
 use self::settings::{HookSettings, Pace, Settings, Target, legacy};
 use self::status::Status;
-use self::sync::{BeforePublish, Options, Syncer};
+use self::sync::{BeforePublish, Options, Sparse, Syncer};
 use self::trigger::Trigger;
 use self::turns::Turns;
 use self::volume::Volume;
@@ -128,6 +132,7 @@ fn run(invocation: &Invocation) -> Result<(), Fault> {
     let marks = settings.target.marks();
     let settings = settings.checked().inspect_err(|fault| marks.refused(&fault.to_string()))?;
     let invocation = listening(invocation, &settings);
+    memory::set_up();
     let is_git_sync = invocation.mode.link(&invocation.called).is_some();
     lifecycle::run(&invocation, async |process: &Process| {
         if is_git_sync {
@@ -223,13 +228,23 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
+    if target.wipe_root {
+        let marks = [&target.touch_file, &target.error_file].into_iter().flatten().map(|path| root.resolve(path));
+        let ours: Vec<_> = marks.chain([link.path().to_owned()]).collect();
+        for error in root.wipe(&ours).map_err(|error| Fault::failed(error).context("--wipe-root failed"))? {
+            tracing::warn!(%error, "something in the root cannot be removed");
+        }
+    }
+    // Of a few directories nobody wants the files of all.
+    let filter = source.filter.or_else(|| (!source.path.is_empty()).then(|| "blob:none".to_owned()));
+    let origin = Origin::new(url, selector, filter, &reach);
     let sources = sources(&target, &pace);
-    let origin = Origin::new(url, selector, source.filter, &reach);
     let shown = origin.shown();
     let mut volume = Volume::open(root, link, &shown, sources)
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
 
     volume.limits = limits.of_trees();
+    volume.publish = target.publish;
 
     let status = Status::default();
     status.tell(|news| {
@@ -258,7 +273,11 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
         archive,
         lfs: source.lfs.then_some(lfs::Location { url: source.lfs_url }),
         gc: target.git_gc,
-        sparse_file: source.sparse_checkout_file,
+        sparse: match source.sparse_checkout_file {
+            Some(file) => Sparse::File(file),
+            None if source.path.is_empty() => Sparse::Everything,
+            None => Sparse::Patterns(Inside::patterns(&source.path)),
+        },
         pack_limits: limits.of_packs(),
         stay: Stay { grace: target.stale_worktree_timeout, least: target.keep_worktrees as usize },
         verify: pace.verify_interval,

@@ -232,3 +232,53 @@ fn a_user_who_may_not_select_keeps_the_database_that_was_chosen_before() {
     assert!(client.ask("SELECT 0").starts_with("-NOPERM"));
     assert_eq!(client.ask("GET k"), "nine");
 }
+
+#[test]
+fn a_client_with_a_name_is_listed_by_it_and_still_reads_from_replicas() {
+    let set = Set::start(1, &[]);
+    let (mut named, mut other) = (set.client(), set.client());
+    assert_eq!(named.ask("CLIENT SETNAME worker-7"), "+OK");
+    assert!(other.ask("CLIENT LIST").contains("name=worker-7"));
+    let before = set.replica_calls("get");
+    wait_for("reads on the replica", || {
+        assert_eq!(named.ask("SET k v"), "+OK");
+        assert_eq!(named.ask("GET k"), "v");
+        (set.replica_calls("get") > before).then_some(())
+    });
+    named.ask("HELLO 3");
+    assert_eq!(named.ask("HSET h a 1"), ":1");
+    assert_eq!(named.ask("HGETALL h"), "{a, 1}");
+    assert!(other.ask("CLIENT LIST").contains("name=worker-7"));
+    drop(named);
+    wait_for("the name to be gone", || (!other.ask("CLIENT LIST").contains("name=worker-7")).then_some(()));
+}
+
+#[test]
+fn a_pause_of_writes_holds_up_no_read() {
+    let set = Set::start(0, &[]);
+    let (mut operator, mut writer, mut reader) = (set.client(), set.client(), set.client());
+    assert_eq!(operator.ask("SET k old"), "+OK");
+    assert_eq!(operator.ask("CLIENT PAUSE 60000 WRITE"), "+OK");
+    writer.send(&["SET", "k", "new"]);
+    wait_for("the write to wait", || {
+        set.primary.client().ask("INFO clients").contains("blocked_clients:1").then_some(())
+    });
+    assert_eq!(reader.ask("GET k"), "old");
+    assert_eq!(operator.ask("CLIENT UNPAUSE"), "+OK");
+    assert_eq!(writer.reply(), "+OK");
+    assert_eq!(reader.ask("GET k"), "new");
+}
+
+#[test]
+fn a_password_that_is_set_meanwhile_is_accepted_in_every_database() {
+    let set = Set::start(0, &[]);
+    let mut client = set.client();
+    assert_eq!(client.ask("SELECT 9"), "+OK");
+    assert_eq!(client.ask("CONFIG SET requirepass secret"), "+OK");
+    assert_eq!(client.ask("AUTH default secret"), "+OK");
+    assert_eq!(client.ask("SET k nine"), "+OK");
+    assert_eq!(client.ask("CONFIG SET requirepass "), "+OK");
+    let mut other = set.client();
+    assert_eq!(other.ask("SELECT 9"), "+OK");
+    assert_eq!(other.ask("GET k"), "nine");
+}

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use crate::ambassador_redis::command::{Class, Entry, classify};
 use crate::ambassador_redis::consistency::Mark;
+use crate::ambassador_redis::metrics::MIXED;
 use crate::ambassador_redis::resp::encode;
-use crate::ambassador_redis::resp::request::{Frame, Limits, Scanner, Step, Upload};
+use crate::ambassador_redis::resp::request::{Frame, Limits, Scanner, Step, Upload, arguments};
 use crate::ambassador_redis::route::{Question, Reason, Target, route};
 use crate::ambassador_redis::upstream::{Connection, Observe, Ticket, unreachable};
 
@@ -30,6 +31,8 @@ struct Batch {
     requests: u32,
     /// The class of the first request, for the statistics.
     class: Class,
+    /// The number of their command, or `MIXED`.
+    command: u16,
     reads: bool,
     repeatable: bool,
 }
@@ -57,10 +60,15 @@ enum Begun {
 
 impl Batch {
     fn at(start: usize) -> Batch {
-        Batch { start, requests: 0, class: Class::Neutral, reads: true, repeatable: true }
+        Batch { start, requests: 0, class: Class::Neutral, command: MIXED, reads: true, repeatable: true }
     }
 
-    fn add(&mut self, class: Class) {
+    fn add(&mut self, class: Class, command: u16) {
+        if self.requests == 0 {
+            self.command = command;
+        } else if self.command != command {
+            self.command = MIXED;
+        }
         if self.requests == 0 || !class.is_repeatable() {
             self.class = class;
         }
@@ -126,9 +134,12 @@ impl Session {
                     let entry = self.entry(state, bytes, &frame);
                     if at >= state.counted {
                         self.worker.stats().command(entry.number);
+                        if self.worker.is_sampled() {
+                            self.worker.note_key(entry.class, frame.name.of(bytes), frame.second.of(bytes));
+                        }
                     }
                     if is_plain(state, &entry) {
-                        batch.add(entry.class);
+                        batch.add(entry.class, entry.number);
                         at += frame.len;
                         if state.slots.awaited() + batch.requests < state.window {
                             continue;
@@ -222,13 +233,13 @@ impl Session {
             }
         }
         let (upload, passed_on) = Upload::begin(std::mem::take(&mut state.scanner));
+        state.upload = Some(Box::new(upload));
         self.send_one(state, &input[..passed_on], entry.class, None);
         if let Some(private) = &state.private {
             // From here on the session is woken when the connection has room.
             private.append_upload(&[]);
         }
         self.worker.stats().command(entry.number);
-        state.upload = Some(Box::new(upload));
         Begun::Yes { passed_on }
     }
 
@@ -284,6 +295,8 @@ impl Session {
         let entry = classify(&self.worker.table(), bytes, frame);
         // EXEC and DISCARD without MULTI are errors that any connection gives.
         let class = match entry.class {
+            // What a paused server keeps waiting must not stand in front of what it answers.
+            Class::Write | Class::Neutral if self.worker.is_paused() => Class::Script,
             Class::Exec | Class::Discard | Class::Unwatch if state.private.is_none() => Class::Neutral,
             Class::Multi if frame.arguments != 1 => Class::Neutral,
             class => class,
@@ -314,7 +327,8 @@ impl Session {
         observe: Option<Observe>,
     ) -> Taken {
         let mut batch = Batch::at(0);
-        batch.add(class);
+        let name = arguments(bytes).next().unwrap_or_default();
+        batch.add(class, self.worker.table().find(name).number);
         self.send(state, bytes, &batch, observe)
     }
 
@@ -324,10 +338,10 @@ impl Session {
             return Taken::NotYet;
         }
         let (connection, needs) = match &state.private {
-            Some(private) => (private.clone(), None),
-            None => {
+            Some(private) if state.is_apart() => (private.clone(), None),
+            _ => {
                 match self.target(state, batch) {
-                    Ok(target) => target,
+                    Ok((connection, needs)) => (self.named(state, batch, connection), needs),
                     Err(_) if !state.slots.is_empty() => return Taken::NotYet,
                     Err(Nobody::Replica) => {
                         return self.refuse(state, batch.requests, "MASTERDOWN ambassador: no replica may answer now (--read-from replica), nothing was executed");
@@ -346,7 +360,8 @@ impl Session {
         let (connection, needs) = match &state.current {
             Some(current) if !Rc::ptr_eq(current, &connection) => {
                 // The primary may answer what a replica may; anything else waits for the earlier replies.
-                if state.private.is_some() || !batch.reads || !state.lines.is_primary(current) {
+                let is_own = state.private.as_ref().is_some_and(|private| Rc::ptr_eq(private, current));
+                if state.is_apart() || !batch.reads || !(is_own || state.lines.is_primary(current)) {
                     return Taken::NotYet;
                 }
                 (current.clone(), None)
@@ -379,6 +394,18 @@ impl Session {
         }
     }
 
+    /// What a client with a name writes goes over the connection that bears the name; and what it reads, if no replica ever could.
+    fn named(self: &Rc<Self>, state: &mut State, batch: &Batch, connection: Rc<Connection>) -> Rc<Connection> {
+        let is_shared = batch.reads && !state.lines.replicas.is_empty();
+        if !state.is_named() || is_shared || !state.lines.is_primary(&connection) {
+            return connection;
+        }
+        if state.private.is_none() && state.slots.is_empty() {
+            state.private = self.attach(state).ok();
+        }
+        state.private.clone().unwrap_or(connection)
+    }
+
     /// Opens the place for the replies.
     fn ticket(
         self: &Rc<Self>,
@@ -392,11 +419,13 @@ impl Session {
             slot: state.slots.open(batch.requests),
             requests: batch.requests,
             class: batch.class,
+            command: batch.command,
             repeatable: batch.repeatable && observe.is_none(),
             needs,
             observe,
             started: Instant::now(),
             torn: false,
+            received: 0,
             uploaded: false,
         }
     }
@@ -436,6 +465,7 @@ impl Session {
             consistency: policy.consistency,
             primary_ready: lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()),
             primary_in_flight: lines.primary.as_ref().map_or(u32::MAX, |primary| primary.in_flight()),
+            primary_tier: lines.primary.as_ref().map_or(0, |primary| primary.node.tier()),
             settled: reach.mark.is_some(),
             reach: reach.mark.unwrap_or_default(),
             told: state.told,

@@ -303,11 +303,18 @@ impl Session {
     pub fn private_closed(&self) {
         let mut state = self.state.borrow_mut();
         state.private = None;
+        state.current = None;
         if state.mode != Mode::Plain {
             state.ending = Ending::Soon;
         }
         drop(state);
         self.wake();
+    }
+
+    /// Whether nothing but a name is lost with the session's own connection.
+    pub fn is_plain(&self) -> bool {
+        let state = self.state.borrow();
+        state.mode == Mode::Plain && state.is_named() && state.upload.is_none()
     }
 
     /// Requests go another way than the one they were sent. What follows must not overtake them: it waits until they are answered.
@@ -399,13 +406,11 @@ impl Session {
         state.measure();
         state.waits = false;
         state.current = None;
+        let named = state.is_named();
         if state.mode == Mode::Plain
-            && let Some(private) = state.private.take()
+            && let Some(private) = state.private.take_if(|private| !named || !private.is_clean())
         {
             private.belong_to(None);
-            if state.extra.as_ref().is_some_and(|extra| !extra.name.is_empty()) {
-                private.append_own(&[b"CLIENT", b"SETNAME", b""]);
-            }
             self.worker.give_back(private);
         }
     }
@@ -457,6 +462,17 @@ impl State {
                 .chain(&self.lines.primary)
                 .for_each(|connection| connection.wake());
         }
+    }
+
+    /// Whether the client has a name: it keeps a connection that bears it, so that the server's list of clients shows it. Its writes
+    /// go there; its reads are shared like anybody's.
+    fn is_named(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| !extra.name.is_empty())
+    }
+
+    /// Whether everything must go to the session's own connection.
+    fn is_apart(&self) -> bool {
+        self.private.is_some() && !(self.is_named() && self.mode == Mode::Plain && self.upload.is_none())
     }
 
     fn is_clogged(&self) -> bool {

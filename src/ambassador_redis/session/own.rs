@@ -3,6 +3,7 @@
 //! Whatever is unusual goes to a private connection, so that the words of the answer are Redis' own.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::ambassador_redis::command::{Class, Entry};
 use crate::ambassador_redis::resp::request::{Frame, arguments};
@@ -44,7 +45,7 @@ impl Session {
                         state.mode = Mode::Pinned;
                         self.send_one(state, bytes, class, None)
                     }
-                    (Mode::Plain, Some(_)) => Taken::NotYet,
+                    (Mode::Plain, Some(_)) if !idle => Taken::NotYet,
                     _ => self.about_session(state, bytes, frame, class),
                 }
             }
@@ -56,12 +57,23 @@ impl Session {
                 state.operates |= frame.name.of(bytes).eq_ignore_ascii_case(b"debug");
                 self.on_private(state, bytes, frame, class)
             }
+            Class::Stateful => {
+                if let Some(duration) = pause(bytes) {
+                    self.worker.pause_primary(duration);
+                }
+                self.on_private(state, bytes, frame, class)
+            }
             _ => self.on_private(state, bytes, frame, class),
         }
     }
 
     /// Sends the request on a connection of the session's own, and remembers what that connection holds from now on.
     fn on_private(self: &Rc<Self>, state: &mut State, bytes: &[u8], frame: &Frame, class: Class) -> Taken {
+        if let (Some(private), Some(current)) = (&state.private, &state.current)
+            && !Rc::ptr_eq(private, current)
+        {
+            return Taken::NotYet;
+        }
         if state.private.is_none() {
             if !state.slots.is_empty() {
                 return Taken::NotYet;
@@ -184,9 +196,25 @@ impl Session {
             [_, set, name]
                 if set.eq_ignore_ascii_case(b"setname") && name.iter().all(|byte| (b'!'..=b'~').contains(byte)) =>
             {
+                if !state.slots.is_empty() {
+                    return Taken::NotYet;
+                }
+                if state.private.is_none() && !name.is_empty() {
+                    match self.attach(state) {
+                        Ok(private) => state.private = Some(private),
+                        Err(why) => return self.refuse(state, 1, &unreachable(&why)),
+                    }
+                }
+                let taken = match state.private.is_some() {
+                    // The server says that it is done: from then on others see it.
+                    true => self.send_one(state, bytes, Class::Neutral, None),
+                    false => {
+                        self.answer(state, b"+OK\r\n");
+                        Taken::Yes
+                    }
+                };
                 state.extra.get_or_insert_default().name = name.to_vec();
-                self.answer(state, b"+OK\r\n");
-                Taken::Yes
+                taken
             }
             [_, get] if get.eq_ignore_ascii_case(b"getname") => {
                 let mut reply = Vec::new();
@@ -236,6 +264,14 @@ impl Session {
                 if let Some(name) = wanted.name {
                     state.extra.get_or_insert_default().name = name;
                 }
+                // The connection that bears the old name speaks the old version.
+                if let Some(private) = state.private.take() {
+                    private.belong_to(None);
+                    private.retire("its session has greeted anew");
+                }
+                if state.is_named() {
+                    state.private = self.attach(state).ok();
+                }
                 Taken::Yes
             }
             None => {
@@ -279,8 +315,13 @@ impl Session {
     /// Lets a fresh connection answer, and learns from what it says.
     fn on_its_own(self: &Rc<Self>, state: &mut State, bytes: &[u8], observe: Observe) -> Taken {
         if state.private.is_none() {
-            match self.attach(state) {
-                Ok(private) => state.private = Some(private),
+            // Who is still a stranger may be let into no other database.
+            let line = Line { db: 0, ..state.line.clone() };
+            match self.worker.private(&line) {
+                Ok(private) => {
+                    private.belong_to(Some(self.clone()));
+                    state.private = Some(private);
+                }
                 Err(why) => return self.refuse(state, 1, &unreachable(&why)),
             }
         }
@@ -303,6 +344,16 @@ impl Session {
         state.extra = None;
         self.write(state, b"+RESET\r\n");
         Taken::Yes
+    }
+}
+
+/// For how long `CLIENT PAUSE` lets the server pause; no time at all for `CLIENT UNPAUSE`.
+fn pause(bytes: &[u8]) -> Option<Duration> {
+    let mut words = arguments(bytes).skip(1);
+    match words.next()?.to_ascii_lowercase().as_slice() {
+        b"unpause" => Some(Duration::ZERO),
+        b"pause" => Some(Duration::from_millis(u64::try_from(parse_integer(words.next()?)?).ok()?)),
+        _ => None,
     }
 }
 

@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::{LaneId, Mark};
+use crate::ambassador_redis::metrics::NodeStats;
 use crate::ambassador_redis::resp::parse_integer;
 use crate::ambassador_redis::resp::reply::Scanner;
 use crate::ambassador_redis::route::Candidate;
@@ -59,6 +60,7 @@ pub struct Connection {
     pub node: Arc<Node>,
     pub line: Line,
     pub purpose: Purpose,
+    pub(super) counts: Arc<NodeStats>,
     pub(super) worker: Rc<Worker>,
     pub(super) state: RefCell<State>,
 }
@@ -91,6 +93,7 @@ impl Connection {
             node: node.clone(),
             line: line.clone(),
             purpose,
+            counts: worker.stats().node(&node.address.to_string()),
             worker: worker.clone(),
             state: RefCell::default(),
         })
@@ -141,6 +144,13 @@ impl Connection {
         self.state.borrow_mut().own(arguments, Owner::Nobody);
     }
 
+    /// Something was told elsewhere that a `ROLE` on this connection would cover.
+    pub fn want_cover(&self) {
+        let mut state = self.state.borrow_mut();
+        state.unmarked = true;
+        state.wake();
+    }
+
     /// Gives a private connection to a session, or back to the pool.
     pub fn belong_to(&self, session: Option<Rc<Session>>) {
         self.state.borrow_mut().session = session;
@@ -171,6 +181,10 @@ impl Connection {
             applied: state.applied,
             behind: state.behind,
             in_flight: state.in_flight,
+            tier: self.node.tier(),
+            weight: self.node.weight(),
+            slowness: u32::try_from(self.counts.slowness.value()).unwrap_or(u32::MAX),
+            ejected: self.counts.is_ejected(),
         }
     }
 

@@ -31,7 +31,7 @@ impl Connection {
                 Owner::Stream(session) => session.abort(),
                 Owner::Nobody | Owner::Watermark(_) | Owner::Applied(_) => {}
                 Owner::Session(ticket) if ticket.torn => ticket.session.abort(),
-                Owner::Session(ticket) if matches!(self.purpose, Purpose::Private(_)) => {
+                Owner::Session(ticket) if matches!(self.purpose, Purpose::Private(_)) && !ticket.session.is_plain() => {
                     ticket.session.fail(ticket.slot, run.left, &lost(&self.node.address.to_string(), why));
                 }
                 Owner::Session(ticket)
@@ -41,8 +41,10 @@ impl Connection {
                 {
                     let requests = remaining(requests, ticket.requests - run.left);
                     match self.purpose {
-                        Purpose::Replica => self.worker.redo(requests, ticket, run.left, "the connection was lost"),
-                        _ => {
+                        Purpose::Replica | Purpose::Private(_) => {
+                            self.worker.redo(requests, ticket, run.left, "the connection was lost");
+                        }
+                        Purpose::Primary(_) => {
                             run.bytes = requests.len();
                             state.in_flight += run.left;
                             state.out.end().extend_from_slice(requests);

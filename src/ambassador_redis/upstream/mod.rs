@@ -4,6 +4,7 @@
 //! never sent and what may be sent again; everything else is answered with an error that says so.
 
 mod connection;
+mod finished;
 mod handshake;
 mod loss;
 mod outbound;

@@ -151,9 +151,14 @@ impl Connection {
             match self.purpose {
                 // Two connections must not count in one lane.
                 Purpose::Primary(_) if *replaced => self.worker.acknowledge(self.worker.private_lane()),
-                Purpose::Primary(lane) | Purpose::Private(lane) => self.worker.acknowledge(lane),
+                Purpose::Primary(lane) => self.worker.acknowledge(lane),
+                Purpose::Private(lane) => {
+                    self.worker.acknowledge(lane);
+                    self.worker.want_cover(&self.line);
+                }
                 Purpose::Replica => {}
             }
+            ticket.received += at - start;
             ticket.session.deliver(ticket.slot, &data[start..at], replies);
             torn = (ticket.torn && session.is_none()).then(|| ticket.session.clone());
         }
@@ -165,7 +170,7 @@ impl Connection {
         if refused {
             self.redo_front(state, "it refused a read");
         } else if *left == 0 {
-            self.worker.stats().replied(ticket.class, self.purpose, ticket.requests, ticket.started);
+            self.note_finished(state);
             state.finish_front();
         } else if !carry.is_empty() {
             return Ok(data.len());
@@ -185,8 +190,9 @@ impl Connection {
         }
     }
 
-    /// Whether this error means that another server may well answer.
+    /// Counts an error. Whether it means that another server may well answer.
     fn is_refusal(&self, error: &[u8], ticket: &Ticket) -> bool {
+        self.counts.errors.add(1);
         if self.purpose != Purpose::Replica {
             if !error.starts_with(b"-READONLY") {
                 return false;

@@ -42,6 +42,8 @@ pub struct Ticket {
     pub slot: u64,
     pub requests: u32,
     pub class: Class,
+    /// The number of the command, or `MIXED`.
+    pub command: u16,
     /// Whether every request of the run may be sent again.
     pub repeatable: bool,
     /// What the replica must have reached for its replies to count.
@@ -51,6 +53,8 @@ pub struct Ticket {
     pub started: Instant,
     /// Whether part of a reply has already gone to the client.
     pub torn: bool,
+    /// Bytes of replies so far.
+    pub received: usize,
     /// Whether the request is passed on as it comes, and not kept.
     pub uploaded: bool,
 }

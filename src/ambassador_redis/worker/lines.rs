@@ -36,7 +36,7 @@ impl Worker {
         let lines = Rc::new(Lines {
             epoch: self.changes.get(),
             primary: topology.primary.as_ref().map_err(Clone::clone).map(|node| self.connection(node, line, primary)),
-            replicas: match self.shared.policy.consistency {
+            replicas: match self.policy().consistency {
                 Consistency::Primary => Vec::new(),
                 _ => topology.replicas.iter().map(|node| self.connection(node, line, Purpose::Replica)).collect(),
             },
@@ -51,6 +51,16 @@ impl Worker {
             .borrow()
             .get(line)
             .is_some_and(|lines| lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()))
+    }
+
+    /// A private connection has told something: its offset is asked for at once if reads of late could use replicas.
+    pub fn want_cover(&self, line: &Line) {
+        if self.interest.get() > 0
+            && let Some(lines) = self.lines.borrow().get(line)
+            && let Ok(primary) = &lines.primary
+        {
+            primary.want_cover();
+        }
     }
 
     /// Where the replies of the line's primary are counted: each line has a lane of its own, while there are any.

@@ -12,21 +12,23 @@
 mod deadlines;
 mod dial;
 mod lines;
+mod outliers;
 mod privates;
 mod thread;
 mod waiting;
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::command::Table;
+use super::command::{Class, Table};
 use super::consistency::{History, LaneId, Watermark};
 use super::downstream::Peer;
 use super::held;
+use super::insight::{Slowlog, has_key};
 use super::metrics::Stats;
 use super::resp::Version;
 use super::session::Session;
@@ -51,6 +53,7 @@ pub struct Worker {
     number: usize,
     topology: RefCell<Arc<Topology>>,
     table: RefCell<Arc<Table>>,
+    policy: RefCell<Arc<Policy>>,
     /// Counts what makes the lines of sessions out of date.
     changes: Cell<u64>,
     connections: RefCell<HashMap<(u32, Line), Rc<Connection>>>,
@@ -74,6 +77,9 @@ pub struct Worker {
     ticks: Cell<u32>,
     started: Instant,
     interest: Cell<u32>,
+    ejections: RefCell<outliers::Ejections>,
+    until_sample: Cell<u32>,
+    random: Cell<u32>,
     /// The users by which the sessions were last checked.
     users: RefCell<Option<Arc<Users>>>,
 }
@@ -117,6 +123,7 @@ impl Worker {
             changes: Cell::new(0),
             topology: RefCell::new(topology),
             table: RefCell::new(table),
+            policy: RefCell::new(shared.policy.load_full()),
             connections: RefCell::default(),
             lines: RefCell::default(),
             lanes: RefCell::default(),
@@ -134,6 +141,9 @@ impl Worker {
             ticks: Cell::new(0),
             started: Instant::now(),
             interest: Cell::new(0),
+            ejections: RefCell::default(),
+            until_sample: Cell::new(0),
+            random: Cell::new(0x9e37_79b9),
             users: RefCell::default(),
             shared,
             number,
@@ -191,7 +201,7 @@ impl Worker {
 
     /// Whether a batch for the primary should be followed by `ROLE`.
     pub fn wants_mark(&self) -> bool {
-        if self.interest.get() == 0 || !self.shared.policy.is_guarded() {
+        if self.interest.get() == 0 || !self.policy().is_guarded() {
             return false;
         }
         self.interest.set(self.interest.get() - 1);
@@ -204,7 +214,7 @@ impl Worker {
     }
 
     pub fn acknowledge(&self, lane: LaneId) {
-        if self.shared.policy.is_guarded() {
+        if self.policy().counts_replies() {
             self.shared.watermark.acknowledge(lane);
         }
     }
@@ -245,20 +255,70 @@ impl Worker {
         self.shared.watermark.lane(self.number, place)
     }
 
+    /// Whether the primary keeps writes waiting because a client of ours has asked for that.
+    pub fn is_paused(&self) -> bool {
+        self.shared.is_paused()
+    }
+
+    pub fn pause_primary(&self, duration: Duration) {
+        self.shared.pause(duration);
+    }
+
     /// When the primary was last known to be up.
     pub fn primary_up(&self) -> Option<Instant> {
         self.primary_up.get()
     }
 
-    pub fn policy(&self) -> &Policy {
-        &self.shared.policy
+    pub fn slowlog(&self) -> &Slowlog {
+        &self.shared.slowlog
+    }
+
+    /// Whether this request belongs to the sample.
+    #[inline]
+    pub fn is_sampled(&self) -> bool {
+        let left = self.until_sample.get();
+        self.until_sample.set(left.wrapping_sub(1));
+        left == 0
+    }
+
+    /// Counts the key of a request of the sample, and draws when the next one comes: on average after `--key-sampling` requests.
+    #[cold]
+    pub fn note_key(&self, class: Class, name: &[u8], key: &[u8]) {
+        let every = self.policy().key_sampling;
+        if every == 0 {
+            self.until_sample.set(u32::MAX);
+            return;
+        }
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        self.random.set(random);
+        self.until_sample.set(every / 2 + random % every.max(1));
+        if has_key(class, name) && !key.is_empty() {
+            self.stats().keys().note(key);
+        }
+    }
+
+    pub fn policy(&self) -> Ref<'_, Arc<Policy>> {
+        self.policy.borrow()
+    }
+
+    /// Takes settings in that were read again.
+    fn follow_policy(&self) {
+        let policy = self.shared.policy.load_full();
+        if !Arc::ptr_eq(&policy, &self.policy.borrow()) {
+            *self.policy.borrow_mut() = policy;
+            *self.table.borrow_mut() = self.shared.table.load_full();
+            self.until_sample.set(0);
+        }
     }
 
     pub fn stats(&self) -> &Stats {
         &self.shared.stats[self.number]
     }
 
-    pub fn table(&self) -> std::cell::Ref<'_, Arc<Table>> {
+    pub fn table(&self) -> Ref<'_, Arc<Table>> {
         self.table.borrow()
     }
 

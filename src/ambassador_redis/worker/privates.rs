@@ -9,7 +9,9 @@ use crate::ambassador_redis::upstream::{Connection, Line};
 /// Private connections that wait for a session.
 const POOL: usize = 64;
 /// Private connections that are kept connected for those who will need one.
-const WARM: usize = 4;
+const WARM: usize = 6;
+/// From how few on they are made anew: not one by one, since the server shows each to whoever monitors it.
+const LOW: usize = 2;
 /// For how many versions and databases.
 const WARM_LINES: usize = 4;
 
@@ -76,6 +78,9 @@ impl Worker {
             self.lines.borrow().keys().filter(|line| line.identity == identity).take(WARM_LINES).cloned().collect();
         for line in lines.iter().filter(|line| self.is_proved(line)) {
             let have = self.pool.borrow().iter().filter(|connection| connection.line == *line).count();
+            if have >= LOW {
+                continue;
+            }
             for _ in have..WARM {
                 if let Ok(connection) = self.fresh(line) {
                     self.pool.borrow_mut().push(connection);

@@ -3,6 +3,7 @@
 //! Label values must come from a bounded set (a status, a reason, a configured name): nothing here ever forgets.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -96,6 +97,8 @@ struct Family {
 struct Inner {
     families: Mutex<BTreeMap<&'static str, Family>>,
     sources: Mutex<Vec<Arc<dyn Collect>>>,
+    /// Tells the process's own families; where a source has one of the same name, the source's is told.
+    process: Option<Arc<Process>>,
 }
 
 /// All that a process tells on `/metrics`: instruments by name, and further sources that collect themselves.
@@ -109,9 +112,8 @@ pub struct Registry {
 impl Registry {
     /// An empty registry with the process's own families (start time, CPU seconds, memory, open files, build).
     pub fn with_process() -> Self {
-        let registry = Self::default();
-        registry.register(Arc::new(Process::new()));
-        registry
+        let inner = Inner { process: Some(Arc::new(Process::new())), ..Inner::default() };
+        Self { inner: Arc::new(inner), labels: Vec::new() }
     }
 
     /// The same registry; every instrument that is made through this handle carries the label first. Of a family, either all
@@ -123,7 +125,7 @@ impl Registry {
         labelled
     }
 
-    /// Adds a source that walks its own families; their names must not be taken.
+    /// Adds a source that walks its own families; their names must not be taken, or be told by [`Collect::holds`].
     pub fn register(&self, source: Arc<dyn Collect>) {
         self.inner.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
     }
@@ -189,9 +191,22 @@ impl Registry {
 
     /// Renders the families of these names; all of them when there are no names.
     pub fn render_only(&self, format: Format, names: &[String]) -> Vec<u8> {
+        format.render_only(&self.all(), names)
+    }
+
+    /// Writes the families of these names, or all of them, to `out` as they are rendered.
+    ///
+    /// # Errors
+    /// What `out` says.
+    pub fn write_only(&self, format: Format, names: &[String], out: &mut dyn Write) -> io::Result<()> {
+        format.write_only(&self.all(), names, out)
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Collect>> {
         let mut sources = self.inner.sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
         sources.push(Arc::new(self.clone()));
-        format.render_only(&sources, names)
+        sources.extend(self.inner.process.clone().map(|process| process as Arc<dyn Collect>));
+        sources
     }
 
     fn instrument<T>(

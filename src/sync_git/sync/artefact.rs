@@ -19,7 +19,7 @@ impl Syncer {
         let budget = budget.clone();
         let written = self.on_volume(move |volume| {
             let time = volume.store.commit(commit).map_err(VolumeError::from)?.time;
-            let worktree = volume.worktree(commit);
+            let worktree = volume.worktree_at(commit, volume.tree_of(commit));
             let manifest = worktree.manifest().map_err(VolumeError::from)?.unwrap_or_default();
             Ok::<_, SyncError>(artefact.write(worktree.tree(), &manifest, time, &budget)?)
         });
