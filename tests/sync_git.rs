@@ -9,6 +9,8 @@ mod web;
 #[path = "sync_git/world.rs"]
 mod world;
 
+#[path = "sync_git/archive.rs"]
+mod archive;
 #[path = "sync_git/attributes.rs"]
 mod attributes;
 #[path = "sync_git/auth.rs"]
@@ -25,6 +27,8 @@ mod garbage;
 mod hooks;
 #[path = "sync_git/hostile.rs"]
 mod hostile;
+#[path = "sync_git/lfs.rs"]
+mod lfs;
 #[path = "sync_git/process.rs"]
 mod process;
 #[path = "sync_git/publish.rs"]

@@ -64,6 +64,7 @@ pub(crate) struct Metrics {
     durations: Arc<Line>,
     updates: Counter,
     pub fetched_bytes: Counter,
+    pub lfs_bytes: Counter,
     pub damages: Counter,
     pub retired: Counter,
     pub failures_in_a_row: Gauge,
@@ -95,6 +96,7 @@ impl Metrics {
             durations: durations.of(name),
             updates: counter("git_fetch_count_total", "Syncs that had something to bring or to repair."),
             fetched_bytes: counter("patterns_sync_git_fetched_bytes_total", "Bytes of packs received."),
+            lfs_bytes: counter("patterns_sync_git_lfs_bytes_total", "Bytes of Git LFS objects received."),
             damages: counter("patterns_sync_git_damages_total", "Times the published tree was found damaged."),
             retired: counter("patterns_sync_git_retired_trees_total", "Trees removed after they were replaced."),
             failures_in_a_row: gauge(

@@ -15,6 +15,7 @@
 //! flags and their meaning are git-sync's (version 4); where its behaviour is a defect, ours is the right one, and the manual
 //! says so. No git runs, nor does anything that a repository contains: no hook, no filter, no configuration of its.
 
+mod archive;
 mod attributes;
 mod budget;
 mod cache_tree;
@@ -32,6 +33,7 @@ mod gitmodules;
 mod history;
 mod hooks;
 mod in_place;
+mod lfs;
 mod manifest;
 mod marks;
 mod memory;
@@ -54,6 +56,7 @@ mod status;
 mod store;
 mod submodules;
 mod sync;
+mod tar;
 mod tree;
 mod trigger;
 mod trust;
@@ -62,10 +65,13 @@ mod volume;
 mod worktree;
 mod writer;
 
+use std::path::Path;
+
 use anyhow::anyhow;
 use clap::Args;
 use hyper::{Method, StatusCode};
 
+use self::archive::Artefact;
 use self::attributes::LineEnds;
 use self::cycle::{Cycle, Hooks};
 use self::hooks::{Action, Exec, Hook, Retry, Runs, Web};
@@ -218,6 +224,11 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
     if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
         return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));
     }
+    let archive = target.archive.as_ref().map(|path| Artefact::new(root.resolve(path))).transpose()?;
+    let is_ours = |path: &Path| [root.trees(), root.store()].iter().any(|ours| path.starts_with(ours));
+    if archive.as_ref().is_some_and(|archive| is_ours(archive.path()) || archive.path().starts_with(link.path())) {
+        return Err(Fault::usage(anyhow!("--archive must not be inside .git, .worktrees or the link")));
+    }
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
@@ -259,12 +270,15 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
         depth: source.depth,
         submodules: source.submodules,
         recipe: format!(
-            "submodules={:?} symlinks={:?} group-write={}{}",
+            "submodules={:?} symlinks={:?} group-write={}{}{}",
             source.submodules,
             limits.symlinks,
             target.group_write,
-            if reach.line_ends == LineEnds::default() { String::new() } else { format!(" {:?}", reach.line_ends) }
+            if reach.line_ends == LineEnds::default() { String::new() } else { format!(" {:?}", reach.line_ends) },
+            if source.lfs { " lfs" } else { "" }
         ),
+        archive,
+        lfs: source.lfs.then_some(lfs::Location { url: source.lfs_url }),
         gc: target.git_gc,
         sparse: match source.sparse_checkout_file {
             Some(file) => Sparse::File(file),

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 
 use git2::Oid;
 
+use super::archive::ArchiveError;
 use super::budget::Interrupted;
 use super::checkout::CheckoutError;
 use super::gc;
 use super::hooks::HookError;
+use super::lfs::LfsError;
 use super::publish::PublishError;
 use super::remote::RemoteError;
 use super::store::StoreError;
@@ -52,6 +54,10 @@ pub(crate) enum SyncError {
     /// Nothing of the commit was written; the old tree stays published.
     #[error(transparent)]
     Distrust(#[from] Distrust),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Lfs(#[from] LfsError),
     #[error("--sparse-checkout-file {} is not there", .0.display())]
     NoPatterns(PathBuf),
     /// The gate's verdict on the new tree; the old one stays published.
@@ -75,7 +81,7 @@ impl SyncError {
     /// Whether the process was asked to stop, which is no failure.
     pub(crate) fn is_stop(&self) -> bool {
         match self {
-            Self::Interrupted(cut) => *cut == Interrupted::Stopping,
+            Self::Interrupted(cut) | Self::Archive(ArchiveError::Interrupted(cut)) => *cut == Interrupted::Stopping,
             Self::Volume(VolumeError::Checkout(CheckoutError::Interrupted(cut))) => *cut == Interrupted::Stopping,
             Self::Submodule(error) => error.interruption() == Some(Interrupted::Stopping),
             _ => false,

@@ -75,7 +75,8 @@ fn are_apart(all: &[(String, Settings)]) -> Result<(), Fault> {
     let mut taken: BTreeMap<PathBuf, &str> = BTreeMap::new();
     for (name, settings) in all {
         let root = &settings.target.root;
-        let places = [Some(root.clone()), Some(root.join(settings.link())), settings.target.marks().error];
+        let archive = settings.target.archive.as_ref().map(|path| root.join(path));
+        let places = [Some(root.clone()), Some(root.join(settings.link())), settings.target.marks().error, archive];
         for place in places.into_iter().flatten() {
             match taken.insert(place.clone(), name) {
                 Some(other) if other != name => {

@@ -17,6 +17,22 @@ pub(crate) struct Pattern {
     is_path: bool,
 }
 
+/// One pattern alone, for lists that say other things of paths than these do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Glob(Pattern);
+
+impl Glob {
+    /// Reads a pattern as gitignore(5) has it; `None` for one that says nothing or is negated.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        Pattern::parse(text).filter(|pattern| !pattern.is_negated).map(Self)
+    }
+
+    /// Whether a file at this path is meant.
+    pub(crate) fn is_for_file(&self, path: &[u8]) -> bool {
+        self.0.matches(path, What::File)
+    }
+}
+
 /// What a directory passes on to the entries that no pattern matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {

@@ -4,6 +4,8 @@
 //! is async and may be dropped at any await; the half that writes runs on a blocking thread and asks the budget between two
 //! files. A sync that is cut short has published nothing, and the next one starts from what is whole.
 
+mod artefact;
+mod large;
 mod proof;
 
 use std::num::NonZeroU32;
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use git2::Oid;
 
+use super::archive::Artefact;
 use super::budget::Budget;
 use super::changes;
 use super::draft::{Blank, Recipe};
@@ -21,6 +24,7 @@ use super::files::read_small;
 use super::gc;
 use super::history::{self, Fit};
 use super::hooks::{Action, ChangeList, Event, Hook, Runs};
+use super::lfs;
 use super::memory;
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
@@ -51,6 +55,8 @@ pub(crate) struct Syncer {
     volume: Option<Volume>,
     pub(crate) metrics: Metrics,
     options: Options,
+    /// The commit whose archive this run has written.
+    archived: Option<Oid>,
     /// When every published file was last compared with the commit.
     inspected: Option<Instant>,
     /// Whether the history here was cut, so that some of what is stored is surely garbage.
@@ -84,6 +90,10 @@ pub(crate) struct Options {
     pub submodules: Follow,
     /// The settings that decide what is in a tree, beside the commit and the sparse patterns.
     pub recipe: String,
+    /// Where the archive of each tree goes, if one is wanted.
+    pub archive: Option<Artefact>,
+    /// Where large files are said to be, if they are wanted.
+    pub lfs: Option<lfs::Location>,
     pub gc: gc::Mode,
     pub sparse: Sparse,
     /// Which replaced trees stay.
@@ -121,6 +131,7 @@ impl Syncer {
             signer: None,
             metrics,
             options,
+            archived: None,
             inspected: None,
             is_shortened: false,
             is_warm: false,
@@ -172,7 +183,10 @@ impl Syncer {
             && self.has_right_history(commit)?
         {
             match self.prove(&tip, commit, budget).await {
-                Ok(()) => return Ok(Outcome::Unchanged { commit }),
+                Ok(()) => {
+                    self.archive(commit, budget).await?;
+                    return Ok(Outcome::Unchanged { commit });
+                }
                 // Brought again below.
                 Err(SyncError::Volume(error)) if error.is_object_loss() => {}
                 Err(error) => return Err(error),
@@ -187,6 +201,7 @@ impl Syncer {
             other => other,
         };
         let commit = brought?;
+        self.archive(commit, budget).await?;
         if current != Some(commit) && !matches!(self.before_publish, BeforePublish::Nothing) {
             let event = self.event(current, commit).await;
             consult(&self.before_publish, event, budget).await?;
@@ -256,7 +271,14 @@ impl Syncer {
     pub(crate) async fn retire(&mut self, budget: &Budget) -> Result<Retired, VolumeError> {
         let started = Instant::now();
         let (stay, budget) = (self.options.stay, budget.clone());
-        let retired = self.on_volume(move |volume| volume.retire(stay, &budget)).await?;
+        let retired = self.on_volume(move |volume| {
+            let retired = volume.retire(stay, &budget)?;
+            if retired.removed > 0 {
+                lfs::prune(&volume.store)?;
+            }
+            Ok::<_, VolumeError>(retired)
+        });
+        let retired = retired.await?;
         self.metrics.spent(Phase::Retire, started.elapsed());
         self.metrics.retired.add(retired.removed as u64);
         Ok(retired)
@@ -391,6 +413,7 @@ impl Syncer {
             volume.draft(blank, commit, &its)
         });
         let draft = draft.await?;
+        let draft = self.fill_large(draft, budget).await?;
         let volume = self.volume_here();
         let filler = Filler {
             reach: &self.reach,

@@ -296,7 +296,7 @@ impl Volume {
         self.worktree_at(commit, self.place(commit))
     }
 
-    pub(super) fn worktree_at(&self, commit: Oid, tree: PathBuf) -> Worktree {
+    pub(crate) fn worktree_at(&self, commit: Oid, tree: PathBuf) -> Worktree {
         Worktree::new(tree, self.store.dir(), commit.to_string(), self.recipe.text())
     }
 }

@@ -155,6 +155,10 @@ impl Worktree {
     /// # Errors
     /// When the file exists and cannot be read.
     pub(crate) fn manifest(&self) -> Result<Option<Manifest>, FileError> {
+        // With other settings the same objects may have become other files.
+        if read_small(&self.recipe_file(), LARGEST_LIST)?.as_deref() != Some(self.recipe.as_bytes()) {
+            return Ok(None);
+        }
         let bytes = read_small(&self.index(), LARGEST_INDEX)?.unwrap_or_default();
         Ok(Manifest::decode(&bytes).ok())
     }

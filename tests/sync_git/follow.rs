@@ -224,6 +224,49 @@ fn readlink() {
     drop(process);
 }
 
+/// The fetches that a server was asked for, by their number of wants.
+fn fetches(backend: &crate::remote::backend::Backend) -> usize {
+    backend.seen().iter().filter(|seen| seen.line.starts_with("POST")).count()
+}
+
+#[test]
+fn what_a_partial_or_sparse_sync_lacks_comes_in_one_request() {
+    use crate::remote::backend::{Backend, Mode};
+    let world = World::new();
+    for at in 0..40 {
+        std::fs::create_dir_all(world.repo().join(format!("d{}", at % 5))).unwrap();
+        std::fs::write(world.repo().join(format!("d{}/f{at}", at % 5)), format!("{at}")).unwrap();
+    }
+    world.git(&["config", "uploadpack.allowFilter", "true"]);
+    world.git(&["config", "uploadpack.allowAnySHA1InWant", "true"]);
+    world.commit("many");
+    let patterns = world.path("patterns");
+    std::fs::write(&patterns, "/d1/\n/d2/\n").unwrap();
+    let sparse = format!("--sparse-checkout-file={}", patterns.display());
+    for (arguments, files) in [(&["--filter=blob:none"][..], 40), (&["--filter=blob:none", &sparse], 16)] {
+        let backend = Backend::start(&world.path(""), Mode::default());
+        let root = world.path(&format!("root-{files}"));
+        let sync = || {
+            let mut command = world.bare_command();
+            command.arg("--repo").arg(format!("{}/repo", backend.origin())).args([
+                "--link=link",
+                "--one-time",
+                "--root",
+            ]);
+            let output = command.arg(&root).args(arguments).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        sync();
+        let found = (0..40).filter(|at| root.join(format!("link/d{}/f{at}", at % 5)).exists()).count();
+        assert_eq!(found, files);
+        // The listing, the commit with its trees, all the blobs.
+        assert_eq!(fetches(&backend), 3, "{arguments:?}");
+        world.commit(&format!("next {files}"));
+        sync();
+        assert!(fetches(&backend) <= 6, "{arguments:?}: {}", fetches(&backend));
+    }
+}
+
 #[test]
 fn the_newest_version_in_a_range_is_followed() {
     let world = World::new();

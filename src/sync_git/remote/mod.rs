@@ -26,6 +26,7 @@ mod ssh;
 mod stream;
 mod url;
 mod versions;
+mod web;
 
 use std::sync::Arc;
 
@@ -36,8 +37,10 @@ pub use self::options::{
 };
 pub use self::refs::{Ref, Refs, Selector, Tip, parse_oid};
 pub use self::request::{Absent, Depth, FetchOutcome, FetchRequest, FilterUse, MAX_HAVES, PackSink};
+pub(crate) use self::ssh::lfs_authenticate;
 pub use self::url::{Scheme, Url, UrlError};
 pub use self::versions::Versions;
+pub(crate) use self::web::{Ask, WebClient};
 
 use self::local::{LocalRepository, Match};
 use self::session::Session;

@@ -25,6 +25,18 @@ pub(super) struct PacketReader {
 }
 
 impl PacketReader {
+    /// Everything that still comes, packets or not, up to a limit.
+    pub(super) async fn rest(mut self, limit: usize) -> Result<Vec<u8>, RemoteError> {
+        let mut rest = self.buffer.to_vec();
+        while let Some(bytes) = poll_fn(|cx| self.chunks.poll_chunk(cx)).await? {
+            if rest.len() + bytes.len() > limit {
+                return Err(RemoteError::protocol(format!("its answer is longer than {limit} bytes")));
+            }
+            rest.extend_from_slice(&bytes);
+        }
+        Ok(rest)
+    }
+
     pub(super) fn new(chunks: Box<dyn Chunks>) -> Self {
         Self { chunks, buffer: BytesMut::new() }
     }

@@ -62,6 +62,13 @@ impl Duplex {
         self._kept = Some(Box::new(kept));
     }
 
+    /// Says nothing, and reads what the other side says until it ends.
+    pub(super) async fn into_answer(self, limit: usize) -> Result<Vec<u8>, RemoteError> {
+        let Self { reader, writer, _kept } = self;
+        drop(writer);
+        reader.rest(limit).await
+    }
+
     pub(super) async fn send(&mut self, request: &[u8]) -> Result<(), RemoteError> {
         let sent = async {
             self.writer.write_all(request).await?;

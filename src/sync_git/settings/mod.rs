@@ -77,6 +77,14 @@ pub(crate) struct Source {
     #[arg(long, value_name = "FILE")]
     pub sparse_checkout_file: Option<PathBuf>,
 
+    /// Write the contents of Git LFS files, not their pointers; not in submodules
+    #[arg(long)]
+    pub lfs: bool,
+
+    /// The LFS server [default: what .lfsconfig says, else --repo with .git/info/lfs behind it]
+    #[arg(long, value_name = "URL", requires = "lfs")]
+    pub lfs_url: Option<String>,
+
     /// Write only this directory (or file) of the repository, and fetch only its files where the server can (--filter
     /// blob:none); may be repeated
     #[arg(long, value_name = "DIR", value_parser = paths::inside, conflicts_with = "sparse_checkout_file")]
@@ -129,6 +137,11 @@ pub(crate) struct Target {
     /// Make everything that is written writable for the group
     #[arg(long)]
     pub group_write: bool,
+
+    /// Also write the tree as a file that ends in .tar.gz, .tgz or .tar, absolute or relative to --root, with its SHA-256
+    /// beside it: the same bytes for the same commit, replaced in one step before the link turns
+    #[arg(long, value_name = "FILE")]
+    pub archive: Option<PathBuf>,
 
     /// A file to touch after each sync that changed something, absolute or relative to --root
     #[arg(long, value_name = "PATH")]

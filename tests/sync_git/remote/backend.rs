@@ -27,6 +27,14 @@ pub(crate) struct Mode {
     pub(crate) status: Option<&'static str>,
     /// Lets each request wait this long.
     pub(crate) delay: Option<std::time::Duration>,
+    /// Is asked first, and may answer in git's place.
+    pub(crate) aside: Option<Arc<dyn Aside>>,
+}
+
+/// What else the server serves.
+pub(crate) trait Aside: Send + Sync {
+    /// Answers, or leaves it to git. An error closes the connection.
+    fn answer(&self, seen: &Seen, body: &[u8], writer: &mut TcpStream) -> Option<io::Result<()>>;
 }
 
 /// One request that arrived.
@@ -124,6 +132,9 @@ impl Shared {
     }
 
     fn answer(&self, seen: &Seen, body: &[u8], writer: &mut TcpStream) -> io::Result<()> {
+        if let Some(answered) = self.mode.aside.as_ref().and_then(|aside| aside.answer(seen, body, writer)) {
+            return answered;
+        }
         if self.mode.stalls {
             // Until the client goes away.
             io::copy(&mut writer.try_clone()?, &mut io::sink())?;

@@ -39,6 +39,7 @@ const BASIC: Mode = Mode {
     closes: false,
     is_dumb: false,
     status: None,
+    aside: None,
     delay: None,
 };
 

@@ -17,7 +17,7 @@ use super::super::pktline::printable;
 /// Deflate grows at most 1032-fold: one step makes at most 1 MiB.
 const STEP: usize = 1024;
 
-pub(super) struct Body {
+pub(in super::super) struct Body {
     incoming: Incoming,
     coding: Coding,
     /// Compressed bytes that wait for their step.
@@ -31,7 +31,7 @@ enum Coding {
 }
 
 impl Body {
-    pub(super) fn new(incoming: Incoming, content_encoding: Option<&[u8]>) -> Result<Self, RemoteError> {
+    pub(in super::super) fn new(incoming: Incoming, content_encoding: Option<&[u8]>) -> Result<Self, RemoteError> {
         let coding = match content_encoding {
             None | Some(b"" | b"identity") => Coding::Identity,
             Some(b"gzip" | b"x-gzip") => Coding::Gzip(GzDecoder::new(Vec::new())),

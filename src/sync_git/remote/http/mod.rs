@@ -6,7 +6,7 @@
 //! A credential is sent only after the server asked for one, and only to the scheme, host and port that it was looked up for; extra headers and
 //! cookies obey the same rule. The first 401 asks [`Credentials`](super::options::Credentials), a second one is final.
 
-mod body;
+pub(super) mod body;
 mod connection;
 mod cookies;
 mod proxy;
@@ -59,6 +59,25 @@ struct Call {
     url: Url,
     accept: &'static str,
     body: Bytes,
+    purpose: Purpose,
+}
+
+/// What is asked for.
+enum Purpose {
+    /// Git's own protocol.
+    Git,
+    /// Something beside it.
+    Beside(Beside),
+}
+
+/// What a request beside git's protocol carries.
+#[derive(Default)]
+pub(super) struct Beside {
+    /// For this URL's scheme, host and port alone.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) content_type: &'static str,
+    /// The first byte that is wanted.
+    pub(super) from: u64,
 }
 
 impl HttpClient {
@@ -76,7 +95,13 @@ impl HttpClient {
     /// Asks for the advertisement, following redirects.
     pub(super) async fn advertisement(&mut self) -> Result<PacketReader, RemoteError> {
         self.base = self.configured.without_userinfo();
-        let mut call = Call { method: Method::GET, url: service_url(&self.base), accept: "*/*", body: Bytes::new() };
+        let mut call = Call {
+            method: Method::GET,
+            url: service_url(&self.base),
+            accept: "*/*",
+            body: Bytes::new(),
+            purpose: Purpose::Git,
+        };
         for _ in 0..=MAX_REDIRECTS {
             let response = self.authenticated(&call).await?;
             if !response.status().is_redirection() {
@@ -95,9 +120,43 @@ impl HttpClient {
     pub(super) async fn post(&mut self, body: Vec<u8>) -> Result<PacketReader, RemoteError> {
         let mut url = self.base.clone();
         url.path = format!("{}/git-upload-pack", url.path.trim_end_matches('/'));
-        let call = Call { method: Method::POST, url, accept: RESULT, body: body.into() };
+        let call = Call { method: Method::POST, url, accept: RESULT, body: body.into(), purpose: Purpose::Git };
         let response = self.authenticated(&call).await?;
         answer(response, &call, RESULT)
+    }
+
+    /// Sends a request beside git's protocol (with a body: POST, without: GET) and follows redirects. A header of the caller's
+    /// goes where it was meant for, and no further; with one that authorizes, nothing else is shown.
+    pub(super) async fn ask(
+        &mut self,
+        url: &Url,
+        accept: &'static str,
+        body: Option<Bytes>,
+        beside: Beside,
+    ) -> Result<Response<Incoming>, RemoteError> {
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let body = body.unwrap_or_default();
+        let mut call = Call { method, url: url.clone(), accept, body, purpose: Purpose::Beside(beside) };
+        for _ in 0..=MAX_REDIRECTS {
+            let response = match call.authorizes_itself() {
+                true => self.send(&call, None).await?,
+                false => self.authenticated(&call).await?,
+            };
+            let is_followed = response.status().is_redirection()
+                && (call.method == Method::GET || matches!(response.status().as_u16(), 307 | 308));
+            if !is_followed {
+                return Ok(response);
+            }
+            let target = redirect_target(&call.url, response.headers())?;
+            self.discard(response).await;
+            if let Purpose::Beside(beside) = &mut call.purpose
+                && !target.is_same_origin(&call.url)
+            {
+                beside.headers.clear();
+            }
+            call.url = target;
+        }
+        Err(RemoteError::protocol("more than 20 redirects"))
     }
 
     /// Sends `call`, with a credential if the server wants one.
@@ -200,10 +259,26 @@ impl HttpClient {
         put(header::USER_AGENT, &agent())?;
         put(header::ACCEPT, call.accept)?;
         let version = self.options.protocol.number();
-        if version > 0 {
+        if version > 0 && matches!(call.purpose, Purpose::Git) {
             put(HeaderName::from_static("git-protocol"), &format!("version={version}"))?;
         }
-        if call.method == Method::GET {
+        if let Purpose::Beside(beside) = &call.purpose {
+            put(header::ACCEPT_ENCODING, "identity")?;
+            if call.method == Method::POST {
+                put(header::CONTENT_TYPE, beside.content_type)?;
+            }
+            if beside.from > 0 {
+                put(header::RANGE, &format!("bytes={}-", beside.from))?;
+            }
+            for (name, value) in &beside.headers {
+                let name = HeaderName::from_bytes(name.as_bytes())
+                    .map_err(|_| RemoteError::protocol("it wants a header whose name is not valid"))?;
+                // The connection is ours to keep.
+                if name != header::HOST && name != header::CONNECTION && name != header::CONTENT_LENGTH {
+                    put(name, value)?;
+                }
+            }
+        } else if call.method == Method::GET {
             // A pack is compressed already, a list of references is not.
             put(header::ACCEPT_ENCODING, "gzip, deflate")?;
             put(header::PRAGMA, "no-cache")?;
@@ -223,7 +298,8 @@ impl HttpClient {
         for (name, value) in &self.options.headers {
             let name = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| RemoteError::Unsupported("an extra header's name is not valid".to_owned()))?;
-            if !(credential.is_some() && name == header::AUTHORIZATION) {
+            let is_authorized = credential.is_some() || call.authorizes_itself();
+            if !(is_authorized && name == header::AUTHORIZATION) {
                 put(name, value)?;
             }
         }
@@ -246,6 +322,14 @@ impl HttpClient {
         if Limited::new(response.into_body(), MAX_ERROR_PAGE).collect().await.is_err() {
             self.connection = None;
         }
+    }
+}
+
+impl Call {
+    /// Whether the request brings its own proof of who asks.
+    fn authorizes_itself(&self) -> bool {
+        matches!(&self.purpose, Purpose::Beside(beside)
+            if beside.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")))
     }
 }
 

@@ -19,18 +19,24 @@ use super::super::error::RemoteError;
 use super::super::options::{HostKeys, SshOptions};
 use super::super::stream::Duplex;
 use super::super::url::Url;
-use super::{Forwarded, IN_FLIGHT, MAX_WORDS, ended, upload_pack};
+use super::{Forwarded, IN_FLIGHT, MAX_WORDS, ended};
 
 const READ_SIZE: usize = 64 * 1024;
 
-pub(super) fn open(command: &str, url: &Url, options: &SshOptions, version: u8) -> Result<Duplex, RemoteError> {
+pub(super) fn open(
+    command: &str,
+    url: &Url,
+    options: &SshOptions,
+    version: u8,
+    there: &str,
+) -> Result<Duplex, RemoteError> {
     let words = shell_words::split(command)
         .map_err(|error| RemoteError::Unsupported(format!("GIT_SSH_COMMAND cannot be split into words: {error}")))?;
     let Some((program, first)) = words.split_first() else {
         return Err(RemoteError::Unsupported("GIT_SSH_COMMAND is empty".to_owned()));
     };
     let mut command = Command::new(program);
-    command.args(first).args(arguments(url, options));
+    command.args(first).args(arguments(url, options, there));
     if version > 0 {
         command.env("GIT_PROTOCOL", format!("version={version}"));
     }
@@ -62,7 +68,7 @@ pub(super) fn open(command: &str, url: &Url, options: &SshOptions, version: u8) 
 }
 
 /// Ours, behind the command's own. `--` keeps a host from being an option, although [`Url`] refuses such hosts already.
-fn arguments(url: &Url, options: &SshOptions) -> Vec<OsString> {
+fn arguments(url: &Url, options: &SshOptions, there: &str) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["-o".into(), "SendEnv=GIT_PROTOCOL".into()];
     for key in &options.keys {
         arguments.extend(["-i".into(), key.into()]);
@@ -81,7 +87,7 @@ fn arguments(url: &Url, options: &SshOptions) -> Vec<OsString> {
         arguments.extend(["-p".into(), url.port().to_string().into()]);
     }
     let host = url.user().map_or_else(|| url.host().to_owned(), |user| format!("{user}@{}", url.host()));
-    arguments.extend(["--".into(), host.into(), upload_pack(url).into()]);
+    arguments.extend(["--".into(), host.into(), there.into()]);
     arguments
 }
 

@@ -34,14 +34,29 @@ use super::url::Url;
 const MAX_FILE: u64 = 8 * 1024 * 1024;
 /// What a server may say on its standard error.
 const MAX_WORDS: usize = 4 * 1024;
+/// A ticket for another server is a URL and a token.
+const MAX_TICKET: usize = 64 * 1024;
 /// Chunks between the connection and whoever reads them.
 const IN_FLIGHT: usize = 8;
 
 /// Opens a channel on which the server's `git-upload-pack` answers.
 pub(super) async fn open_ssh(url: &Url, options: &Options) -> Result<Duplex, RemoteError> {
-    let version = options.protocol.number();
+    open(url, options, options.protocol.number(), &upload_pack(url)).await
+}
+
+/// Runs `git-lfs-authenticate` on the server, and answers with what it says.
+///
+/// # Errors
+/// As every connection's; a server that has no such program refuses.
+pub(crate) async fn lfs_authenticate(url: &Url, options: &Options) -> Result<Vec<u8>, RemoteError> {
+    let command = format!("git-lfs-authenticate {} download", quoted(url.path().trim_start_matches('/')));
+    open(url, options, 0, &command).await?.into_answer(MAX_TICKET).await
+}
+
+/// Opens a channel to a program on the server.
+async fn open(url: &Url, options: &Options, version: u8, program: &str) -> Result<Duplex, RemoteError> {
     if let Some(command) = &options.ssh.command {
-        return command::open(command, url, &options.ssh, version);
+        return command::open(command, url, &options.ssh, version, program);
     }
     let handle = authenticate(url, &options.ssh).await?;
     let broken = |error| network(format!("starting git-upload-pack on {}", url.host()), error);
@@ -50,7 +65,7 @@ pub(super) async fn open_ssh(url: &Url, options: &Options) -> Result<Duplex, Rem
         // A server that does not accept the variable answers in version 0.
         channel.set_env(false, "GIT_PROTOCOL", format!("version={version}")).await.map_err(broken)?;
     }
-    channel.exec(true, upload_pack(url)).await.map_err(broken)?;
+    channel.exec(true, program).await.map_err(broken)?;
     let (reader, writer) = channel.split();
     let (sender, chunks) = mpsc::channel(IN_FLIGHT);
     let task = AbortOnDropHandle::new(tokio::spawn(forward(reader, sender)));
@@ -62,8 +77,11 @@ pub(super) async fn open_ssh(url: &Url, options: &Options) -> Result<Duplex, Rem
 
 /// The command for the server's shell, the path in quotes that no path can end.
 fn upload_pack(url: &Url) -> String {
-    let path = url.path().replace('\'', r"'\''").replace('!', r"'\!'");
-    format!("git-upload-pack '{path}'")
+    format!("git-upload-pack {}", quoted(url.path()))
+}
+
+fn quoted(path: &str) -> String {
+    format!("'{}'", path.replace('\'', r"'\''").replace('!', r"'\!'"))
 }
 
 /// Connects, checks the host, proves who we are.

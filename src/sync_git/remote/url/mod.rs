@@ -186,6 +186,21 @@ impl Url {
         Ok(Self { path, query: None, ..self.clone() })
     }
 
+    /// The place `path` below an http or https location.
+    pub(crate) fn below(&self, path: &str) -> Self {
+        Self { path: format!("{}/{path}", self.path.trim_end_matches('/')), ..self.clone() }
+    }
+
+    /// The same host and path on the web, without a user: http for http, https for every other.
+    pub(crate) fn to_web_text(&self) -> String {
+        let path = self.path.trim_start_matches('/');
+        match self.scheme {
+            Scheme::Http | Scheme::Https => self.without_userinfo().to_config_text(),
+            _ if self.host.contains(':') => format!("https://[{}]/{path}", self.host),
+            _ => format!("https://{}/{path}", self.host),
+        }
+    }
+
     pub(super) fn local(path: String) -> Self {
         Self { scheme: Scheme::File, user: None, password: None, host: String::new(), port: None, path, query: None }
     }
