@@ -11,7 +11,7 @@ use crate::ambassador_redis::resp::reply::{Scanner, Step};
 
 use super::super::pipe::Pipe;
 use super::super::slots::ShardNumber;
-use super::{Ending, Front};
+use super::{Ending, Front, KEEP};
 
 /// One session.
 pub(super) struct Leg {
@@ -158,6 +158,9 @@ impl Front {
                 false => self.match_replies(at, &replies),
             };
             replies.drain(..used);
+            if replies.is_empty() {
+                replies.shrink_to(KEEP);
+            }
             let leg = &mut self.legs[at];
             leg.replies = replies;
             if !leg.pipe.is_over() {
