@@ -53,7 +53,7 @@ fn run(explain: &Explain) -> Result<(), Fault> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::failed)?;
     runtime.block_on(async {
-        let (shared, mut prober) = prepare(settings, Dialer::new(&settings.dial)?, None)?;
+        let (shared, mut prober) = prepare(settings, Dialer::new(&settings.dial)?, None, None)?;
         prober.round(&Health::default().condition("primary")).await;
         let mut text = offline(&words, settings, &shared.table.load());
         text += &live(&words, settings, &shared);

@@ -27,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// A thread or the listener cannot be started.
-pub fn start(process: &Process, doors: Doors, shared: &Arc<Shared>, max_clients: usize) -> Result<(), Fault> {
+pub fn start(process: &Process, doors: Doors, shared: &Arc<Shared>) -> Result<(), Fault> {
     let mut workers = Vec::new();
     for number in 0..shared.stats.len() {
         let (sockets, accepted) = mpsc::unbounded_channel();
@@ -52,7 +52,7 @@ pub fn start(process: &Process, doors: Doors, shared: &Arc<Shared>, max_clients:
     let turn = Arc::new(AtomicUsize::new(0));
     for door in doors.0 {
         tracing::info!(address = door.shown(), tls = door.tls.is_some(), workers = workers.len(), "listening");
-        let entry = Entry { workers: workers.clone(), turn: turn.clone(), shared: shared.clone(), max_clients };
+        let entry = Entry { workers: workers.clone(), turn: turn.clone(), shared: shared.clone() };
         process.tasks.spawn("listener", entry.accept(door, process.drain.clone()));
     }
     Ok(())
@@ -64,7 +64,6 @@ struct Entry {
     /// Which worker is next, over all doors.
     turn: Arc<AtomicUsize>,
     shared: Arc<Shared>,
-    max_clients: usize,
 }
 
 impl Entry {
@@ -83,7 +82,7 @@ impl Entry {
                 }
             };
             let arrival = door.arrival(socket, peer);
-            if self.shared.sessions.load(Relaxed) >= self.max_clients {
+            if self.shared.sessions.load(Relaxed) >= self.shared.policy.load().max_clients {
                 self.shared.refused.add("max_clients");
                 // With TLS there are no words before the handshake.
                 if arrival.tls.is_none() {

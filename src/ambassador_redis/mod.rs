@@ -22,15 +22,18 @@ mod consistency;
 mod dial;
 mod downstream;
 mod explain;
+mod faults;
 mod held;
 mod insight;
 mod listener;
 mod metrics;
+mod mirror;
 mod resp;
 mod route;
 mod session;
 mod settings;
 mod shared;
+mod standing;
 mod status;
 mod topology;
 mod transport;
@@ -50,6 +53,7 @@ use crate::core::rotating::Rotating;
 use cluster::Discovery;
 use dial::Dialer;
 use downstream::Doors;
+use mirror::Mirror;
 use settings::{AddressMap, Settings};
 use shared::Shared;
 use topology::{Node, Prober, Sources, Topology};
@@ -69,7 +73,7 @@ pub const MODE: Mode = Mode {
     starts_processes: |_| false,
     arguments: <Settings as Args>::augment_args,
     documents: &[],
-    live: &[],
+    live: settings::LIVE,
     verbs: &[explain::VERB],
     foreign: Foreign::NONE,
     run,
@@ -89,13 +93,28 @@ fn start(process: &Process, settings: &Settings) -> Result<(), Fault> {
     if !settings.cluster.is_empty() {
         return start_cluster(process, settings, doors, dialer, users);
     }
-    let (shared, prober) = prepare(settings, dialer, users)?;
+    let (mirror, receiving) = Mirror::new(&settings.mirror).unzip();
+    let (shared, prober) = prepare(settings, dialer, users, mirror)?;
+    if let Some(receiving) = receiving {
+        process.tasks.spawn("mirror", receiving.follow(shared.clone(), process.drain.clone()));
+    }
     process.metrics.register(Arc::new(metrics::Page(shared.clone())));
     status::describe(process, &shared);
     insight::serve(process, &shared);
 
     process.tasks.spawn("probe", prober.follow(process.health.condition("primary"), process.drain.clone()));
-    listener::start(process, doors, &shared, settings.max_clients)
+    process.tasks.spawn("settings", follow_settings(process.clone(), shared.clone()));
+    listener::start(process, doors, &shared)
+}
+
+/// Takes in settings that are read again, until the process drains.
+async fn follow_settings(process: Process, shared: Arc<Shared>) -> Result<(), Fault> {
+    let mut settings = process.settings.clone();
+    while let Some(Ok(())) = process.drain.run_until_cancelled(settings.changed()).await {
+        let now: Settings = settings.borrow_and_update().settings()?;
+        shared.reload(&now);
+    }
+    Ok(())
 }
 
 /// What the workers share, and who asks the servers. Nothing is sent yet.
@@ -103,6 +122,7 @@ fn prepare(
     settings: &Settings,
     dialer: Dialer,
     users: Option<Arc<Rotating<Users>>>,
+    mirror: Option<Mirror>,
 ) -> Result<(Arc<Shared>, Prober), Fault> {
     let fixed: Vec<_> = settings.primary.iter().chain(&settings.replica).cloned().collect();
     let nodes: Vec<Arc<Node>> = (0..).zip(&fixed).map(|(number, address)| Node::new(number, address.clone())).collect();
@@ -110,7 +130,7 @@ fn prepare(
         (Some(_), Some((primary, replicas))) => (Ok(primary.clone()), replicas.to_vec()),
         _ => (Err("the servers are being asked for their roles".to_owned()), nodes.clone()),
     };
-    let shared = Shared::new(settings, dialer, users, Topology { epoch: 0, primary, replicas });
+    let shared = Shared::new(settings, dialer, users, mirror, Topology { epoch: 0, primary, replicas });
     shared.credentials().map_err(Fault::config)?;
     let sources = Sources::new(
         &shared,
@@ -143,7 +163,7 @@ fn start_cluster(
     users: Option<Arc<Rotating<Users>>>,
 ) -> Result<(), Fault> {
     let nobody = Topology { epoch: 0, primary: Err("the servers belong to shards".to_owned()), replicas: Vec::new() };
-    let shared = Shared::new(settings, dialer, users, nobody);
+    let shared = Shared::new(settings, dialer, users, None, nobody);
     shared.credentials().map_err(Fault::config)?;
     process.metrics.register(Arc::new(metrics::Page(shared.clone())));
     status::describe(process, &shared);
@@ -152,5 +172,6 @@ fn start_cluster(
         let discovery = Discovery::new(cluster, &shared, settings, &process.drain);
         process.tasks.spawn("cluster", discovery.follow(process.health.condition("cluster")));
     }
-    listener::start(process, doors, &shared, settings.max_clients)
+    process.tasks.spawn("settings", follow_settings(process.clone(), shared.clone()));
+    listener::start(process, doors, &shared)
 }

@@ -2,6 +2,8 @@
 //!
 //! What is asked, the policy and what is known of the replicas come in; a target and its reason go out. No I/O, no clock.
 
+use std::cmp::Ordering;
+
 use crate::ambassador_redis::consistency::{Consistency, Mark};
 
 /// Which servers may answer reads.
@@ -17,6 +19,8 @@ pub enum ReadFrom {
     PreferReplica,
     /// Whoever has least to do, the primary included
     Any,
+    /// Whoever answers soonest, the primary included; in doubt who has least to do
+    Nearest,
 }
 
 /// What is asked, and in which situation.
@@ -28,6 +32,8 @@ pub struct Question {
     pub consistency: Consistency,
     pub primary_ready: bool,
     pub primary_in_flight: u32,
+    /// Lower is better; see [`Candidate::tier`].
+    pub primary_tier: u8,
     /// Whether an offset is known that covers all that was told.
     pub settled: bool,
     /// That offset.
@@ -50,6 +56,14 @@ pub struct Candidate {
     /// The last question for its offset had an answer that did not suffice.
     pub behind: bool,
     pub in_flight: u32,
+    /// Its zone or its distance: lower is better.
+    pub tier: u8,
+    /// Its share beside the others; at least 1.
+    pub weight: u32,
+    /// How slow it is beside the others; 1 is as good as any.
+    pub slowness: u32,
+    /// It is far slower than the others and left alone, unless there is nobody else.
+    pub ejected: bool,
 }
 
 /// Where the batch goes.
@@ -82,11 +96,20 @@ pub enum Reason {
     NoReplica,
     /// The primary has less to do.
     LessBusy,
+    /// The primary is nearer.
+    Nearer,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 6] =
-        [Reason::Command, Reason::Policy, Reason::Unsettled, Reason::Behind, Reason::NoReplica, Reason::LessBusy];
+    pub const ALL: [Reason; 7] = [
+        Reason::Command,
+        Reason::Policy,
+        Reason::Unsettled,
+        Reason::Behind,
+        Reason::NoReplica,
+        Reason::LessBusy,
+        Reason::Nearer,
+    ];
 
     pub fn label(self) -> &'static str {
         match self {
@@ -96,6 +119,7 @@ impl Reason {
             Reason::Behind => "replicas_behind",
             Reason::NoReplica => "no_replica",
             Reason::LessBusy => "less_busy",
+            Reason::Nearer => "nearer",
         }
     }
 }
@@ -126,8 +150,14 @@ pub fn route(question: &Question, candidates: impl Iterator<Item = Candidate> + 
             _ => Target::Primary(Reason::NoReplica),
         };
     };
-    if question.read_from == ReadFrom::Any && question.primary_ready && question.primary_in_flight < replica.in_flight {
-        return Target::Primary(Reason::LessBusy);
+    if matches!(question.read_from, ReadFrom::Any | ReadFrom::Nearest) && question.primary_ready {
+        match question.primary_tier.cmp(&replica.tier) {
+            Ordering::Less => return Target::Primary(Reason::Nearer),
+            Ordering::Equal if question.primary_in_flight < replica.in_flight => {
+                return Target::Primary(Reason::LessBusy);
+            }
+            _ => {}
+        }
     }
     if guarded && !question.settled {
         return Target::Primary(Reason::Unsettled);
@@ -143,23 +173,37 @@ pub fn route(question: &Question, candidates: impl Iterator<Item = Candidate> + 
     }
 }
 
-/// The session's last replica, unless it is unfit or clearly busier than the least busy one. Among equally good ones each
-/// session begins with another.
+/// The session's last replica, unless it is unfit or clearly worse than the best one. Among equally good ones each session begins with
+/// another, by their weights.
 fn choose(question: &Question, candidates: impl Iterator<Item = Candidate> + Clone) -> Option<(usize, Candidate)> {
-    let count = candidates.clone().count().max(1) as u64;
     let fit = candidates.enumerate().filter(|(_, candidate)| candidate.fit);
-    let turn = |index: usize| (index as u64 + count - question.session % count) % count;
-    let least = fit.clone().min_by_key(|(index, candidate)| (candidate.behind, candidate.in_flight, turn(*index)))?;
-    let sticky = fit.clone().find(|(_, candidate)| Some(candidate.number) == question.sticky);
-    match sticky {
-        Some((index, sticky))
-            if sticky.in_flight <= least.1.in_flight.saturating_mul(4) + IMBALANCE
-                && (!sticky.behind || least.1.behind) =>
-        {
-            Some((index, sticky))
+    let all_ejected = fit.clone().all(|(_, candidate)| candidate.ejected);
+    let eligible = fit.filter(|(_, candidate)| all_ejected || !candidate.ejected);
+    if let Some((index, sticky)) = eligible.clone().find(|(_, candidate)| Some(candidate.number) == question.sticky) {
+        let is_clearly_better = |other: &Candidate| {
+            let is_less_busy = sticky.in_flight > other.in_flight.saturating_mul(4) + IMBALANCE;
+            (other.behind, other.tier) < (sticky.behind, sticky.tier)
+                || (other.behind, other.tier) == (sticky.behind, sticky.tier) && is_less_busy
+        };
+        if !eligible.clone().any(|(_, other)| is_clearly_better(&other)) {
+            return Some((index, sticky));
         }
-        _ => Some(least),
     }
+    let total: u64 = eligible.clone().map(|(_, candidate)| u64::from(candidate.weight)).sum();
+    let turn = question.session % total.max(1);
+    let mut before = 0;
+    let placed = eligible.map(|(index, candidate)| {
+        // Whose share the session's number falls into is first, then those behind it.
+        let share = before..before + u64::from(candidate.weight);
+        before = share.end;
+        let distance = if share.contains(&turn) { 0 } else { (share.start + total - turn) % total };
+        (distance, index, candidate)
+    });
+    let best = placed.min_by_key(|(distance, _, candidate)| {
+        let work = u64::from(candidate.in_flight) * u64::from(candidate.slowness.max(1));
+        (candidate.behind, candidate.tier, work * 64 / u64::from(candidate.weight.max(1)), *distance)
+    });
+    best.map(|(_, index, candidate)| (index, candidate))
 }
 
 #[cfg(test)]
@@ -172,6 +216,7 @@ mod tests {
         consistency: Consistency::Proxy,
         primary_ready: true,
         primary_in_flight: 0,
+        primary_tier: 0,
         settled: true,
         reach: Mark::in_first_generation(10),
         told: true,
@@ -180,7 +225,17 @@ mod tests {
     };
 
     fn replica(number: u32, offset: u64) -> Candidate {
-        Candidate { number, fit: true, applied: Mark::in_first_generation(offset), behind: false, in_flight: 0 }
+        Candidate {
+            number,
+            fit: true,
+            applied: Mark::in_first_generation(offset),
+            behind: false,
+            in_flight: 0,
+            tier: 0,
+            weight: 1,
+            slowness: 1,
+            ejected: false,
+        }
     }
 
     fn ask(question: Question, candidates: &[Candidate]) -> Target {
@@ -244,5 +299,56 @@ mod tests {
             ask(sticky, &[replica(0, 10), busy(IMBALANCE + 1)]),
             Target::Replica { index: 0, needs: None, moved: true }
         );
+    }
+
+    fn chosen(question: Question, candidates: &[Candidate]) -> usize {
+        match ask(question, candidates) {
+            Target::Replica { index, .. } => index,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn sessions_are_shared_out_by_weight() {
+        let replicas = [Candidate { weight: 3, ..replica(1, 10) }, replica(2, 10)];
+        let places = [0, 1, 2, 3, 4, 7].map(|session| chosen(Question { session, ..QUESTION }, &replicas));
+        assert_eq!(places, [0, 0, 0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn the_own_zone_is_preferred_while_it_can_answer() {
+        let far = Candidate { tier: 1, ..replica(1, 10) };
+        let near = Candidate { in_flight: 200, ..replica(2, 10) };
+        for session in 0..4 {
+            assert_eq!(chosen(Question { session, ..QUESTION }, &[far, near]), 1);
+            assert_eq!(chosen(Question { session, ..QUESTION }, &[far, Candidate { fit: false, ..near }]), 0);
+        }
+        // A session that was sent away comes back.
+        assert_eq!(chosen(Question { sticky: Some(1), ..QUESTION }, &[far, near]), 1);
+    }
+
+    #[test]
+    fn the_nearest_may_be_the_primary() {
+        let nearest = Question { read_from: ReadFrom::Nearest, ..QUESTION };
+        let far = Candidate { tier: 1, ..replica(1, 10) };
+        assert_eq!(ask(nearest, &[far]), Target::Primary(Reason::Nearer));
+        assert_eq!(chosen(nearest, &[far, replica(2, 10)]), 1);
+        assert_eq!(chosen(Question { primary_tier: 1, ..nearest }, &[far]), 0);
+    }
+
+    #[test]
+    fn an_outlier_is_left_alone_unless_there_is_nobody_else() {
+        let slow = Candidate { ejected: true, ..replica(1, 10) };
+        for sticky in [None, Some(1)] {
+            assert_eq!(chosen(Question { sticky, ..QUESTION }, &[slow, replica(2, 10)]), 1);
+            assert_eq!(chosen(Question { sticky, ..QUESTION }, &[slow]), 0);
+        }
+    }
+
+    #[test]
+    fn who_is_slow_gets_less_of_the_work() {
+        let busy = |number, in_flight, slowness| Candidate { in_flight, slowness, ..replica(number, 10) };
+        assert_eq!(chosen(QUESTION, &[busy(1, 5, 4), busy(2, 15, 1)]), 1);
+        assert_eq!(chosen(QUESTION, &[busy(1, 5, 2), busy(2, 15, 1)]), 0);
     }
 }

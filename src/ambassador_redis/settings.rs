@@ -1,6 +1,7 @@
 //! The options of `patterns ambassador-redis`, and the policy that the data path reads of them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,7 +12,10 @@ use crate::core::values::{self, ByteSize, Endpoint};
 use super::consistency::Consistency;
 use super::dial::DialSettings;
 use super::downstream::DoorSettings;
+use super::faults::{FaultSettings, Faults};
+use super::mirror::MirrorSettings;
 use super::route::ReadFrom;
+use super::standing::Label;
 use super::topology::Mapping;
 
 pub use super::topology::AddressMap;
@@ -67,7 +71,7 @@ pub struct Settings {
     #[arg(long, value_name = "FILE")]
     pub users_file: Option<PathBuf>,
 
-    /// Who answers reads: primary, prefer-primary, replica, prefer-replica, any
+    /// Who answers reads: primary, prefer-primary, replica, prefer-replica, any, nearest
     #[arg(long, value_name = "POLICY", default_value = "prefer-replica", value_enum)]
     pub read_from: ReadFrom,
 
@@ -79,6 +83,27 @@ pub struct Settings {
     /// How far a replica may trail behind the primary, in bytes of the replication stream, and still answer
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]
     pub max_replica_lag: ByteSize,
+
+    /// How long a replica may lack what the primary has, and still answer; measured from offsets, to the precision of --probe-period.
+    /// 0 for as long as --max-replica-lag allows
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
+    pub max_replica_lag_time: Duration,
+
+    /// The zone of this ambassador: replicas with the same --node-zone answer while one of them can
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
+
+    /// The zone of a server, as HOST=ZONE or HOST:PORT=ZONE; several with a comma between two, or given several times
+    #[arg(long, value_name = "SERVER=ZONE", value_delimiter = ',')]
+    pub node_zone: Vec<Label<String>>,
+
+    /// The share of the sessions that a replica gets beside the others, as HOST=COUNT or HOST:PORT=COUNT; without one it is 1
+    #[arg(long, value_name = "SERVER=COUNT", value_delimiter = ',')]
+    pub node_weight: Vec<Label<u32>>,
+
+    /// At most this part of the replicas is left alone for being far slower than the others; 0 for none
+    #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub max_ejected: u8,
 
     /// How long requests wait for a primary that was there before, until they are answered with an error
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
@@ -139,7 +164,58 @@ pub struct Settings {
 
     #[command(flatten)]
     pub dial: DialSettings,
+
+    #[command(flatten)]
+    pub faults: FaultSettings,
+
+    #[command(flatten)]
+    pub mirror: MirrorSettings,
 }
+
+/// The servers that the settings name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Servers {
+    pub primary: Option<Endpoint>,
+    /// The primary, if it is named, and the replicas.
+    pub fixed: Vec<Endpoint>,
+    pub names: Vec<Endpoint>,
+}
+
+impl Servers {
+    pub fn new(settings: &Settings) -> Servers {
+        Servers {
+            primary: settings.primary.clone(),
+            fixed: settings.primary.iter().chain(&settings.replica).cloned().collect(),
+            names: settings.upstream.clone(),
+        }
+    }
+}
+
+/// What the settings may change while the process runs; the rest needs a new start.
+pub const LIVE: &[&str] = &[
+    "connect-timeout",
+    "deny",
+    "failover-hold",
+    "fault-delay",
+    "fault-error",
+    "idle-timeout",
+    "key-sampling",
+    "max-bulk",
+    "max-clients",
+    "max-ejected",
+    "max-replica-lag",
+    "max-replica-lag-time",
+    "node-weight",
+    "node-zone",
+    "primary",
+    "probe-timeout",
+    "read-from",
+    "replica",
+    "reply-timeout",
+    "slowlog-slower-than",
+    "upstream",
+    "zone",
+];
 
 /// What the data path reads of the settings.
 #[derive(Clone, Debug)]
@@ -153,9 +229,19 @@ pub struct Policy {
     pub max_bulk: i64,
     /// How long a replica may leave a read unanswered before it is probed.
     pub replica_patience: Duration,
+    /// In bytes.
+    pub max_replica_lag: u64,
+    pub max_replica_lag_time: Option<Duration>,
+    pub probe_timeout: Duration,
+    pub max_clients: usize,
+    pub zone: Option<String>,
+    pub node_zones: Vec<Label<String>>,
+    pub node_weights: Vec<Label<u32>>,
+    pub max_ejected: u8,
     /// From when on a request is slow.
     pub slow: Duration,
     pub key_sampling: u32,
+    pub faults: Option<Arc<Faults>>,
     pub reconnect_first: Duration,
     pub reconnect_longest: Duration,
 }
@@ -172,15 +258,34 @@ impl Policy {
             idle_timeout: some(settings.idle_timeout),
             max_bulk: i64::try_from(settings.max_bulk.0).unwrap_or(i64::MAX),
             replica_patience: settings.probe_timeout / 2,
+            max_replica_lag: settings.max_replica_lag.0,
+            probe_timeout: settings.probe_timeout,
+            max_clients: settings.max_clients,
+            max_replica_lag_time: some(settings.max_replica_lag_time),
+            zone: settings.zone.clone(),
+            node_zones: settings.node_zone.clone(),
+            node_weights: settings.node_weight.clone(),
+            max_ejected: settings.max_ejected,
             slow: settings.slowlog_slower_than,
             key_sampling: settings.key_sampling,
+            faults: Faults::new(&settings.faults).map(Arc::new),
             reconnect_first: Duration::from_millis(10),
             reconnect_longest: Duration::from_secs(1),
         }
     }
 
+    /// The same for a shard of a Cluster: its sessions are those of the ambassador as a whole, which closes them.
+    pub fn of_shard(&self) -> Policy {
+        Policy { idle_timeout: None, ..self.clone() }
+    }
+
     /// Whether a replica's answer must be proved to be new enough.
     pub fn is_guarded(&self) -> bool {
-        matches!(self.consistency, Consistency::Session | Consistency::Proxy) && self.read_from != ReadFrom::Primary
+        self.counts_replies() && self.read_from != ReadFrom::Primary
+    }
+
+    /// Whether the primary's replies are counted: even while nobody reads from replicas, since that may change at any time.
+    pub fn counts_replies(&self) -> bool {
+        matches!(self.consistency, Consistency::Session | Consistency::Proxy)
     }
 }

@@ -14,7 +14,8 @@ use super::consistency::Watermark;
 use super::dial::Dialer;
 use super::insight::Slowlog;
 use super::metrics::{Refused, Stats};
-use super::settings::{AddressMap, Policy, Settings};
+use super::mirror::Mirror;
+use super::settings::{AddressMap, Policy, Servers, Settings};
 use super::topology::Topology;
 use super::users::Users;
 use crate::core::rotating::Rotating;
@@ -61,7 +62,10 @@ pub struct Shared {
     pub kind: Kind,
     /// The Cluster whose shards have the servers, if it is one.
     pub cluster: Option<Arc<Cluster>>,
-    pub policy: Policy,
+    /// Replaced when the settings are read again.
+    pub policy: ArcSwap<Policy>,
+    /// Where the servers' addresses come from; replaced likewise.
+    pub servers: ArcSwap<Servers>,
     pub topology: watch::Sender<Arc<Topology>>,
     pub watermark: Watermark,
     pub table: ArcSwap<Table>,
@@ -75,6 +79,7 @@ pub struct Shared {
     pub dialer: Dialer,
     /// The ambassador's own users, if it has some.
     pub users: Option<Arc<Rotating<Users>>>,
+    pub mirror: Option<Mirror>,
     pub next_session: AtomicU64,
     username: String,
     password_file: Option<SecretFile>,
@@ -93,6 +98,7 @@ impl Shared {
         settings: &Settings,
         dialer: Dialer,
         users: Option<Arc<Rotating<Users>>>,
+        mirror: Option<Mirror>,
         topology: Topology,
     ) -> Arc<Shared> {
         let workers = usize::from(settings.workers);
@@ -101,7 +107,8 @@ impl Shared {
             kind: Kind::Alone,
             cluster: (!settings.cluster.is_empty())
                 .then(|| Arc::new(Cluster::new(AddressMap::new(&settings.map_address)))),
-            policy: Policy::new(settings),
+            policy: ArcSwap::from_pointee(Policy::new(settings)),
+            servers: ArcSwap::from_pointee(Servers::new(settings)),
             topology: watch::Sender::new(Arc::new(topology)),
             watermark: Watermark::new(workers, LANES),
             table: ArcSwap::from_pointee(table),
@@ -112,6 +119,7 @@ impl Shared {
             slowlog: Arc::new(Slowlog::new(settings.slowlog_max_len)),
             dialer,
             users,
+            mirror,
             next_session: AtomicU64::new(1),
             username: settings.upstream_username.clone(),
             password_file: settings.upstream_password_file.clone(),
@@ -123,10 +131,28 @@ impl Shared {
         })
     }
 
+    /// Takes in settings that were read again, as far as that goes without a new start.
+    pub fn reload(&self, settings: &Settings) {
+        // What was told is counted, or not, from the start.
+        let policy = Policy { consistency: self.policy.load().consistency, ..Policy::new(settings) };
+        for set in self.cluster.iter().flat_map(|cluster| cluster.sets()) {
+            set.policy.store(Arc::new(policy.of_shard()));
+            set.suspicion.notify_one();
+        }
+        self.policy.store(Arc::new(policy));
+        let servers = Servers::new(settings);
+        if **self.servers.load() != servers {
+            self.servers.store(Arc::new(servers));
+        }
+        self.table.store(Arc::new(self.table.load().denying(&settings.deny)));
+        self.suspicion.notify_one();
+    }
+
     /// The same for one shard of a Cluster: a set of its own, with the policy, the credentials and the counters of the process.
     pub fn of_shard(&self, topology: Topology) -> Arc<Shared> {
         let mut table = Table::clone(&self.table.load());
-        if self.policy.is_guarded() {
+        let policy = self.policy.load().of_shard();
+        if policy.is_guarded() {
             for name in WHOLE_READS {
                 table.reclass(name, Class::PrimaryRead);
             }
@@ -134,7 +160,8 @@ impl Shared {
         Arc::new(Shared {
             kind: Kind::Shard,
             cluster: None,
-            policy: Policy { idle_timeout: None, ..self.policy.clone() },
+            policy: ArcSwap::from_pointee(policy),
+            servers: ArcSwap::new(self.servers.load_full()),
             topology: watch::Sender::new(Arc::new(topology)),
             watermark: Watermark::new(self.stats.len(), LANES),
             table: ArcSwap::from_pointee(table),
@@ -145,6 +172,7 @@ impl Shared {
             slowlog: self.slowlog.clone(),
             dialer: self.dialer.clone(),
             users: self.users.clone(),
+            mirror: None,
             next_session: AtomicU64::new(1),
             username: self.username.clone(),
             password_file: self.password_file.clone(),

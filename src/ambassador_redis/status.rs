@@ -18,8 +18,8 @@ pub fn describe(process: &Process, shared: &Arc<Shared>) {
     process.http.status(move || {
         let facts = [
             ("clients", seen.sessions.load(Relaxed).to_string()),
-            ("reads from", format!("{:?}", seen.policy.read_from)),
-            ("consistency", format!("{:?}", seen.policy.consistency)),
+            ("reads from", format!("{:?}", seen.policy.load().read_from)),
+            ("consistency", format!("{:?}", seen.policy.load().consistency)),
             ("threads", seen.stats.len().to_string()),
         ];
         Section::facts("Traffic", facts)

@@ -268,3 +268,17 @@ fn a_pause_of_writes_holds_up_no_read() {
     assert_eq!(writer.reply(), "+OK");
     assert_eq!(reader.ask("GET k"), "new");
 }
+
+#[test]
+fn a_password_that_is_set_meanwhile_is_accepted_in_every_database() {
+    let set = Set::start(0, &[]);
+    let mut client = set.client();
+    assert_eq!(client.ask("SELECT 9"), "+OK");
+    assert_eq!(client.ask("CONFIG SET requirepass secret"), "+OK");
+    assert_eq!(client.ask("AUTH default secret"), "+OK");
+    assert_eq!(client.ask("SET k nine"), "+OK");
+    assert_eq!(client.ask("CONFIG SET requirepass "), "+OK");
+    let mut other = set.client();
+    assert_eq!(other.ask("SELECT 9"), "+OK");
+    assert_eq!(other.ask("GET k"), "nine");
+}

@@ -209,7 +209,7 @@ impl Fleet {
                 *self.commands.borrow_mut() = Rc::new(Commands { table, plans });
             }
         }
-        if let Some(timeout) = self.shared.policy.idle_timeout {
+        if let Some(timeout) = self.shared.policy.load().idle_timeout {
             for handle in self.clients.borrow().values() {
                 if Duration::from_secs(u64::from(self.second() - handle.active.get())) > timeout {
                     handle.idle.set(true);

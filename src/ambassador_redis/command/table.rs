@@ -47,11 +47,7 @@ impl Table {
 
     /// The same, without those that are denied.
     pub fn with_policy(denied: &[String]) -> Table {
-        let mut table = Table::built_in();
-        for name in denied.iter().filter(|name| !name.is_empty()) {
-            table.deny(name.trim());
-        }
-        table
+        Table::built_in().denying(denied)
     }
 
     /// Adds what a server says about a command that is not known yet, by its `COMMAND` flags.
@@ -77,6 +73,16 @@ impl Table {
             () => Class::Write,
         };
         self.add(&name, class);
+    }
+
+    /// The same commands, of which these are denied, and no others.
+    pub fn denying(&self, denied: &[String]) -> Table {
+        let mut table = self.clone();
+        table.short.values_mut().chain(table.long.values_mut()).for_each(|entry| entry.denied = false);
+        for name in denied.iter().filter(|name| !name.is_empty()) {
+            table.deny(name.trim());
+        }
+        table
     }
 
     /// Gives a known command another class.

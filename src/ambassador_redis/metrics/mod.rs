@@ -36,7 +36,11 @@ impl Count {
         self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
     }
 
-    fn value(&self) -> u64 {
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    pub fn value(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
@@ -79,9 +83,10 @@ impl Refused {
 }
 
 /// Why a read was sent again.
-const REDONE: [(&str, &str); 4] = [
+const REDONE: [(&str, &str); 5] = [
     ("behind", "it is behind what the application has seen"),
     ("refused", "it refused a read"),
+    ("clogged", "it stood behind a client that does not read"),
     ("missing", "it has no such key"),
     ("lost", ""),
 ];
@@ -156,6 +161,7 @@ impl Stats {
         let class = CLASSES.iter().position(|label| *label == ticket.class.label()).unwrap_or(3);
         self.latency[target][class].add(nanos, requests);
         node.latency.add(nanos, requests);
+        node.note(nanos);
         if let Some(latency) = self.command_latency.get(usize::from(ticket.command)) {
             latency.get_or_init(Box::default).add(nanos, requests);
         }

@@ -12,6 +12,43 @@ const KEPT: usize = 256;
 pub struct NodeStats {
     pub errors: Count,
     pub latency: Latency,
+    /// How slow it is beside the best replica; 0 and 1: not at all.
+    pub slowness: Count,
+    pub ejections: Count,
+    ejected: Count,
+    /// Smoothed nanoseconds, and how many runs they stand on.
+    smoothed: Count,
+    evidence: Count,
+}
+
+impl NodeStats {
+    /// A run was answered within this time.
+    #[inline]
+    pub fn note(&self, nanos: u64) {
+        let (before, evidence) = (self.smoothed.value(), self.evidence.value());
+        self.evidence.set(evidence + 1);
+        self.smoothed.set(if evidence == 0 { nanos } else { before - before / 8 + nanos / 8 });
+    }
+
+    pub fn times(&self) -> (u64, u64) {
+        (self.smoothed.value(), self.evidence.value())
+    }
+
+    /// It is left alone from now on.
+    pub fn eject(&self) {
+        self.ejected.set(1);
+        self.ejections.add(1);
+    }
+
+    /// It is used again, and judged anew.
+    pub fn admit(&self) {
+        self.ejected.set(0);
+        self.evidence.set(0);
+    }
+
+    pub fn is_ejected(&self) -> bool {
+        self.ejected.value() == 1
+    }
 }
 
 /// The servers of one worker. The lock is taken when a connection is made, and at a scrape.

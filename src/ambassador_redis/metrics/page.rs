@@ -86,6 +86,16 @@ impl Collect for Page {
         }
         out.family(&head("patterns_ambassador_redis_sessions", Kind::Gauge, "Clients that are connected."));
         out.sample(&[], Point::Value(self.0.sessions.load(Relaxed) as f64));
+        if let Some(mirror) = &self.0.mirror {
+            out.family(&head(
+                "patterns_ambassador_redis_mirrored_total",
+                Kind::Counter,
+                "Requests for the mirror: copied, or dropped because too much waited for it.",
+            ));
+            for (result, count) in [("copied", &mirror.sent), ("dropped", &mirror.dropped)] {
+                out.sample(&[("result", result)], Point::Value(count.load(Relaxed) as f64));
+            }
+        }
         self.nodes(out);
         self.latencies(out);
     }
@@ -118,6 +128,15 @@ impl Page {
         });
         for (address, _, _, facts) in &nodes {
             out.sample(&[("node", address)], Point::Value(facts.lag_bytes as f64));
+        }
+        out.family(&FamilyHead {
+            name: "patterns_ambassador_redis_node_lag_seconds",
+            kind: Kind::Gauge,
+            unit: "seconds",
+            help: "How long the primary has been beyond what the server had when it was last probed.",
+        });
+        for (address, _, _, facts) in &nodes {
+            out.sample(&[("node", address)], Point::Value(facts.lag.as_secs_f64()));
         }
     }
 
@@ -160,6 +179,20 @@ impl Page {
         ));
         for (node, _, errors) in &nodes {
             out.sample(&[("node", node)], Point::Value(*errors as f64));
+        }
+        out.family(&head(
+            "patterns_ambassador_redis_node_ejections_total",
+            Kind::Counter,
+            "How often a replica was left alone for being far slower than the others, over all threads.",
+        ));
+        for (node, stats) in self.0.stats.iter().flat_map(|stats| stats.nodes.all()).fold(
+            BTreeMap::<String, u64>::new(),
+            |mut sums, (address, stats)| {
+                *sums.entry(address).or_default() += stats.ejections.value();
+                sums
+            },
+        ) {
+            out.sample(&[("node", &node)], Point::Value(stats as f64));
         }
         out.family(&head(
             "patterns_ambassador_redis_slow_requests_total",

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::ambassador_redis::command::{Class, Entry, classify};
 use crate::ambassador_redis::consistency::Mark;
+use crate::ambassador_redis::faults::Fault;
 use crate::ambassador_redis::metrics::MIXED;
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::request::{Frame, Limits, Scanner, Step, Upload, arguments};
@@ -100,7 +101,8 @@ impl Session {
         let mut limits = Limits { bulk: self.worker.policy().max_bulk, client: state.client() };
         let mut at = 0;
         let mut batch = Batch::at(0);
-        while at < input.len() && state.ending == Ending::No && !state.paused {
+        let faults = self.worker.policy().faults.clone();
+        while at < input.len() && state.ending == Ending::No && !state.paused && !state.delayed {
             if state.mode == Mode::Stream {
                 return self.stream_requests(state, input, at);
             }
@@ -133,14 +135,33 @@ impl Session {
                     let bytes = &input[at..at + frame.len];
                     let entry = self.entry(state, bytes, &frame);
                     if at >= state.counted {
-                        self.worker.stats().command(entry.number);
-                        if self.worker.is_sampled() {
-                            self.worker.note_key(entry.class, frame.name.of(bytes), frame.second.of(bytes));
+                        self.note(state, &entry, bytes, &frame);
+                        match faults.as_ref().and_then(|faults| self.strike(faults, bytes, &frame)) {
+                            None => {}
+                            Some(Fault::Error) => {
+                                self.refuse(
+                                    state,
+                                    1,
+                                    "ERR ambassador: an error on purpose (--fault-error), nothing was executed",
+                                );
+                                at += frame.len;
+                                batch.start = at;
+                                continue;
+                            }
+                            Some(Fault::Delay(delay)) => {
+                                state.counted = at + frame.len;
+                                self.delay(state, delay);
+                                break;
+                            }
                         }
                     }
                     if is_plain(state, &entry) {
                         batch.add(entry.class, entry.number);
                         at += frame.len;
+                        // With faults each request goes alone, so that one can be struck without those before it.
+                        if faults.is_some() && self.commit(state, input, &mut batch, at) == Taken::Yes {
+                            continue;
+                        }
                         if state.slots.awaited() + batch.requests < state.window {
                             continue;
                         }
@@ -297,6 +318,10 @@ impl Session {
         let class = match entry.class {
             // What a paused server keeps waiting must not stand in front of what it answers.
             Class::Write | Class::Neutral if self.worker.is_paused() => Class::Script,
+            // It may write what it has counted, so that a pause of writes is one of it too.
+            Class::Read if self.worker.is_paused() && frame.name.of(bytes).eq_ignore_ascii_case(b"pfcount") => {
+                Class::Script
+            }
             Class::Exec | Class::Discard | Class::Unwatch if state.private.is_none() => Class::Neutral,
             Class::Multi if frame.arguments != 1 => Class::Neutral,
             class => class,
@@ -465,6 +490,7 @@ impl Session {
             consistency: policy.consistency,
             primary_ready: lines.primary.as_ref().is_ok_and(|primary| primary.is_ready()),
             primary_in_flight: lines.primary.as_ref().map_or(u32::MAX, |primary| primary.in_flight()),
+            primary_tier: lines.primary.as_ref().map_or(0, |primary| primary.node.tier()),
             settled: reach.mark.is_some(),
             reach: reach.mark.unwrap_or_default(),
             told: state.told,

@@ -14,6 +14,7 @@
 //! unread bytes than the limits allow: then it stops reading until the client has caught up.
 
 mod access;
+mod aside;
 mod farewell;
 mod intake;
 mod own;
@@ -80,6 +81,8 @@ struct State {
     mode: Mode,
     /// No further request is taken until every earlier one is answered.
     paused: bool,
+    /// A fault on purpose keeps the next request waiting.
+    delayed: bool,
     /// Whether the last request waits at the server for something to happen.
     waits: bool,
     /// Bytes at the start of the tail whose requests are counted already.
@@ -171,6 +174,7 @@ impl Session {
             private: None,
             mode: Mode::Plain,
             paused: false,
+            delayed: false,
             waits: false,
             counted: 0,
             ended: false,
@@ -407,9 +411,9 @@ impl Session {
         state.measure();
         state.waits = false;
         state.current = None;
+        let named = state.is_named();
         if state.mode == Mode::Plain
-            && !state.is_named()
-            && let Some(private) = state.private.take()
+            && let Some(private) = state.private.take_if(|private| !named || !private.is_clean())
         {
             private.belong_to(None);
             self.worker.give_back(private);
@@ -484,7 +488,7 @@ impl State {
     fn may_take(&self) -> bool {
         let full = (self.upload.is_some() || self.mode == Mode::Stream)
             && self.private.as_ref().is_some_and(|private| private.is_full());
-        !self.paused && !full && !self.is_clogged()
+        !self.paused && !self.delayed && !full && !self.is_clogged()
     }
 
     /// Sets the window by the replies since it was set last.

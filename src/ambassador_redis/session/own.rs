@@ -315,8 +315,13 @@ impl Session {
     /// Lets a fresh connection answer, and learns from what it says.
     fn on_its_own(self: &Rc<Self>, state: &mut State, bytes: &[u8], observe: Observe) -> Taken {
         if state.private.is_none() {
-            match self.attach(state) {
-                Ok(private) => state.private = Some(private),
+            // Who is still a stranger may be let into no other database.
+            let line = Line { db: 0, ..state.line.clone() };
+            match self.worker.private(&line) {
+                Ok(private) => {
+                    private.belong_to(Some(self.clone()));
+                    state.private = Some(private);
+                }
                 Err(why) => return self.refuse(state, 1, &unreachable(&why)),
             }
         }

@@ -7,6 +7,7 @@ mod control;
 mod mapping;
 mod probe;
 mod source;
+mod trail;
 mod view;
 
 pub use control::{connect, reason};
@@ -15,8 +16,9 @@ pub use probe::{Prober, join_all};
 pub use source::{Found, Sources, resolve};
 
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::core::values::Endpoint;
 
@@ -29,6 +31,10 @@ pub struct Node {
     fit: AtomicU64,
     /// Whom it followed when that was found.
     source: AtomicU64,
+    /// Smoothed time of a probe, in nanoseconds; 0 if none was answered.
+    round_trip: AtomicU64,
+    tier: AtomicU8,
+    weight: AtomicU32,
     facts: Mutex<Facts>,
 }
 
@@ -54,6 +60,8 @@ pub struct Facts {
     pub version: String,
     pub offset: u64,
     pub lag_bytes: u64,
+    /// How long the primary has been beyond what this server has.
+    pub lag: Duration,
 }
 
 /// The servers as they are used now.
@@ -69,7 +77,16 @@ pub struct Topology {
 impl Node {
     pub fn new(number: u32, address: Endpoint) -> Arc<Node> {
         let facts = Facts { role: "unknown", state: "not probed yet".to_owned(), ..Facts::default() };
-        Arc::new(Node { number, address, fit: AtomicU64::new(0), source: AtomicU64::new(0), facts: Mutex::new(facts) })
+        Arc::new(Node {
+            number,
+            address,
+            fit: AtomicU64::new(0),
+            source: AtomicU64::new(0),
+            round_trip: AtomicU64::new(0),
+            tier: AtomicU8::new(0),
+            weight: AtomicU32::new(1),
+            facts: Mutex::new(facts),
+        })
     }
 
     /// Whether the server may answer reads in this generation.
@@ -85,6 +102,32 @@ impl Node {
     fn set_fit(&self, generation: u64, source: Source) {
         self.source.store(source.0, Ordering::Release);
         self.fit.store(generation, Ordering::Release);
+    }
+
+    /// Its zone or its distance among the servers: lower is better.
+    pub fn tier(&self) -> u8 {
+        self.tier.load(Ordering::Relaxed)
+    }
+
+    /// Its share of the sessions beside the other replicas.
+    pub fn weight(&self) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    fn set_standing(&self, tier: u8, weight: u32) {
+        self.tier.store(tier, Ordering::Relaxed);
+        self.weight.store(weight.max(1), Ordering::Relaxed);
+    }
+
+    /// A probe was answered within this time.
+    fn note_round_trip(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let before = self.round_trip.load(Ordering::Relaxed);
+        self.round_trip.store(if before == 0 { nanos } else { before - before / 4 + nanos / 4 }, Ordering::Relaxed);
+    }
+
+    fn round_trip(&self) -> Option<u64> {
+        Some(self.round_trip.load(Ordering::Relaxed)).filter(|nanos| *nanos > 0)
     }
 
     pub fn facts(&self) -> Facts {

@@ -10,14 +10,17 @@ use redis::aio::MultiplexedConnection;
 
 use crate::ambassador_redis::command::Table;
 use crate::ambassador_redis::consistency::History;
-use crate::ambassador_redis::settings::Settings;
+use crate::ambassador_redis::route::ReadFrom;
+use crate::ambassador_redis::settings::{Servers, Settings};
 use crate::ambassador_redis::shared::Shared;
+use crate::ambassador_redis::standing::{by_distance, label};
 use crate::core::fault::Fault;
 use crate::core::health::Condition;
 use crate::core::values::Endpoint;
 
 use super::control::{connect, reason};
 use super::source::{Found, Sources};
+use super::trail::Trail;
 use super::view::{Answer, Authority, Before, Observation, Verdict, decide};
 use super::{Facts, Node, Topology};
 
@@ -37,15 +40,22 @@ pub struct Prober {
     next_number: u32,
     /// The server that the user called the primary.
     configured: Option<Endpoint>,
+    servers: Arc<Servers>,
     primary: Option<u32>,
     history: String,
     /// Since when two servers claim to be the primary, and who was it then.
     rivals_since: Option<(Instant, Option<u32>)>,
-    max_lag: u64,
+    trail: Trail,
     period: Duration,
-    timeout: Duration,
     epoch: u64,
     learned: String,
+}
+
+/// Whether the settings name other servers than in the round before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moved {
+    Yes,
+    No,
 }
 
 struct Probed {
@@ -63,12 +73,12 @@ impl Prober {
             nodes: nodes.into_iter().map(Probed::new).collect(),
             next_number,
             configured: settings.primary.clone(),
+            servers: shared.servers.load_full(),
             primary: None,
             history: String::new(),
             rivals_since: None,
-            max_lag: settings.max_replica_lag.0,
+            trail: Trail::default(),
             period: settings.probe_period,
-            timeout: settings.probe_timeout,
             epoch: 0,
             learned: String::new(),
         }
@@ -94,22 +104,25 @@ impl Prober {
 
     /// One round; whether all is well.
     pub async fn round(&mut self, ready: &Condition) -> bool {
+        let moved = self.follow_settings();
         let found = self.sources.find().await;
-        self.know(&found);
+        self.know(&found, moved);
         // Whoever begins a generation while the servers are asked makes their answers worth nothing for it.
         let generation = self.shared.watermark.generation();
-        let (shared, timeout) = (self.shared.clone(), self.timeout);
+        let (shared, timeout) = (self.shared.clone(), self.shared.policy.load().probe_timeout);
         let asked = self.nodes.iter_mut().map(|probed| probed.ask(&shared, timeout));
         let answers: Vec<Answer> = join_all(asked).await;
         let authority = self.authority(&answers, found.named.as_ref());
-        let mut verdict = decide(&answers, &authority, &self.before(), self.max_lag);
+        let mut verdict = decide(&answers, &authority, &self.before(), self.shared.policy.load().max_replica_lag);
         let begun = self.note_primary(&answers, &verdict).await;
         if begun {
             // The history is another one now: who follows it is decided by it.
-            verdict = decide(&answers, &authority, &self.before(), self.max_lag);
+            verdict = decide(&answers, &authority, &self.before(), self.shared.policy.load().max_replica_lag);
         }
         let now = self.shared.watermark.generation();
         let generation = if now == generation + u64::from(begun) { now } else { 0 };
+        self.judge_lag(&answers, &mut verdict);
+        self.rank();
         self.publish(&answers, &verdict, generation);
         let primary = verdict
             .primary
@@ -124,15 +137,69 @@ impl Prober {
             && verdict.unfit.iter().enumerate().all(|(place, why)| why.is_none() || verdict.primary == Ok(place))
     }
 
+    /// Takes out who is behind for too long, counted from when what it lacks was first seen on the primary.
+    fn judge_lag(&mut self, answers: &[Answer], verdict: &mut Verdict) {
+        let now = Instant::now();
+        if let Some(Ok(leader)) = verdict.primary.as_ref().ok().map(|place| &answers[*place]) {
+            self.trail.note(now, leader.offset);
+        }
+        let Some(longest) = self.shared.policy.load().max_replica_lag_time else { return };
+        for (unfit, answer) in verdict.unfit.iter_mut().zip(answers) {
+            let (None, Ok(seen)) = (&unfit, answer) else { continue };
+            let lag = self.trail.lag(now, seen.offset);
+            if lag > longest && !seen.is_primary {
+                *unfit = Some(format!("it is {:.1} s behind the primary", lag.as_secs_f64()));
+            }
+        }
+    }
+
+    /// Tells each server's zone or distance, and its weight.
+    fn rank(&self) {
+        let policy = self.shared.policy.load();
+        let nodes: Vec<&Node> = self.nodes.iter().map(|probed| &*probed.node).collect();
+        let tiers: Vec<u8> = match (&policy.zone, policy.read_from) {
+            (_, ReadFrom::Nearest) => {
+                let before: Vec<u8> = nodes.iter().map(|node| node.tier()).collect();
+                by_distance(&nodes.iter().map(|node| node.round_trip()).collect::<Vec<_>>(), &before)
+            }
+            (Some(zone), _) => {
+                let is_here =
+                    |node: &&Node| label(&policy.node_zones, &node.address).is_some_and(|found| found == zone);
+                nodes.iter().map(|node| u8::from(!is_here(node))).collect()
+            }
+            (None, _) => vec![0; nodes.len()],
+        };
+        for (node, tier) in nodes.into_iter().zip(tiers) {
+            node.set_standing(tier, label(&policy.node_weights, &node.address).copied().unwrap_or(1));
+        }
+    }
+
+    /// Takes in which servers the settings name now.
+    fn follow_settings(&mut self) -> Moved {
+        let servers = self.shared.servers.load_full();
+        if Arc::ptr_eq(&servers, &self.servers) {
+            return Moved::No;
+        }
+        tracing::info!("the settings name other servers");
+        if self.configured != servers.primary {
+            // The new one is believed, if it says that it is a primary.
+            (self.primary, self.configured) = (None, servers.primary.clone());
+        }
+        self.sources.replace(servers.fixed.clone(), servers.names.clone());
+        self.servers = servers;
+        Moved::Yes
+    }
+
     /// Adds servers that are named for the first time, and forgets those that are gone.
-    fn know(&mut self, found: &Found) {
+    fn know(&mut self, found: &Found, moved: Moved) {
         let now = Instant::now();
         for address in &found.addresses {
             match self.nodes.iter_mut().find(|probed| probed.node.address == *address) {
                 Some(probed) => probed.named = now,
                 None => {
                     tracing::info!(node = %address, "a server is known");
-                    self.nodes.push(Probed::new(Node::new(self.next_number, address.clone())));
+                    let node = Node::new(self.next_number, address.clone());
+                    self.nodes.push(Probed { named: now, ..Probed::new(node) });
                     self.next_number += 1;
                 }
             }
@@ -140,11 +207,11 @@ impl Prober {
         let primary = self.primary;
         self.nodes.retain(|probed| {
             let kept = probed.named == now
-                || probed.connection.is_some() && !found.closed
+                || moved == Moved::No && probed.connection.is_some() && !found.closed
                 || Some(probed.node.number) == primary
-                || now.duration_since(probed.named) < FORGET;
+                || moved == Moved::No && now.duration_since(probed.named) < FORGET;
             if !kept {
-                tracing::info!(node = %probed.node.address, "a server is forgotten: nobody names it, and it does not answer");
+                tracing::info!(node = %probed.node.address, "a server is forgotten: nobody names it any more");
             }
             kept
         });
@@ -176,8 +243,11 @@ impl Prober {
         let Ok(seen) = &answers[place] else { return false };
         if self.learned != seen.run_id {
             if let Some(connection) = &mut self.nodes[place].connection
-                && let Ok(Some(table)) =
-                    tokio::time::timeout(self.timeout * 5, learn_commands(connection, &self.shared.table.load())).await
+                && let Ok(Some(table)) = tokio::time::timeout(
+                    self.shared.policy.load().probe_timeout * 5,
+                    learn_commands(connection, &self.shared.table.load()),
+                )
+                .await
             {
                 self.shared.table.store(Arc::new(table));
                 self.epoch += 1;
@@ -227,6 +297,7 @@ impl Prober {
                     version: seen.version.clone(),
                     offset: seen.offset,
                     lag_bytes: leader.saturating_sub(seen.offset),
+                    lag: self.trail.lag(Instant::now(), seen.offset),
                 },
                 Err(_) => Facts { state, ..before },
             });
@@ -283,7 +354,9 @@ impl Probed {
                 none.insert(connect(&shared.dialer, &self.node.address, credentials).await?)
             }
         };
+        let asked = Instant::now();
         let info: String = redis::cmd("INFO").query_async(connection).await.map_err(|error| reason(&error))?;
+        self.node.note_round_trip(asked.elapsed());
         Observation::parse(&info).ok_or_else(|| "it is neither a primary nor a replica".to_owned())
     }
 }

@@ -98,6 +98,12 @@ impl Sources {
         (self.sentinels.iter().map(|sentinel| sentinel.address.clone()).collect(), self.primary_name.clone())
     }
 
+    /// The settings name other servers.
+    pub fn replace(&mut self, fixed: Vec<Endpoint>, names: Vec<Endpoint>) {
+        (self.fixed, self.names) = (fixed, names);
+        (self.resolved, self.resolved_at) = (Vec::new(), None);
+    }
+
     /// Looks for servers.
     pub async fn find(&mut self) -> Found {
         if let Some(told) = &self.told {

@@ -18,7 +18,7 @@ impl Worker {
     /// Looks at the deadlines.
     pub(super) fn tick(self: &Rc<Self>) {
         self.second.set(u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX));
-        if let Some(timeout) = self.shared.policy.reply_timeout {
+        if let Some(timeout) = self.policy().reply_timeout {
             for connection in self.connections.borrow().values() {
                 if connection.waits_since().is_some_and(|since| since.elapsed() > timeout) {
                     tracing::warn!(node = %connection.node.address, "a server leaves requests unanswered; its connection is given up");
@@ -26,18 +26,20 @@ impl Worker {
                 }
             }
         }
-        if let Some(timeout) = self.shared.policy.idle_timeout {
+        if let Some(timeout) = self.policy().idle_timeout {
             for session in self.sessions.borrow().values() {
                 if Duration::from_secs(u64::from(self.second.get() - session.active.get())) > timeout {
                     session.leave_idle();
                 }
             }
         }
-        let expired = self.held.borrow_mut().expire(self.shared.policy.failover_hold);
+        let expired = self.held.borrow_mut().expire(self.policy().failover_hold);
         for held in expired {
             held.ticket.session.fail(held.ticket.slot, held.replies, &unreachable(&held.why));
         }
+        self.follow_policy();
         self.recheck_users();
+        self.weigh_replicas();
         self.leave_silent_replicas();
         self.pool.borrow_mut().retain(|connection| !connection.is_over());
         self.privates.borrow_mut().retain(|connection| connection.strong_count() > 0);
@@ -78,7 +80,7 @@ impl Worker {
                 continue;
             }
             let Some(since) = connection.waits_since() else { continue };
-            if since.elapsed() < self.shared.policy.replica_patience {
+            if since.elapsed() < self.policy().replica_patience {
                 continue;
             }
             self.suspect(&connection.node);

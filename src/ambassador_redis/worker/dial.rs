@@ -14,7 +14,7 @@ impl Worker {
     /// # Errors
     /// Why it cannot be used, with its address.
     pub async fn connect(&self, node: &Node, line: &Line, purpose: Purpose) -> Result<(Transport, Greeting), String> {
-        let timeout = self.shared.policy.connect_timeout;
+        let timeout = self.policy().connect_timeout;
         let attempt = async {
             let ours = self.own_credentials()?;
             let mut transport = self.shared.dialer.dial(&node.address).await.map_err(|error| error.to_string())?;

@@ -36,7 +36,7 @@ impl Worker {
         let lines = Rc::new(Lines {
             epoch: self.changes.get(),
             primary: topology.primary.as_ref().map_err(Clone::clone).map(|node| self.connection(node, line, primary)),
-            replicas: match self.shared.policy.consistency {
+            replicas: match self.policy().consistency {
                 Consistency::Primary => Vec::new(),
                 _ => topology.replicas.iter().map(|node| self.connection(node, line, Purpose::Replica)).collect(),
             },
@@ -81,15 +81,9 @@ impl Worker {
     /// Gives up the lines that no session uses any more, but for those that the next client will want.
     pub(super) fn leave_unused(self: &Rc<Self>) {
         let mut used: HashSet<Line> = self.sessions.borrow().values().map(|session| session.line()).collect();
+        self.shrink_pool(&used);
         used.extend([Version::Resp2, Version::Resp3].map(|version| self.usual_line(version)));
         self.lines.borrow_mut().retain(|line, _| used.contains(line));
-        self.pool.borrow_mut().retain(|connection| {
-            let is_used = used.contains(&connection.line);
-            if !is_used {
-                connection.retire("no session needs it");
-            }
-            is_used
-        });
         self.connections.borrow_mut().retain(|(_, line), connection| {
             let is_used = used.contains(line);
             if !is_used {

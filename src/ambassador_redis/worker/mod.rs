@@ -12,11 +12,12 @@
 mod deadlines;
 mod dial;
 mod lines;
+mod outliers;
 mod privates;
 mod thread;
 mod waiting;
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use super::downstream::Peer;
 use super::held;
 use super::insight::{Slowlog, has_key};
 use super::metrics::Stats;
+use super::mirror::Mirror;
 use super::resp::Version;
 use super::session::{Session, Wire};
 use super::settings::Policy;
@@ -53,6 +55,7 @@ pub struct Worker {
     number: usize,
     topology: RefCell<Arc<Topology>>,
     table: RefCell<Arc<Table>>,
+    policy: RefCell<Arc<Policy>>,
     /// Counts what makes the lines of sessions out of date.
     changes: Cell<u64>,
     connections: RefCell<HashMap<(u32, Line), Rc<Connection>>>,
@@ -76,6 +79,7 @@ pub struct Worker {
     ticks: Cell<u32>,
     started: Instant,
     interest: Cell<u32>,
+    ejections: RefCell<outliers::Ejections>,
     until_sample: Cell<u32>,
     random: Cell<u32>,
     /// The users by which the sessions were last checked.
@@ -126,6 +130,7 @@ impl Worker {
             changes: Cell::new(0),
             topology: RefCell::new(topology),
             table: RefCell::new(table),
+            policy: RefCell::new(shared.policy.load_full()),
             connections: RefCell::default(),
             lines: RefCell::default(),
             lanes: RefCell::default(),
@@ -143,6 +148,7 @@ impl Worker {
             ticks: Cell::new(0),
             started: Instant::now(),
             interest: Cell::new(0),
+            ejections: RefCell::default(),
             until_sample: Cell::new(0),
             random: Cell::new(0x9e37_79b9),
             users: RefCell::default(),
@@ -200,7 +206,7 @@ impl Worker {
 
     /// Whether a replica's answer that it has no such key must be confirmed by the primary.
     pub fn confirms_missing(&self) -> bool {
-        self.shared.kind == Kind::Shard && self.shared.policy.is_guarded()
+        self.shared.kind == Kind::Shard && self.policy().is_guarded()
     }
 
     /// Lets every session end when what it has asked is answered.
@@ -224,7 +230,7 @@ impl Worker {
 
     /// Whether a batch for the primary should be followed by `ROLE`.
     pub fn wants_mark(&self) -> bool {
-        if self.interest.get() == 0 || !self.shared.policy.is_guarded() {
+        if self.interest.get() == 0 || !self.policy().is_guarded() {
             return false;
         }
         self.interest.set(self.interest.get() - 1);
@@ -237,7 +243,7 @@ impl Worker {
     }
 
     pub fn acknowledge(&self, lane: LaneId) {
-        if self.shared.policy.is_guarded() {
+        if self.policy().counts_replies() {
             self.shared.watermark.acknowledge(lane);
         }
     }
@@ -307,31 +313,54 @@ impl Worker {
     /// Counts the key of a request of the sample, and draws when the next one comes: on average after `--key-sampling` requests.
     #[cold]
     pub fn note_key(&self, class: Class, name: &[u8], key: &[u8]) {
-        let every = self.shared.policy.key_sampling;
+        let every = self.policy().key_sampling;
         if every == 0 {
             self.until_sample.set(u32::MAX);
             return;
         }
-        let mut random = self.random.get();
-        random ^= random << 13;
-        random ^= random >> 17;
-        random ^= random << 5;
-        self.random.set(random);
-        self.until_sample.set(every / 2 + random % every.max(1));
+        self.until_sample.set(every / 2 + self.random() % every);
         if has_key(class, name) && !key.is_empty() {
             self.stats().keys().note(key);
         }
     }
 
-    pub fn policy(&self) -> &Policy {
-        &self.shared.policy
+    fn random(&self) -> u32 {
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        self.random.set(random);
+        random
+    }
+
+    /// A number from 0 up to 1.
+    pub fn random_part(&self) -> f64 {
+        f64::from(self.random()) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    pub fn mirror(&self) -> Option<&Mirror> {
+        self.shared.mirror.as_ref()
+    }
+
+    pub fn policy(&self) -> Ref<'_, Arc<Policy>> {
+        self.policy.borrow()
+    }
+
+    /// Takes settings in that were read again.
+    fn follow_policy(&self) {
+        let policy = self.shared.policy.load_full();
+        if !Arc::ptr_eq(&policy, &self.policy.borrow()) {
+            *self.policy.borrow_mut() = policy;
+            *self.table.borrow_mut() = self.shared.table.load_full();
+            self.until_sample.set(0);
+        }
     }
 
     pub fn stats(&self) -> &Stats {
         &self.shared.stats[self.number]
     }
 
-    pub fn table(&self) -> std::cell::Ref<'_, Arc<Table>> {
+    pub fn table(&self) -> Ref<'_, Arc<Table>> {
         self.table.borrow()
     }
 

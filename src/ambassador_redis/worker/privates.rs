@@ -1,5 +1,6 @@
 //! Connections of one session alone: made before they are needed, given out, taken back.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::Worker;
@@ -9,7 +10,7 @@ use crate::ambassador_redis::upstream::{Connection, Line};
 /// Private connections that wait for a session.
 const POOL: usize = 64;
 /// Private connections that are kept connected for those who will need one.
-const WARM: usize = 6;
+const WARM: usize = 4;
 /// From how few on they are made anew: not one by one, since the server shows each to whoever monitors it.
 const LOW: usize = 2;
 /// For how many versions and databases.
@@ -68,6 +69,21 @@ impl Worker {
         } else {
             connection.retire("no session needs it");
         }
+    }
+
+    /// Ends the private connections that wait for nobody: those of other lines than the sessions', but for the few that the next client
+    /// may want.
+    pub(super) fn shrink_pool(&self, used: &HashSet<Line>) {
+        let (usual, mut kept) = (self.usual_line(Version::Resp2), 0);
+        self.pool.borrow_mut().retain(|connection| {
+            let is_usual = connection.line == usual;
+            kept += usize::from(is_usual);
+            let is_wanted = used.contains(&connection.line) || is_usual && kept <= LOW;
+            if !is_wanted {
+                connection.retire("no session needs it");
+            }
+            is_wanted
+        });
     }
 
     /// Keeps a few private connections connected before they are needed: a command that blocks must reach the server before what

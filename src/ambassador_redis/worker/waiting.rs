@@ -44,7 +44,7 @@ impl Worker {
 
     /// Whether requests without a primary wait for one.
     pub fn may_hold(&self, bytes: usize) -> bool {
-        self.had_primary.get() && !self.shared.policy.failover_hold.is_zero() && self.held.borrow().has_room(bytes)
+        self.had_primary.get() && !self.policy().failover_hold.is_zero() && self.held.borrow().has_room(bytes)
     }
 
     /// Keeps requests until the roles change. They fail if that takes too long, or if there was never a primary.

@@ -51,7 +51,7 @@ impl Front {
 
     fn requests(&mut self, input: &[u8]) -> usize {
         let client = if self.is_stranger { Client::Stranger } else { Client::Known };
-        let limits = Limits { bulk: self.fleet.shared.policy.max_bulk, client };
+        let limits = Limits { bulk: self.fleet.shared.policy.load().max_bulk, client };
         let commands = self.fleet.commands();
         let mut at = 0;
         while at < input.len() && self.ending == Ending::No && !self.paused {

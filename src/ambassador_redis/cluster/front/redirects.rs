@@ -110,7 +110,7 @@ impl Front {
         let now = Instant::now();
         let since = *awaited.since.get_or_insert(now);
         awaited.tries = awaited.tries.saturating_add(1);
-        let policy = &self.fleet.shared.policy;
+        let policy = self.fleet.shared.policy.load();
         let patience = policy.reply_timeout.map_or(policy.failover_hold, |timeout| timeout.min(policy.failover_hold));
         if now.duration_since(since) >= patience {
             let text = String::from_utf8_lossy(error);
