@@ -35,22 +35,28 @@ complete -c patterns -n "__fish_patterns_needs_command" -f -a "completions" -d '
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "man" -d 'Write the man pages into a directory'
 complete -c patterns -n "__fish_patterns_needs_command" -f -a "install-links" -d 'Make links to this binary, named by the modes'
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l repo -d 'The repository: https, http, ssh, git or file URL, `user@host:path`, or a path' -r
-complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ref -d 'What to follow: a branch, a tag, a full hash, or HEAD for the remote\'s default branch' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ref -d 'What to follow: a branch, a tag, a full hash, HEAD for the remote\'s default branch, or the tag of the newest version in a range (semver:^1.2, semver:~1.2.3, semver:*)' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l depth -d 'How many commits of history to keep; 0 keeps all' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l filter -d 'Fetch with this partial-clone filter (blob:none, tree:0, …); what the tree needs comes in one further request' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sparse-checkout-file -d 'A file with git\'s sparse-checkout patterns: only what they let through is written' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l path -d 'Write only this directory (or file) of the repository, and fetch only its files where the server can (--filter blob:none); may be repeated' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l submodules -d 'Which submodules to write' -r -f -a "recursive\t'All, to any depth'
 shallow\t'Those of the repository, but not theirs'
 off\t'None; their directories stay empty'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l root -d 'The directory that holds the store, the trees and, unless --link is absolute, the link' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l link -d 'The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l wipe-root -d 'At start, remove everything from --root that is not part of it: git-sync does so by itself with a root that it does not know; here other files stay unless this is given' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l link -d 'What to publish, absolute or relative to --root: a symbolic link, unless --publish says otherwise [default: the last part of --repo]' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l publish -d 'What stands at --link, and how it changes' -r -f -a "symlink\t'A symbolic link to the commit\'s tree, named by its hash: readers see the old tree or the new one, never a mixture; a process that resolved the link before (its working directory, a subPath mount) stays in the old tree'
+exchange\t'A directory, which changes places with the new one in a single step (renameat2): for readers that cannot follow a link. They see the old tree or the new one; a process in the old directory, and a subPath mount of it, stays there. Needs a file system that can exchange (not NFS), and --link on that of --root'
+in-place\t'A directory that stays the same one while its changed files are replaced, each in a single step: for subPath mounts and processes that stay in it. They see a mixture of the two commits for the moment of a change, and after a crash until the next start; other files in it are left alone. Needs --link on the file system of --root'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l stale-worktree-timeout -d 'How long a replaced tree stays; 0 removes it at once' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l keep-worktrees -d 'How many replaced trees stay at least, the newest first, whatever their age' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l git-gc -d 'When to drop objects that no kept tree needs' -r -f -a "auto\t'When most of what is stored is garbage, or there are very many packs'
 always\t'When a fifth of what is stored is garbage, or there are many packs'
 aggressive\t'Whenever there is any'
 off\t'Never'"
-complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l reuse -d 'How unchanged files come into the next tree' -r -f -a "auto\t'recycle; and where old trees go at once and the group may not write, its first spare tree is made of hard links to the published files, so that the first change is fast, too, and takes no space: a program that writes into a file of an old tree while it is replaced then writes into the new tree\'s, until --verify-interval notices'
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l reuse -d 'How unchanged files come into the next tree. A file is taken over only if its type, permissions, size, inode and time are still those that were written; else it is written anew' -r -f -a "auto\t'recycle; and where old trees go at once and the group may not write, its first spare tree is made of hard links to the published files, so that the first change is fast, too, and takes no space: a program that writes into a file of an old tree while it is replaced then writes into the new tree\'s, until --verify-interval notices'
 off\t'Written anew, always'
 reflink\t'As clones of their extents (btrfs, XFS); written anew where the file system cannot'
 hardlink\t'As hard links to those of the published tree; whoever writes into one in place writes into all trees that share it'
@@ -66,12 +72,13 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-backo
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l one-time -d 'Sync once, then exit' -r -f -a "true\t''
 false\t''"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-timeout -d 'The time for all of one sync' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-concurrency -d 'How many repositories may sync at the same time, where the settings file has several' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-failures -d 'How many syncs may fail in a row before the process exits with 1: 0 and 1 exit at the first failure, negative never' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l init-max-failures -d 'The same before the first success [default: --max-failures]' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-on-signal -d 'A signal (SIGHUP, HUP or its number) that starts a sync at once' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sync-token-file -d 'A file with the token or webhook secret for POST /sync, which starts a sync at once; without it only this machine may ask' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l max-staleness -d 'Not ready any more when the last success is older than this; 0: never' -r
-complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l verify-interval -d 'How often to compare every published file with the commit; 0 only at start' -r
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l verify-interval -d 'How often to compare every published file with the commit, and write the tree again if it differs; 0 only at start. Nothing that can be fetched again is forced to the disk (fsync): what a power cut takes is found by the comparison at start' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-command -d 'A program to run after each sync that changed something, in the new tree, without a shell; it must be idempotent. It finds GITSYNC_HASH, GITSYNC_PREVIOUS_HASH, GITSYNC_REF and, where both hashes are known, in GITSYNC_CHANGES a file that lists what differs, a line each: A, M or D, a tab, the path' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-timeout -d 'How long that program may take' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l exechook-backoff -d 'How long to wait before it is tried again after a failure' -r
@@ -147,64 +154,131 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l drain-tim
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l primary -d 'The primary; whether it is one is verified, and a demotion is noticed' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l replica -d 'A replica of that primary; may be given several times' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream -d 'A server whose role is to be found out; a name may stand for many addresses, and is resolved again and again' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l sentinel -d 'A Sentinel; may be given several times' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l sentinel-primary -d 'The name that the Sentinels have for the primary' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l sentinel-password-file -d 'File with the password of the Sentinels' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-username -d 'The user that the ambassador is to the servers' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-password-file -d 'File with the password for the servers; without it clients authenticate themselves' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l users-file -d 'File with users of the ambassador\'s own, in the form of Redis\' ACL files: `user NAME on #SHA256 ~* +@all` (or +@read), one a line. Clients then authenticate here, not at the servers. Read again when it changes' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l read-from -d 'Who answers reads: primary, prefer-primary, replica, prefer-replica, any' -r -f -a "primary\t'Only the primary'
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l primary -d 'The primary; whether it is one is verified, and a demotion is noticed' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l replica -d 'A replica of that primary; may be given several times' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l upstream -d 'A server whose role is to be found out; a name may stand for many addresses, and is resolved again and again' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l sentinel -d 'A Sentinel; may be given several times' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l sentinel-primary -d 'The name that the Sentinels have for the primary' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l sentinel-password-file -d 'File with the password of the Sentinels' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l upstream-username -d 'The user that the ambassador is to the servers' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l upstream-password-file -d 'File with the password for the servers; without it clients authenticate themselves' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l users-file -d 'File with users of the ambassador\'s own, in the form of Redis\' ACL files: `user NAME on #SHA256 ~* +@all` (or +@read), one a line. Clients then authenticate here, not at the servers. Read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l read-from -d 'Who answers reads: primary, prefer-primary, replica, prefer-replica, any, nearest' -r -f -a "primary\t'Only the primary'
 prefer-primary\t'The primary; a replica while the primary cannot be reached'
 replica\t'Only replicas'
 prefer-replica\t'A replica; the primary if no replica may answer'
-any\t'Whoever has least to do, the primary included'"
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l consistency -d 'What a read may miss: nothing that this ambassador\'s clients were told (proxy), nothing that its own connection was told (session), anything (eventual); `primary` reads from the primary only' -r -f -a "eventual\t'A replica may answer whatever it has'
+any\t'Whoever has least to do, the primary included'
+nearest\t'Whoever answers soonest, the primary included; in doubt who has least to do'"
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l consistency -d 'What a read may miss: nothing that this ambassador\'s clients were told (proxy), nothing that its own connection was told (session), anything (eventual); `primary` reads from the primary only' -r -f -a "eventual\t'A replica may answer whatever it has'
 session\t'A client connection sees all that it has seen or written before'
 proxy\t'Every client of this ambassador sees what any of them was told before'
 primary\t'Only the primary answers'"
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l max-replica-lag -d 'How far a replica may trail behind the primary, in bytes of the replication stream, and still answer' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l failover-hold -d 'How long requests wait for a primary that was there before, until they are answered with an error' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l connect-timeout -d 'How long a connection attempt to a server may take' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l reply-timeout -d 'How long a server may leave a request unanswered before its connection is given up; 0 for ever, as a Redis would' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l probe-period -d 'How often the role and the offset of each server are asked for' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l probe-timeout -d 'How long a server may take to answer a probe' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l deny -d 'Commands that are refused; a comma between two' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l max-bulk -d 'The longest argument that a client may send' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l max-clients -d 'The most clients at a time' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l idle-timeout -d 'Close clients that send nothing for this long; 0 for never' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l workers -d 'Threads that carry requests. One is as fast as one Redis, and keeps the order in which different clients have sent their requests; more of them help when several replicas share the reads' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l listen -d 'Where the application finds its Redis: HOST:PORT, or unix:/path for a unix socket; may be given several times. With --tls-certificate the TCP ports speak TLS' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l listen-plain -d 'A further port, which speaks no TLS although --listen does; may be given several times' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l unix-socket-mode -d 'The mode of the unix sockets, in octal; 660 lets in the owner and the group (in a Pod: fsGroup)' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l reuse-port -d 'Let another process listen on the same ports and unix sockets (SO_REUSEPORT), so that a new one takes over while this one finishes what it has' -r -f -a "true\t''
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l max-replica-lag -d 'How far a replica may trail behind the primary, in bytes of the replication stream, and still answer' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l max-replica-lag-time -d 'How long a replica may lack what the primary has, and still answer; measured from offsets, to the precision of --probe-period. 0 for as long as --max-replica-lag allows' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l zone -d 'The zone of this ambassador: replicas with the same --node-zone answer while one of them can' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l node-zone -d 'The zone of a server, as HOST=ZONE or HOST:PORT=ZONE; several with a comma between two, or given several times' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l node-weight -d 'The share of the sessions that a replica gets beside the others, as HOST=COUNT or HOST:PORT=COUNT; without one it is 1' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l max-ejected -d 'At most this part of the replicas is left alone for being far slower than the others; 0 for none' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l failover-hold -d 'How long requests wait for a primary that was there before, until they are answered with an error' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l connect-timeout -d 'How long a connection attempt to a server may take' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l reply-timeout -d 'How long a server may leave a request unanswered before its connection is given up; 0 for ever, as a Redis would' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l probe-period -d 'How often the role and the offset of each server are asked for' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l probe-timeout -d 'How long a server may take to answer a probe' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l deny -d 'Commands that are refused; a comma between two' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l max-bulk -d 'The longest argument that a client may send' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l max-clients -d 'The most clients at a time' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l idle-timeout -d 'Close clients that send nothing for this long; 0 for never' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l workers -d 'Threads that carry requests. One is as fast as one Redis, and keeps the order in which different clients have sent their requests; more of them help when several replicas share the reads' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l slowlog-slower-than -d 'Remember requests that take longer than this, from their arrival to their last reply; they are shown on the status page and, with their arguments, at /debug/slowlog' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l slowlog-max-len -d 'How many slow requests are remembered' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l key-sampling -d 'The key of one in so many requests is counted, for /debug/hotkeys; 0 for none' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l listen -d 'Where the application finds its Redis: HOST:PORT, or unix:/path for a unix socket; may be given several times. With --tls-certificate the TCP ports speak TLS' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l listen-plain -d 'A further port, which speaks no TLS although --listen does; may be given several times' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l unix-socket-mode -d 'The mode of the unix sockets, in octal; 660 lets in the owner and the group (in a Pod: fsGroup)' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l reuse-port -d 'Let another process listen on the same ports and unix sockets (SO_REUSEPORT), so that a new one takes over while this one finishes what it has' -r -f -a "true\t''
 false\t''"
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l proxy-protocol-from -d 'Whose connections begin with a PROXY protocol header (version 1 or 2) that names the client: networks such as 10.0.0.0/8, and `unix`; a comma between two. From all others a header is not understood. Default: nobody\'s' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l tls-certificate -d 'The certificate to show to clients, and behind it those that lead to its authority (PEM); read again when it changes' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l tls-key -d 'Its private key (PEM, not encrypted); read again when it changes' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l tls-client-authorities -d 'Authorities of the clients\' certificates (PEM); without it clients are not asked for one' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l tls-client-certificates -d 'Whether a client must show a certificate of those authorities' -r -f -a "required\t'No connection without one'
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l proxy-protocol-from -d 'Whose connections begin with a PROXY protocol header (version 1 or 2) that names the client: networks such as 10.0.0.0/8, and `unix`; a comma between two. From all others a header is not understood. Default: nobody\'s' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l tls-certificate -d 'The certificate to show to clients, and behind it those that lead to its authority (PEM); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l tls-key -d 'Its private key (PEM, not encrypted); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l tls-client-authorities -d 'Authorities of the clients\' certificates (PEM); without it clients are not asked for one' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l tls-client-certificates -d 'Whether a client must show a certificate of those authorities' -r -f -a "required\t'No connection without one'
 optional\t'One that is shown must be right; none is fine too'"
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls -d 'Speak TLS to the servers and to the Sentinels' -r -f -a "true\t''
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l upstream-tls -d 'Speak TLS to the servers and to the Sentinels' -r -f -a "true\t''
 false\t''"
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls-authorities -d 'Authorities that the servers\' certificates must lead to (PEM); without it the machine\'s. Read again when it changes' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls-certificate -d 'Our own certificate, for servers that ask for one (PEM); read again when it changes' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls-key -d 'Its private key (PEM, not encrypted); read again when it changes' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls-server-name -d 'The name that the servers\' certificates must carry, and that is asked for (SNI); without it the host of each address' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l upstream-tls-verify -d 'How much of a server\'s certificate is checked' -r -f -a "full\t'It leads to a trusted authority, and carries the server\'s name'
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l upstream-tls-authorities -d 'Authorities that the servers\' certificates must lead to (PEM); without it the machine\'s. Read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l upstream-tls-certificate -d 'Our own certificate, for servers that ask for one (PEM); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l upstream-tls-key -d 'Its private key (PEM, not encrypted); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l upstream-tls-server-name -d 'The name that the servers\' certificates must carry, and that is asked for (SNI); without it the host of each address' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l upstream-tls-verify -d 'How much of a server\'s certificate is checked' -r -f -a "full\t'It leads to a trusted authority, and carries the server\'s name'
 authority\t'It leads to a trusted authority, whatever name it carries'
 none\t'Nothing: whoever answers is believed. For tests'"
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l config -d 'Settings file (YAML) with a section per mode; its keys are the long names of the options' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l log -d 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l log-format -d 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere' -r -f -a "auto\t'Text on a terminal, JSON elsewhere'
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l config -d 'Settings file (YAML) with a section per mode; its keys are the long names of the options' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l log -d 'What to log: a level (error, warn, info, debug, trace) or a filter such as `info,patterns::core=debug`' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l log-format -d 'How to log: text for people, json for machines, auto for text on a terminal and json elsewhere' -r -f -a "auto\t'Text on a terminal, JSON elsewhere'
 text\t'For people'
 json\t'One JSON object a line'"
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l drain-timeout -d 'How long to finish what is in flight after SIGTERM before it is cut' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l drain-timeout -d 'How long to finish what is in flight after SIGTERM before it is cut' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -f -a "explain" -d 'Tells where a command would go, and why'
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l replica -d 'A replica of that primary; may be given several times' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l upstream -d 'A server whose role is to be found out; a name may stand for many addresses, and is resolved again and again' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l sentinel -d 'A Sentinel; may be given several times' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l sentinel-primary -d 'The name that the Sentinels have for the primary' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l sentinel-password-file -d 'File with the password of the Sentinels' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l upstream-username -d 'The user that the ambassador is to the servers' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l upstream-password-file -d 'File with the password for the servers; without it clients authenticate themselves' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l users-file -d 'File with users of the ambassador\'s own, in the form of Redis\' ACL files: `user NAME on #SHA256 ~* +@all` (or +@read), one a line. Clients then authenticate here, not at the servers. Read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l read-from -d 'Who answers reads: primary, prefer-primary, replica, prefer-replica, any, nearest' -r -f -a "primary\t'Only the primary'
+prefer-primary\t'The primary; a replica while the primary cannot be reached'
+replica\t'Only replicas'
+prefer-replica\t'A replica; the primary if no replica may answer'
+any\t'Whoever has least to do, the primary included'
+nearest\t'Whoever answers soonest, the primary included; in doubt who has least to do'"
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l consistency -d 'What a read may miss: nothing that this ambassador\'s clients were told (proxy), nothing that its own connection was told (session), anything (eventual); `primary` reads from the primary only' -r -f -a "eventual\t'A replica may answer whatever it has'
+session\t'A client connection sees all that it has seen or written before'
+proxy\t'Every client of this ambassador sees what any of them was told before'
+primary\t'Only the primary answers'"
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l max-replica-lag -d 'How far a replica may trail behind the primary, in bytes of the replication stream, and still answer' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l max-replica-lag-time -d 'How long a replica may lack what the primary has, and still answer; measured from offsets, to the precision of --probe-period. 0 for as long as --max-replica-lag allows' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l zone -d 'The zone of this ambassador: replicas with the same --node-zone answer while one of them can' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l node-zone -d 'The zone of a server, as HOST=ZONE or HOST:PORT=ZONE; several with a comma between two, or given several times' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l node-weight -d 'The share of the sessions that a replica gets beside the others, as HOST=COUNT or HOST:PORT=COUNT; without one it is 1' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l max-ejected -d 'At most this part of the replicas is left alone for being far slower than the others; 0 for none' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l failover-hold -d 'How long requests wait for a primary that was there before, until they are answered with an error' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l connect-timeout -d 'How long a connection attempt to a server may take' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l reply-timeout -d 'How long a server may leave a request unanswered before its connection is given up; 0 for ever, as a Redis would' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l probe-period -d 'How often the role and the offset of each server are asked for' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l probe-timeout -d 'How long a server may take to answer a probe' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l deny -d 'Commands that are refused; a comma between two' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l max-bulk -d 'The longest argument that a client may send' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l max-clients -d 'The most clients at a time' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l idle-timeout -d 'Close clients that send nothing for this long; 0 for never' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l workers -d 'Threads that carry requests. One is as fast as one Redis, and keeps the order in which different clients have sent their requests; more of them help when several replicas share the reads' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l slowlog-slower-than -d 'Remember requests that take longer than this, from their arrival to their last reply; they are shown on the status page and, with their arguments, at /debug/slowlog' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l slowlog-max-len -d 'How many slow requests are remembered' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l key-sampling -d 'The key of one in so many requests is counted, for /debug/hotkeys; 0 for none' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l listen -d 'Where the application finds its Redis: HOST:PORT, or unix:/path for a unix socket; may be given several times. With --tls-certificate the TCP ports speak TLS' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l listen-plain -d 'A further port, which speaks no TLS although --listen does; may be given several times' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l unix-socket-mode -d 'The mode of the unix sockets, in octal; 660 lets in the owner and the group (in a Pod: fsGroup)' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l proxy-protocol-from -d 'Whose connections begin with a PROXY protocol header (version 1 or 2) that names the client: networks such as 10.0.0.0/8, and `unix`; a comma between two. From all others a header is not understood. Default: nobody\'s' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l tls-certificate -d 'The certificate to show to clients, and behind it those that lead to its authority (PEM); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l tls-key -d 'Its private key (PEM, not encrypted); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l tls-client-authorities -d 'Authorities of the clients\' certificates (PEM); without it clients are not asked for one' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l tls-client-certificates -d 'Whether a client must show a certificate of those authorities' -r -f -a "required\t'No connection without one'
+optional\t'One that is shown must be right; none is fine too'"
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l upstream-tls-authorities -d 'Authorities that the servers\' certificates must lead to (PEM); without it the machine\'s. Read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l upstream-tls-certificate -d 'Our own certificate, for servers that ask for one (PEM); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l upstream-tls-key -d 'Its private key (PEM, not encrypted); read again when it changes' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l upstream-tls-server-name -d 'The name that the servers\' certificates must carry, and that is asked for (SNI); without it the host of each address' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l upstream-tls-verify -d 'How much of a server\'s certificate is checked' -r -f -a "full\t'It leads to a trusted authority, and carries the server\'s name'
+authority\t'It leads to a trusted authority, whatever name it carries'
+none\t'Nothing: whoever answers is believed. For tests'"
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l primary -d 'The primary; whether it is one is verified, and a demotion is noticed' -r
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l reuse-port -d 'Let another process listen on the same ports and unix sockets (SO_REUSEPORT), so that a new one takes over while this one finishes what it has'
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l upstream-tls -d 'Speak TLS to the servers and to the Sentinels'
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-listen -d 'UDP address for StatsD; `off` for none. Without any listener and any source it is :9125' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-listen-tcp -d 'TCP address for StatsD lines; `off` for none' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-listen-unixgram -d 'Unix datagram socket to make for StatsD' -r -F
@@ -236,10 +310,11 @@ false\t''"
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l sample-expiry -d 'How long a Graphite or InfluxDB series without readings stays on the page' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l statsd-exporter-metrics -d 'Whether to tell our own counts under the names of statsd_exporter as well' -r -f -a "true\t''
 false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l json-modules -d 'Modules file of json_exporter; with it /probe?module=NAME&target=URL is served. Reloaded when it changes, and at SIGHUP' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l metrics-path -d 'Where to serve the page, beside /metrics' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l lifecycle-for-all -d 'Whether peers from elsewhere may POST to /-/reload and /-/quit; peers on this machine always may' -r -f -a "true\t''
 false\t''"
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l series-limit -d 'The most series in all; further ones go to the overflow series of their family, or are dropped and counted' -r
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l series-limit -d 'The most series in all, with 512 bytes of names and labels for each; further ones go to the overflow series of their family, or are dropped and counted. A flood of new names takes at most about 1 KiB of memory for each: 200 MiB' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l series-limit-per-family -d 'The most series of one family' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l series-limit-per-source -d 'The most series of one source' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l config -d 'Settings file (YAML) with a section per mode; its keys are the long names of the options' -r -F
@@ -251,7 +326,7 @@ complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l termination-log -d 'Where to leave the reason of a fatal exit, if the file exists' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -l http-bind -d 'Where to serve /livez, /readyz, /startupz, /metrics and the status page; `off` for nowhere' -r
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "check" -d 'Checks mapping files: mistakes, rules that nothing reaches, quirks'
+complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "check" -d 'Checks rule files: mistakes, rules that nothing reaches, quirks'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "explain" -d 'Says what becomes of a StatsD line: samples, every rule tried, the final series'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "replay" -d 'Reads captured StatsD lines and prints the page that they give'
 complete -c patterns -n "__fish_patterns_using_subcommand adapt-metrics; and not __fish_seen_subcommand_from check explain replay diff dump" -f -a "diff" -d 'Says which series change between two mapping files, over captured StatsD lines'

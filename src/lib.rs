@@ -77,7 +77,7 @@ fn run(
         let verb = mode.verbs.iter().find(|verb| verb.name == name);
         return verb.map_or(Ok(()), |verb| (verb.run)(matches)).map(|()| ExitCode::SUCCESS);
     }
-    if (mode.starts_processes)(&invocation.resolved.matches) && init::is_needed() {
+    if (mode.starts_processes)(&invocation.resolved) && init::is_needed() {
         return init::supervise();
     }
     termination_log.clone_from(&invocation.resolved.common.termination_log);

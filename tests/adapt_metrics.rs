@@ -12,12 +12,16 @@ mod exporter;
 mod formats;
 #[path = "adapt_metrics/graphite.rs"]
 mod graphite;
+#[path = "adapt_metrics/hostile.rs"]
+mod hostile;
 #[path = "adapt_metrics/jmx.rs"]
 mod jmx;
 #[path = "adapt_metrics/jvm.rs"]
 mod jvm;
 #[path = "adapt_metrics/lifecycle.rs"]
 mod lifecycle;
+#[path = "adapt_metrics/probe.rs"]
+mod probe;
 #[path = "adapt_metrics/sources.rs"]
 mod sources;
 #[path = "adapt_metrics/statsd.rs"]

@@ -25,6 +25,8 @@ mod hooks;
 mod hostile;
 #[path = "sync_git/process.rs"]
 mod process;
+#[path = "sync_git/publish.rs"]
+mod publish;
 #[path = "sync_git/recover.rs"]
 mod recover;
 #[path = "sync_git/remote/mod.rs"]
@@ -33,6 +35,8 @@ mod remote;
 mod reuse;
 #[path = "sync_git/root_and_link.rs"]
 mod root_and_link;
+#[path = "sync_git/several.rs"]
+mod several;
 #[path = "sync_git/submodules.rs"]
 mod submodules;
 #[path = "sync_git/trust.rs"]

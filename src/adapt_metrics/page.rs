@@ -4,7 +4,7 @@
 //! when the scraper takes gzip. A large page is rendered on a thread of its own: it takes tens of milliseconds, in which
 //! sources and probes go on. For a small one a thread would cost more than the page.
 
-use std::io::Write;
+use std::io;
 use std::sync::Arc;
 
 use flate2::Compression;
@@ -29,21 +29,27 @@ impl Collect for Page {
         let hub = &self.0;
         let names = hub.table().family_names();
         let now = hub.now();
-        for some in names.chunks(256) {
-            let mut table = hub.table();
-            for name in some {
-                let series = table.write_head(name, out);
-                for chunk in series.chunks(CHUNK) {
-                    table.write_series(chunk, now, out);
-                    if chunk.len() == CHUNK {
-                        // Receivers that wait for the table get it between two chunks.
-                        drop(table);
-                        std::thread::yield_now();
-                        table = hub.table();
-                    }
+        let mut table = hub.table();
+        let mut held = 0;
+        for name in names {
+            let series = table.write_head(&name, out);
+            for chunk in series.chunks(CHUNK) {
+                table.write_series(chunk, now, out);
+                held += chunk.len();
+                if held >= CHUNK {
+                    held = 0;
+                    // Receivers that wait for the table get it between two chunks.
+                    drop(table);
+                    out.pause();
+                    std::thread::yield_now();
+                    table = hub.table();
                 }
             }
         }
+    }
+
+    fn holds(&self, family: &str) -> bool {
+        self.0.table().holds(family)
     }
 }
 
@@ -53,11 +59,10 @@ pub async fn answer(request: &Request, metrics: Registry, hub: &Hub) -> Reply {
     let names = names(&request.query);
     let takes_gzip = takes_gzip(request.header("accept-encoding").unwrap_or_default());
     let render = move || {
-        let page = metrics.render_only(negotiated.format, &names);
         // Compressing into memory cannot fail; if it did, the page would go out as it is.
-        match takes_gzip.then(|| gzip(&page)).flatten() {
+        match takes_gzip.then(|| gzip(&metrics, negotiated.format, &names)).and_then(io::Result::ok) {
             Some(packed) => (packed, true),
-            None => (page, false),
+            None => (metrics.render_only(negotiated.format, &names), false),
         }
     };
     let (page, is_packed) = if hub.table().len() < SMALL {
@@ -75,11 +80,12 @@ pub async fn answer(request: &Request, metrics: Registry, hub: &Hub) -> Reply {
     if is_packed { reply.header(CONTENT_ENCODING, HeaderValue::from_static("gzip")) } else { reply }
 }
 
-/// At the lowest level, which makes a page a tenth as large; the higher ones take three times as long for little more.
-fn gzip(page: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(page.len() / 8), Compression::new(1));
-    encoder.write_all(page).ok()?;
-    encoder.finish().ok()
+/// At the lowest level, which makes a page a tenth as large; the higher ones take three times as long for little more. The
+/// page is packed as it is rendered, so that it is never held as a whole.
+fn gzip(metrics: &Registry, format: Format, names: &[String]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(1));
+    metrics.write_only(format, names, &mut encoder)?;
+    encoder.finish()
 }
 
 /// The families that a query asks for (`name[]=up&name[]=…`); none is all.

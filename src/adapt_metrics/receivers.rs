@@ -245,6 +245,11 @@ impl Opening<'_> {
                 "Connections closed for a line or a packet that was too long.",
                 &labels,
             ),
+            evicted: registry.counter(
+                "patterns_adapt_metrics_evicted_connections_total",
+                "Connections without a whole line for longest, closed because there were too many.",
+                &labels,
+            ),
         };
         let carries = if protocol == Protocol::Pickle { Carries::Pickles } else { Carries::Lines };
         let streams =

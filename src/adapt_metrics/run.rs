@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper::{Method, StatusCode};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::exporter::ExporterNames;
 use super::hub::Hub;
+use super::json::{Modules, probe};
 use super::metrics::{Reloads, SourceMetrics, Telemetry};
 use super::model::{Source, Tick};
 use super::naming::Naming;
@@ -44,14 +46,21 @@ pub fn run(invocation: &Invocation) -> Result<(), Fault> {
     let definitions = definitions(invocation)?;
     let rules = load(&settings)?;
     let graphite = load_graphite(&settings)?;
+    let modules = Arc::new(ArcSwap::from_pointee(load_modules(&settings)?));
     lifecycle::run(invocation, async |process: &Process| {
         let hub = Hub::new(settings.limits(), rules, graphite);
         process.metrics.register(Arc::new(Page(hub.clone())));
-        let receivers = receivers::start(&settings, !definitions.is_empty(), &hub, process)?;
+        let receivers =
+            receivers::start(&settings, !definitions.is_empty() || settings.json_modules.is_some(), &hub, process)?;
         let runners = runners(definitions, &hub, process);
         let reloads = Reloads::new(&process.metrics);
         process.tasks.spawn("sweep", sweep(hub.clone(), process.clone()));
-        let reloading = Reloading { settings: settings.clone(), hub: hub.clone(), reloads: reloads.clone() };
+        let reloading = Reloading {
+            settings: settings.clone(),
+            hub: hub.clone(),
+            modules: modules.clone(),
+            reloads: reloads.clone(),
+        };
         process.tasks.spawn("rules", reloading.clone().follow(process.clone()));
         let telemetry = Arc::new(Telemetry { hub, receivers, reloads });
         process.metrics.register(telemetry.clone());
@@ -61,6 +70,9 @@ pub fn run(invocation: &Invocation) -> Result<(), Fault> {
         status::describe(process, &telemetry, &runners);
         serve(process, &settings.metrics_path, runners, telemetry.hub.clone());
         lines(process, &settings, telemetry.hub.clone());
+        if settings.json_modules.is_some() {
+            probe::serve(process, modules);
+        }
         lifecycle_routes(process, &settings, reloading);
         process.health.condition("listeners").ok();
         Ok(())
@@ -86,6 +98,23 @@ fn load_graphite(settings: &Settings) -> Result<Rules, Fault> {
         Some(path) => read_rules(path, Naming::Exact, 0),
         None => Ok(Rules::none(Naming::Exact, 0)),
     }
+}
+
+/// Reads json_exporter's modules; without a file there are none. What has no effect in it is logged, a line each.
+///
+/// # Errors
+/// A configuration fault that lists every mistake of the file.
+fn load_modules(settings: &Settings) -> Result<Modules, Fault> {
+    let Some(path) = &settings.json_modules else { return Ok(Modules::default()) };
+    let root = document::read(path)?;
+    let (mut mistakes, mut notes) = (Mistakes::new(path.display()), Mistakes::new(path.display()));
+    let modules = Modules::read(&root, &mut mistakes, &mut notes);
+    mistakes.into_result()?;
+    for note in notes.sorted() {
+        let line = note.at.unwrap_or_default().line;
+        warn!(file = %path.display(), line, key = note.key, note = note.reason, "a key of the modules file has no effect");
+    }
+    Ok(modules)
 }
 
 /// Reads a mapping file.
@@ -144,6 +173,7 @@ async fn sweep(hub: Arc<Hub>, process: Process) -> Result<(), Fault> {
 struct Reloading {
     settings: Settings,
     hub: Arc<Hub>,
+    modules: Arc<ArcSwap<Modules>>,
     reloads: Reloads,
 }
 
@@ -153,12 +183,14 @@ impl Reloading {
         let watch = |path: &Option<PathBuf>| path.clone().map(FileWatch::new);
         let mut statsd = watch(&self.settings.statsd_mapping);
         let mut graphite = watch(&self.settings.graphite_mapping);
+        let mut modules = watch(&self.settings.json_modules);
         let mut signal = process.settings.clone();
         loop {
             tokio::select! {
                 () = process.drain.cancelled() => return Ok(()),
                 () = changed(statsd.as_mut()) => {}
                 () = changed(graphite.as_mut()) => {}
+                () = changed(modules.as_mut()) => {}
                 told = signal.changed() => if told.is_err() { return Ok(()) },
             }
             // What went wrong is logged and counted; the page goes on by the last good rules.
@@ -167,15 +199,18 @@ impl Reloading {
     }
 
     fn reload(&self) -> Result<(), Fault> {
-        let read = load(&self.settings).and_then(|rules| Ok((rules, load_graphite(&self.settings)?)));
+        let settings = &self.settings;
+        let read = load(settings).and_then(|rules| Ok((rules, load_graphite(settings)?, load_modules(settings)?)));
         match read {
-            Ok((rules, graphite)) => {
+            Ok((rules, graphite, modules)) => {
                 info!(
                     statsd_rules = rules.list().len(),
                     graphite_rules = graphite.list().len(),
+                    json_modules = modules.len(),
                     "the rules are in force"
                 );
                 self.hub.adopt(rules, graphite);
+                self.modules.store(Arc::new(modules));
                 self.reloads.good.increment();
                 Ok(())
             }

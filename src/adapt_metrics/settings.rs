@@ -107,6 +107,10 @@ pub struct Settings {
     #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub statsd_exporter_metrics: bool,
 
+    /// Modules file of json_exporter; with it /probe?module=NAME&target=URL is served. Reloaded when it changes, and at SIGHUP
+    #[arg(long, value_name = "FILE")]
+    pub json_modules: Option<PathBuf>,
+
     /// Where to serve the page, beside /metrics
     #[arg(long, value_name = "PATH", default_value = "/metrics", value_parser = path)]
     pub metrics_path: String,
@@ -115,7 +119,8 @@ pub struct Settings {
     #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub lifecycle_for_all: bool,
 
-    /// The most series in all; further ones go to the overflow series of their family, or are dropped and counted
+    /// The most series in all, with 512 bytes of names and labels for each; further ones go to the overflow series of their
+    /// family, or are dropped and counted. A flood of new names takes at most about 1 KiB of memory for each: 200 MiB
     #[arg(long, value_name = "COUNT", default_value = "200000")]
     pub series_limit: usize,
 

@@ -10,7 +10,11 @@ use std::time::{Duration, Instant};
 
 /// The health of one process.
 #[derive(Clone)]
-pub struct Health(Arc<Inner>);
+pub struct Health {
+    inner: Arc<Inner>,
+    /// What stands before the names of conditions and heartbeats.
+    prefix: String,
+}
 
 struct Inner {
     conditions: Mutex<Vec<Named>>,
@@ -54,41 +58,50 @@ pub struct Answer {
 
 impl Default for Health {
     fn default() -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             conditions: Mutex::default(),
             heartbeats: Mutex::default(),
             started: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             epoch: Instant::now(),
-        }))
+        };
+        Self { inner: Arc::new(inner), prefix: String::new() }
     }
 }
 
 impl Health {
+    /// The same health; conditions and heartbeats that are added through this handle are named after `unit`, too.
+    #[must_use]
+    pub fn unit(&self, unit: &str) -> Self {
+        Self { inner: self.inner.clone(), prefix: format!("{}{unit} ", self.prefix) }
+    }
+
     /// Adds a condition that readiness waits for.
     pub fn condition(&self, name: impl Into<String>) -> Condition {
-        let mut conditions = self.0.conditions.lock().unwrap_or_else(PoisonError::into_inner);
-        conditions.push(Named { name: name.into(), failing: Some("not yet".to_owned()) });
+        let mut conditions = self.inner.conditions.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("{}{}", self.prefix, name.into());
+        conditions.push(Named { name, failing: Some("not yet".to_owned()) });
         Condition { health: self.clone(), index: conditions.len() - 1 }
     }
 
     /// Adds a loop that promises to beat at least once in `within`.
     pub fn heartbeat(&self, name: impl Into<String>, within: Duration) -> Heartbeat {
-        let beat = Beat { name: name.into(), within, epoch: self.0.epoch, last_millis: AtomicU64::new(0) };
+        let name = format!("{}{}", self.prefix, name.into());
+        let beat = Beat { name, within, epoch: self.inner.epoch, last_millis: AtomicU64::new(0) };
         let heartbeat = Heartbeat(Arc::new(beat));
         heartbeat.beat();
-        self.0.heartbeats.lock().unwrap_or_else(PoisonError::into_inner).push(heartbeat.clone());
+        self.inner.heartbeats.lock().unwrap_or_else(PoisonError::into_inner).push(heartbeat.clone());
         heartbeat
     }
 
     /// Not ready from now on: the process is ending.
     pub fn drain(&self) {
-        self.0.draining.store(true, Relaxed);
+        self.inner.draining.store(true, Relaxed);
     }
 
     /// Whether the process is ending.
     pub fn is_draining(&self) -> bool {
-        self.0.draining.load(Relaxed)
+        self.inner.draining.load(Relaxed)
     }
 
     /// The answer of `/readyz`.
@@ -97,7 +110,7 @@ impl Health {
         if self.is_draining() {
             text.push_str("draining: the process is ending\n");
         }
-        for condition in self.0.conditions.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for condition in self.inner.conditions.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             if let Some(reason) = &condition.failing {
                 // Writing to a String cannot fail.
                 let _ = writeln!(text, "{}: {reason}", condition.name);
@@ -108,7 +121,7 @@ impl Health {
 
     /// The answer of `/startupz`.
     pub fn started(&self) -> Answer {
-        if self.0.started.load(Relaxed) {
+        if self.inner.started.load(Relaxed) {
             return Answer { passes: true, text: "started\n".to_owned() };
         }
         self.ready()
@@ -118,7 +131,7 @@ impl Health {
     pub fn live(&self) -> Answer {
         let now = Instant::now();
         let mut text = String::new();
-        for Heartbeat(beat) in self.0.heartbeats.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for Heartbeat(beat) in self.inner.heartbeats.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let silent =
                 now.duration_since(beat.epoch).saturating_sub(Duration::from_millis(beat.last_millis.load(Relaxed)));
             if silent > beat.within {
@@ -133,9 +146,9 @@ impl Health {
     }
 
     fn latch(&self) {
-        let conditions = self.0.conditions.lock().unwrap_or_else(PoisonError::into_inner);
+        let conditions = self.inner.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         if conditions.iter().all(|condition| condition.failing.is_none()) {
-            self.0.started.store(true, Relaxed);
+            self.inner.started.store(true, Relaxed);
         }
     }
 }
@@ -163,7 +176,7 @@ impl Condition {
     }
 
     fn set(&self, failing: Option<String>) {
-        let mut conditions = self.health.0.conditions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut conditions = self.health.inner.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(condition) = conditions.get_mut(self.index) {
             condition.failing = failing;
         }

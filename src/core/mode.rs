@@ -36,7 +36,7 @@ pub struct Mode {
     /// The names that users of another tool bring along.
     pub foreign: Foreign,
     /// Whether, with these settings, the mode may start other processes: as PID 1 it then needs an init.
-    pub starts_processes: fn(&ArgMatches) -> bool,
+    pub starts_processes: fn(&Resolved) -> bool,
     /// Runs until it is done or drained.
     pub run: fn(&Invocation) -> Result<(), Fault>,
 }
@@ -71,6 +71,16 @@ pub struct Document {
     pub help: &'static str,
     /// Adds to the mistakes everything that is wrong with it; the node is the key's value.
     pub check: fn(&Node, &str, &mut Mistakes),
+    /// Said of a document that is a mapping of names to settings of the same mode: each then runs as a unit of its own.
+    pub units: Option<Units>,
+}
+
+/// How the units of a mode relate to the mode's section, whose values stand behind each unit's own.
+pub struct Units {
+    /// Options that the section need not have where there are units.
+    pub required: &'static [&'static str],
+    /// Options, beside the shared ones, that are the whole process', and that no unit may have.
+    pub whole: &'static [&'static str],
 }
 
 /// A mode's further command, such as `check` or `explain`.

@@ -18,6 +18,7 @@ use super::settings::Pace;
 use super::status::Status;
 use super::sync::Syncer;
 use super::trigger::Trigger;
+use super::turns::Turns;
 use crate::core::backoff::spread;
 use crate::core::fault::Fault;
 use crate::core::health::{Condition, Heartbeat};
@@ -52,6 +53,7 @@ pub(crate) struct Cycle {
     pub marks: Marks,
     pub hooks: Hooks,
     pub trigger: Trigger,
+    pub turns: Turns,
     pub metrics: Metrics,
     pub status: Status,
     /// Whether something is published that may be served.
@@ -91,11 +93,12 @@ impl Cycle {
         // A blocking step asks its budget between two files; a sync that outlives its deadline by this has hung.
         let heartbeat = process.health.heartbeat("sync", pace.sync_timeout + 6 * BEAT);
         Ok(Self {
-            syncer,
             marks,
             hooks,
             trigger,
-            metrics: Metrics::new(&process.metrics),
+            turns: Turns::new(1),
+            metrics: syncer.metrics.clone(),
+            syncer,
             status,
             published: process.health.condition("published"),
             heartbeat,
@@ -113,8 +116,7 @@ impl Cycle {
     /// After `--max-failures` failures in a row.
     pub(crate) async fn run(mut self, process: Process) -> Result<(), Fault> {
         self.serve_what_is_there(&process).await;
-        while !process.drain.is_cancelled() {
-            self.heartbeat.beat();
+        while let Some(turn) = self.turns.next(&self.heartbeat, &process.drain).await {
             self.trigger.begin();
             let started = Instant::now();
             let budget = Budget::new(self.pace.sync_timeout, process.drain.clone());
@@ -123,13 +125,13 @@ impl Cycle {
                     self.succeeded(&outcome, started, &budget).await;
                     if self.pace.one_time {
                         self.hooks.settle().await?;
-                        process.finish();
                         return Ok(());
                     }
                 }
                 Err(error) if error.is_stop() => return Ok(()),
                 Err(error) => self.failed(&error, started)?,
             }
+            drop(turn);
             self.wait(&process).await;
         }
         Ok(())
@@ -209,6 +211,7 @@ impl Cycle {
             }
             Err(error) => tracing::warn!(%error, "old trees cannot be removed"),
         }
+        self.syncer.rest().await;
     }
 
     fn failed(&mut self, error: &SyncError, started: Instant) -> Result<(), Fault> {

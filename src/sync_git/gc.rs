@@ -1,8 +1,8 @@
 //! Garbage: objects that no kept tree needs go away when they have become too many.
 //!
 //! In: the store, the commits whose trees are kept, the history that they shall have. Out: a store with one pack of what they
-//! need, changed for the old one by two renames; a crash in between costs a fetch, never a published tree. Nothing is done
-//! for a partial store, whose packs cannot be told from garbage without the remote.
+//! need, changed for the old one by two renames; a crash in between costs a fetch, never a published tree. Of a partial store
+//! everything stays that is here and is needed; what was left out is not asked for.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,8 +11,8 @@ use clap::ValueEnum;
 use git2::{ObjectType, Oid};
 
 use super::files::{At, FileError, make_dirs, names_in, remove, unique_name};
-use super::pack::{Durability, PackError, PackReceiver, PackStore};
-use super::remote::{Depth, FetchRequest, Remote, RemoteError, Url, UrlError};
+use super::pack::{Durability, PackError, PackReceiver, PackStore, Promise};
+use super::remote::{Absent, Depth, FetchRequest, Remote, RemoteError, Url, UrlError};
 use super::store::{Store, StoreError};
 use super::tree;
 
@@ -76,9 +76,9 @@ pub(crate) fn is_due(store: &Store, mode: Mode, tips: &[Oid]) -> Result<bool, Gc
 ///
 /// # Errors
 /// When the store cannot be read or the volume is full.
-pub(crate) async fn collect(store: &mut Store, tips: Vec<Oid>, depth: Depth) -> Result<(), GcError> {
+pub(crate) async fn collect(store: &mut Store, tips: Vec<Oid>, depth: Depth, promise: Promise) -> Result<(), GcError> {
     let fresh = store.dir().join(unique_name());
-    let collected = pack(store, tips, depth, &fresh).await;
+    let collected = pack(store, tips, depth, promise, &fresh).await;
     if collected.is_err() {
         remove(&fresh)?;
         return collected;
@@ -91,11 +91,12 @@ pub(crate) async fn collect(store: &mut Store, tips: Vec<Oid>, depth: Depth) -> 
     Ok(remove(&aside)?)
 }
 
-async fn pack(store: &Store, tips: Vec<Oid>, depth: Depth, into: &Path) -> Result<(), GcError> {
+async fn pack(store: &Store, tips: Vec<Oid>, depth: Depth, promise: Promise, into: &Path) -> Result<(), GcError> {
     make_dirs(&into.join("info"))?;
     let mut ours = Remote::new(Url::parse(&store.dir().display().to_string())?, super::remote::Options::default());
-    let request = FetchRequest { wants: tips, depth, ..FetchRequest::default() };
-    let packs = PackStore { durability: Durability::Synced, ..PackStore::new(into.to_owned()) };
+    let absent = if promise == Promise::Partial { Absent::LeftOut } else { Absent::Refused };
+    let request = FetchRequest { wants: tips, depth, absent, ..FetchRequest::default() };
+    let packs = PackStore { durability: Durability::Synced, promise, ..PackStore::new(into.to_owned()) };
     let mut receiver = PackReceiver::start(packs, ());
     ours.fetch(&request, &mut receiver).await?;
     receiver.finish().await?;
@@ -152,6 +153,8 @@ fn count_tree(store: &Store, top: Oid, seen: &mut HashSet<Oid>) {
             match entry.kind {
                 tree::Kind::Directory => trees.push(entry.oid),
                 tree::Kind::Submodule => {}
+                // What a partial fetch has left out is not stored, so that it is no part of what is needed here.
+                _ if !seen.contains(&entry.oid) && !store.odb().exists(entry.oid) => {}
                 _ => drop(seen.insert(entry.oid)),
             }
         }

@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::several::LABEL;
 use super::trust::Why;
 use crate::core::metrics::{Collect, Counter, Encoder, FamilyHead, Gauge, Histogram, Kind, Point, Registry};
 
@@ -60,7 +61,7 @@ impl Phase {
 pub(crate) struct Metrics {
     phases: [Histogram; 6],
     counts: [Counter; 3],
-    durations: Arc<Durations>,
+    durations: Arc<Line>,
     updates: Counter,
     pub fetched_bytes: Counter,
     pub damages: Counter,
@@ -72,7 +73,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(registry: &Registry) -> Self {
+    /// The instruments of one repository; `name` where there are several.
+    pub(crate) fn new(registry: &Registry, durations: &Durations, name: Option<&str>) -> Self {
         let seconds = "patterns_sync_git_phase_seconds";
         let phases = Phase::ALL.map(|phase| {
             registry.histogram(
@@ -85,14 +87,12 @@ impl Metrics {
         let help = "Syncs by how they ended (success: something was published).";
         let counts =
             Status::ALL.map(|status| registry.counter("git_sync_count_total", help, &[("status", status.label())]));
-        let durations = Arc::new(Durations::default());
-        registry.register(durations.clone());
         let counter = |name, help| registry.counter(name, help, &[]);
         let gauge = |name, help| registry.gauge(name, help, &[]);
         Self {
             phases,
             counts,
-            durations,
+            durations: durations.of(name),
             updates: counter("git_fetch_count_total", "Syncs that had something to bring or to repair."),
             fetched_bytes: counter("patterns_sync_git_fetched_bytes_total", "Bytes of packs received."),
             damages: counter("patterns_sync_git_damages_total", "Times the published tree was found damaged."),
@@ -137,13 +137,34 @@ impl Metrics {
     }
 }
 
-/// git-sync's `git_sync_duration_seconds`: a summary without quantiles.
-#[derive(Default)]
-struct Durations(Mutex<[(f64, u64); 3]>);
+/// git-sync's `git_sync_duration_seconds`: a summary without quantiles, of every repository.
+#[derive(Clone, Default)]
+pub(crate) struct Durations(Arc<Mutex<Vec<Arc<Line>>>>);
+
+/// The part of one repository.
+struct Line {
+    name: Option<String>,
+    sums: Mutex<[(f64, u64); 3]>,
+}
 
 impl Durations {
+    /// The durations of one process, on its page of metrics.
+    pub(crate) fn served(registry: &Registry) -> Self {
+        let durations = Self::default();
+        registry.register(Arc::new(durations.clone()));
+        durations
+    }
+
+    fn of(&self, name: Option<&str>) -> Arc<Line> {
+        let line = Arc::new(Line { name: name.map(str::to_owned), sums: Mutex::default() });
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
+        line
+    }
+}
+
+impl Line {
     fn observe(&self, status: Status, took: Duration) {
-        let (sum, count) = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner)[status as usize];
+        let (sum, count) = &mut self.sums.lock().unwrap_or_else(PoisonError::into_inner)[status as usize];
         *sum += took.as_secs_f64();
         *count += 1;
     }
@@ -153,9 +174,13 @@ impl Collect for Durations {
     fn collect(&self, out: &mut dyn Encoder) {
         let help = "Time of syncs by how they ended.";
         out.family(&FamilyHead { name: "git_sync_duration_seconds", kind: Kind::Summary, unit: "seconds", help });
-        let sums = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (status, (sum, count)) in Status::ALL.into_iter().zip(sums) {
-            out.sample(&[("status", status.label())], Point::Summary { quantiles: &[], sum, count, created: None });
+        for line in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let sums = *line.sums.lock().unwrap_or_else(PoisonError::into_inner);
+            for (status, (sum, count)) in Status::ALL.into_iter().zip(sums) {
+                let labels = [(LABEL, line.name.as_deref().unwrap_or_default()), ("status", status.label())];
+                let labels = if line.name.is_some() { &labels[..] } else { &labels[1..] };
+                out.sample(labels, Point::Summary { quantiles: &[], sum, count, created: None });
+            }
         }
     }
 }

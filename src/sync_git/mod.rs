@@ -29,8 +29,10 @@ mod github;
 mod gitmodules;
 mod history;
 mod hooks;
+mod in_place;
 mod manifest;
 mod marks;
+mod memory;
 mod metrics;
 mod origin;
 mod outcome;
@@ -42,8 +44,10 @@ mod retire;
 mod reuse;
 mod root;
 mod settings;
+mod several;
 mod spare;
 mod sparse;
+mod standing;
 mod status;
 mod store;
 mod submodules;
@@ -51,6 +55,7 @@ mod sync;
 mod tree;
 mod trigger;
 mod trust;
+mod turns;
 mod volume;
 mod worktree;
 mod writer;
@@ -61,7 +66,7 @@ use hyper::{Method, StatusCode};
 
 use self::cycle::{Cycle, Hooks};
 use self::hooks::{Action, Exec, Hook, Retry, Runs, Web};
-use self::metrics::Metrics;
+use self::metrics::{Durations, Metrics};
 use self::origin::Origin;
 use self::publish::Link;
 use self::reach::Reach;
@@ -69,10 +74,12 @@ use self::remote::{Selector, Url};
 use self::retire::Stay;
 use self::reuse::{Exposure, Sources, Spares};
 use self::root::Root;
+use self::settings::paths::Inside;
 use self::settings::{HookSettings, Pace, Settings, Target, legacy};
 use self::status::Status;
-use self::sync::{BeforePublish, Options, Syncer};
+use self::sync::{BeforePublish, Options, Sparse, Syncer};
 use self::trigger::Trigger;
+use self::turns::Turns;
 use self::volume::Volume;
 use crate::core::fault::Fault;
 use crate::core::http::client::Client;
@@ -94,13 +101,16 @@ pub const MODE: Mode = Mode {
     examples: "  patterns sync-git --repo https://github.com/kubernetes/examples --root /srv/git --link current\n  \
         patterns sync-git --repo file:///srv/site.git --root /srv/git --ref v1.2 --one-time",
     http_bind: ":9101",
-    starts_processes: |matches| {
+    starts_processes: |resolved| {
+        if resolved.document(several::DOCUMENT.key).is_some() {
+            return true; // any of them may have a hook
+        }
         let programs = ["exechook_command", "pre_publish_exechook_command", "sync_hook_command"];
-        programs.iter().any(|id| matches.contains_id(id)) || std::env::var_os("GIT_SSH_COMMAND").is_some()
+        programs.iter().any(|id| resolved.matches.contains_id(id)) || std::env::var_os("GIT_SSH_COMMAND").is_some()
     },
     // As with git-sync, the last of a repeated flag counts.
     arguments: |command| Settings::augment_args(command).args_override_self(true),
-    documents: &[],
+    documents: &[several::DOCUMENT],
     live: &[],
     verbs: &[],
     foreign: legacy::FOREIGN,
@@ -108,20 +118,70 @@ pub const MODE: Mode = Mode {
 };
 
 fn run(invocation: &Invocation) -> Result<(), Fault> {
+    let several = several::settings(invocation)?;
+    if !several.is_empty() {
+        return run_several(invocation, several);
+    }
     let settings = invocation.settings::<Settings>()?;
     let marks = settings.target.marks();
     let settings = settings.checked().inspect_err(|fault| marks.refused(&fault.to_string()))?;
-    let mut invocation = invocation.clone();
-    if settings.pace.one_time && invocation.resolved.origin("http-bind") == Source::Default {
-        // Nobody probes what is over in a moment, and the port may be a neighbour's.
-        invocation.resolved.common.http_bind = Bind::Off;
-    }
+    let invocation = listening(invocation, &settings);
+    memory::set_up();
     let is_git_sync = invocation.mode.link(&invocation.called).is_some();
     lifecycle::run(&invocation, async |process: &Process| {
         if is_git_sync {
             answer_everywhere(process);
         }
         start(settings, process).inspect_err(|fault| marks.refused(&fault.to_string()))
+    })
+}
+
+/// The same invocation, which serves nothing where nobody could want it.
+fn listening(invocation: &Invocation, settings: &Settings) -> Invocation {
+    let mut invocation = invocation.clone();
+    if settings.pace.one_time && invocation.resolved.origin("http-bind") == Source::Default {
+        // Nobody probes what is over in a moment, and the port may be a neighbour's.
+        invocation.resolved.common.http_bind = Bind::Off;
+    }
+    invocation
+}
+
+fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
+    let token = settings.pace.sync_token_file.clone();
+    let cycle = open(settings, process, &Durations::served(&process.metrics), None)?;
+    cycle.trigger.serve(&process.http, token);
+    let process = process.clone();
+    process.tasks.clone().spawn("sync", async move {
+        cycle.run(process.clone()).await?;
+        process.finish();
+        Ok(())
+    });
+    Ok(())
+}
+
+fn run_several(invocation: &Invocation, all: Vec<(String, Settings)>) -> Result<(), Fault> {
+    // What belongs to the whole process is the same in each.
+    let first = all[0].1.clone();
+    lifecycle::run(&listening(invocation, &first), async |process: &Process| {
+        let durations = Durations::served(&process.metrics);
+        let turns = Turns::new(usize::from(first.pace.sync_concurrency));
+        let mut members = Vec::with_capacity(all.len());
+        for (name, settings) in all {
+            let token = settings.pace.sync_token_file.clone();
+            let process = process.unit(several::LABEL, &name);
+            let opened = several::span(&name).in_scope(|| open(settings, &process, &durations, Some(&name)));
+            let mut cycle = opened.map_err(|fault| fault.context(format!("the repository {name}")))?;
+            cycle.turns = turns.clone();
+            members.push(several::Member { name, cycle, process, token });
+        }
+        several::serve(&process.http, &members);
+        let process = process.clone();
+        process.tasks.clone().spawn("sync", async move {
+            several::run(members).await?;
+            process.finish();
+            Ok(())
+        });
+        Ok(())
     })
 }
 
@@ -135,7 +195,8 @@ fn answer_everywhere(process: &Process) {
     });
 }
 
-fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
+/// Opens one repository: its volume, its remote, its hooks; `name` where there are several.
+fn open(settings: Settings, process: &Process, durations: &Durations, name: Option<&str>) -> Result<Cycle, Fault> {
     let link = settings.link();
     let Settings { source, target, pace, hooks, auth, limits, trust, legacy } = settings;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(if target.group_write { 0o002 } else { 0o022 }));
@@ -156,16 +217,27 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     let reach = Reach::new(&url, auth, &process.metrics)?;
     let url = Url::parse(&reach.rewritten(&source.repo))
         .map_err(|error| Fault::usage(error).context("--repo cannot be used"))?;
+    if target.wipe_root {
+        let marks = [&target.touch_file, &target.error_file].into_iter().flatten().map(|path| root.resolve(path));
+        let ours: Vec<_> = marks.chain([link.path().to_owned()]).collect();
+        for error in root.wipe(&ours).map_err(|error| Fault::failed(error).context("--wipe-root failed"))? {
+            tracing::warn!(%error, "something in the root cannot be removed");
+        }
+    }
+    // Of a few directories nobody wants the files of all.
+    let filter = source.filter.or_else(|| (!source.path.is_empty()).then(|| "blob:none".to_owned()));
+    let origin = Origin::new(url, selector, filter, &reach);
     let sources = sources(&target, &pace);
-    let origin = Origin::new(url, selector, source.filter, &reach);
     let shown = origin.shown();
     let mut volume = Volume::open(root, link, &shown, sources)
         .map_err(|error| Fault::failed(error).context("--root cannot be used"))?;
 
     volume.limits = limits.of_trees();
+    volume.publish = target.publish;
 
     let status = Status::default();
     status.tell(|news| {
+        news.name = name.map(str::to_owned);
         news.repo = shown;
         news.reference = source.reference.clone();
     });
@@ -174,7 +246,7 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
     if legacy.http_pprof {
         serve_process_figures(process);
     }
-    let metrics = Metrics::new(&process.metrics);
+    let metrics = Metrics::new(&process.metrics, durations, name);
     let (before_publish, hooks) = start_hooks(&hooks, &pace, process);
     let options = Options {
         reference: source.reference,
@@ -185,17 +257,17 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
             source.submodules, limits.symlinks, target.group_write
         ),
         gc: target.git_gc,
-        sparse_file: source.sparse_checkout_file,
+        sparse: match source.sparse_checkout_file {
+            Some(file) => Sparse::File(file),
+            None if source.path.is_empty() => Sparse::Everything,
+            None => Sparse::Patterns(Inside::patterns(&source.path)),
+        },
         pack_limits: limits.of_packs(),
         stay: Stay { grace: target.stale_worktree_timeout, least: target.keep_worktrees as usize },
         verify: pace.verify_interval,
     };
     let syncer = Syncer::new(origin, reach, volume, before_publish, trust.trust(), metrics, options);
-    let trigger = Trigger::new();
-    trigger.serve(&process.http, pace.sync_token_file.clone());
-    let cycle = Cycle::new(syncer, hooks, trigger, pace, marks, status, process)?;
-    process.tasks.spawn("sync", cycle.run(process.clone()));
-    Ok(())
+    Cycle::new(syncer, hooks, Trigger::new(), pace, marks, status, process)
 }
 
 /// Where unchanged files come from. Trees that share files with one that stays, or that the group may write, would share its

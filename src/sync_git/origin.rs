@@ -33,6 +33,10 @@ impl Origin {
         self.remote.url()
     }
 
+    pub(crate) fn selector(&self) -> &Selector {
+        &self.selector
+    }
+
     /// Whether fetches leave objects out that trees may need.
     pub(crate) fn is_partial(&self) -> bool {
         self.filter.is_some()
@@ -119,6 +123,7 @@ pub(crate) async fn fetch<V: Visitor>(
         shallow: shallow.iter().copied().collect(),
         depth,
         filter: filter.map(str::to_owned),
+        ..FetchRequest::default()
     };
     let promise = if filter.is_some() { Promise::Partial } else { Promise::Complete };
     let (outcome, bytes, visitor) = receive(remote, &request, store, promise, limits, visitor).await?;

@@ -43,7 +43,7 @@ pub(crate) fn begin_grace(tree: &Path) -> Result<(), FileError> {
         .at("mark as replaced", tree)
 }
 
-/// Removes everything among the trees that is not `current` and need not stay, and metadata without a tree. The newest tree
+/// Removes everything among the trees that is not `current` (a path that ends in the published commit) and need not stay, and metadata without a tree. The newest tree
 /// of which `heir` knows a worktree becomes the spare.
 ///
 /// # Errors
@@ -83,21 +83,30 @@ pub(crate) fn retire(
             Err(error) => retired.refused.push(error),
         }
     }
-    forget(root, &root.store(), 0, &mut retired)?;
+    let current = commit_of(current).map(|commit| commit.to_string());
+    forget(root, &root.store(), current.as_deref(), 0, &mut retired)?;
     Ok(retired)
 }
 
-/// Removes metadata of worktrees without a tree, in this store and in those of its submodules.
-fn forget(root: &Root, store: &Path, level: usize, retired: &mut Retired) -> Result<(), FileError> {
+/// Removes metadata of worktrees without a tree, in this store and in those of its submodules. The current one may stand
+/// elsewhere than among the trees.
+fn forget(
+    root: &Root,
+    store: &Path,
+    current: Option<&str>,
+    level: usize,
+    retired: &mut Retired,
+) -> Result<(), FileError> {
     let metadata = store.join("worktrees");
     for name in names_in(&metadata)? {
-        if std::fs::symlink_metadata(root.trees().join(&name)).is_err() {
+        let is_current = name.to_str().is_some_and(|name| Some(name) == current);
+        if !is_current && std::fs::symlink_metadata(root.trees().join(&name)).is_err() {
             retired.refused.extend(remove(&metadata.join(&name)).err());
         }
     }
     if level < DEEPEST_SUBMODULE {
         for name in names_in(&store.join("modules"))? {
-            forget(root, &store.join("modules").join(name), level + 1, retired)?;
+            forget(root, &store.join("modules").join(name), current, level + 1, retired)?;
         }
     }
     Ok(())

@@ -17,8 +17,7 @@ use super::manifest::{Entry, Manifest, Stat};
 use super::tree::{self, Kind};
 use super::worktree::Worktree;
 
-/// How unchanged files come into a new tree. Whatever is chosen, only a file that is proved by its manifest to be still what
-/// was written is taken over; the others are written anew.
+/// How unchanged files come into a new tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Reuse {
     /// recycle; and where old trees go at once and the group may not write, its first spare tree is made of hard links to

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use git2::Oid;
 
-use super::files::{At, FileError, make_dirs, unique_name};
+use super::files::{At, FileError, make_dirs, names_in, remove, unique_name};
 
 /// The directory that `--root` names.
 #[derive(Clone, Debug)]
@@ -28,6 +28,20 @@ impl Root {
         std::fs::create_dir(&probe).at("write in", &path)?;
         std::fs::remove_dir(&probe).at("write in", &path)?;
         Ok(Self { path })
+    }
+
+    /// Removes everything from the root but the store, the trees, and what leads to the places in `ours`. Answers with what
+    /// would not go (`lost+found`).
+    ///
+    /// # Errors
+    /// When the root cannot be listed.
+    pub(crate) fn wipe(&self, ours: &[PathBuf]) -> Result<Vec<FileError>, FileError> {
+        let first =
+            |path: &Path| path.strip_prefix(&self.path).ok()?.components().next().map(|c| c.as_os_str().to_owned());
+        let mut kept: Vec<_> = ours.iter().filter_map(|path| first(path)).collect();
+        kept.extend([".git".into(), ".worktrees".into()]);
+        let names = names_in(&self.path)?.into_iter().filter(|name| !kept.contains(name));
+        Ok(names.filter_map(|name| remove(&self.path.join(name)).err()).collect())
     }
 
     pub(crate) fn path(&self) -> &Path {

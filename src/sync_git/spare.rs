@@ -59,6 +59,17 @@ pub(crate) fn keep(store: &Path, worktree: &Worktree) -> Result<(), FileError> {
     aside.settle(store)
 }
 
+/// Makes what is left of a tree the spare; the worktree stands elsewhere and keeps its metadata.
+///
+/// # Errors
+/// As [`keep`].
+pub(crate) fn keep_rest(store: &Path, worktree: &Worktree, tree: &Path) -> Result<(), FileError> {
+    let aside = Aside::make(store)?;
+    aside.copy_metadata(worktree)?;
+    std::fs::rename(tree, aside.path.join("tree")).at("set aside", tree)?;
+    aside.settle(store)
+}
+
 /// Makes a spare of hard links to the files of `worktree`, which stays as it is. One that has touched files has no part in it.
 ///
 /// # Errors
@@ -71,9 +82,7 @@ pub(crate) fn link(store: &Path, worktree: &Worktree, budget: &Budget) -> Result
     let open = |path: &Path| rustix::fs::open(path, DIRECTORY, Mode::empty()).at("open", path);
     let (from, into) = (open(worktree.tree())?, open(&tree)?);
     link_below(from.as_fd(), into.as_fd(), 0, &manifest.entries, budget, &tree)?;
-    for (from, name) in [(worktree.index(), "index"), (worktree.recipe_file(), "recipe")] {
-        std::fs::copy(&from, aside.path.join(name)).at("copy", &from)?;
-    }
+    aside.copy_metadata(worktree)?;
     Ok(aside.settle(store)?)
 }
 
@@ -167,6 +176,13 @@ impl Aside {
         let path = store.join(unique_name());
         std::fs::create_dir(&path).at("make the directory", &path)?;
         Ok(Self { path })
+    }
+
+    fn copy_metadata(&self, worktree: &Worktree) -> Result<(), FileError> {
+        for (from, name) in [(worktree.index(), "index"), (worktree.recipe_file(), "recipe")] {
+            std::fs::copy(&from, self.path.join(name)).at("copy", &from)?;
+        }
+        Ok(())
     }
 
     fn settle(self, store: &Path) -> Result<(), FileError> {

@@ -16,6 +16,8 @@ pub(crate) struct Status(Arc<Mutex<News>>);
 /// What there is to say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct News {
+    /// The repository's name, where there are several.
+    pub name: Option<String>,
     pub repo: String,
     pub reference: String,
     pub commit: Option<Oid>,
@@ -49,8 +51,9 @@ impl Status {
             None => "none".to_owned(),
         };
         let signer = news.signer.map(|signer| ("signed by", signer));
+        let title = news.name.map_or_else(|| "Sync".to_owned(), |name| format!("Sync of {name}"));
         Section::facts(
-            "Sync",
+            title,
             [
                 ("repository", news.repo),
                 ("ref", news.reference),

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use git2::{ObjectType, Odb, Oid};
 
 use super::files::{At, FileError, make_dirs, read_small, remove, sweep_unfinished, unique_name, write_whole};
+use super::pack;
 
 /// The branch that always names the last synced commit, as with git-sync.
 const TIP: &str = "refs/heads/git-sync";
@@ -56,6 +57,8 @@ impl Store {
     /// # Errors
     /// When the volume refuses.
     pub(crate) fn open(dir: &Path, origin: &str) -> Result<Self, StoreError> {
+        super::remote::isolate_libgit2()
+            .map_err(|error| StoreError::Database { path: dir.to_owned(), reason: error.to_string() })?;
         if std::fs::symlink_metadata(dir).is_ok_and(|meta| !meta.is_dir()) {
             // A `.git` file or link: a worktree of somebody else's repository. Ours has its own.
             remove(dir)?;
@@ -77,6 +80,7 @@ impl Store {
         for swept in ["", "refs/heads", "objects", "objects/pack", "worktrees"] {
             sweep_unfinished(&dir.join(swept))?;
         }
+        pack::sweep(&dir.join("objects"))?;
         keep(&dir.join("HEAD"), format!("ref: {TIP}\n").as_bytes())?;
         keep(&dir.join("config"), config(origin).as_bytes())?;
         let odb = open_odb(dir)?;

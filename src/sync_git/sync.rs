@@ -21,12 +21,13 @@ use super::files::read_small;
 use super::gc;
 use super::history::{self, Fit};
 use super::hooks::{Action, ChangeList, Event, Hook, Runs};
+use super::memory;
 use super::metrics::{Metrics, Phase};
 use super::origin::{Origin, Tip};
 use super::outcome::{Outcome, SyncError};
-use super::pack;
+use super::pack::{self, Promise};
 use super::reach::Reach;
-use super::remote::Depth;
+use super::remote::{Depth, Selector};
 use super::retire::{Retired, Stay};
 use super::sparse::Patterns;
 use super::store::StoreError;
@@ -48,12 +49,14 @@ pub(crate) struct Syncer {
     signer: Option<Signer>,
     /// Away only while a blocking thread has it.
     volume: Option<Volume>,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     options: Options,
     /// When every published file was last compared with the commit.
     inspected: Option<Instant>,
     /// Whether the history here was cut, so that some of what is stored is surely garbage.
     is_shortened: bool,
+    /// Whether packs were read since the last rest.
+    is_warm: bool,
     /// Whether the history here was compared with `depth`, which can only change between runs.
     is_depth_known: bool,
     /// How many events hooks were told of.
@@ -72,7 +75,7 @@ pub(crate) enum BeforePublish {
 /// What a sync is asked to do, beside following the ref.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// The ref as the user wrote it, for hooks.
+    /// The ref as the user wrote it, for hooks; of a range of versions the tag that was found.
     pub reference: String,
     /// Commits of history; 0 for all.
     pub depth: u32,
@@ -82,11 +85,20 @@ pub(crate) struct Options {
     /// The settings that decide what is in a tree, beside the commit and the sparse patterns.
     pub recipe: String,
     pub gc: gc::Mode,
-    pub sparse_file: Option<PathBuf>,
+    pub sparse: Sparse,
     /// Which replaced trees stay.
     pub stay: Stay,
     /// The pause between two full comparisons of the published tree; zero: only the first sync compares.
     pub verify: Duration,
+}
+
+/// Which files of a commit belong in its tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sparse {
+    Everything,
+    /// Those that the patterns of this file let through; it is read before each sync.
+    File(PathBuf),
+    Patterns(String),
 }
 
 impl Syncer {
@@ -111,6 +123,7 @@ impl Syncer {
             options,
             inspected: None,
             is_shortened: false,
+            is_warm: false,
             is_depth_known: false,
             events: 0,
         }
@@ -150,6 +163,9 @@ impl Syncer {
                 return Err(error);
             }
         };
+        if let (Selector::Newest(_), Some(tag)) = (self.origin.selector(), &tip.name) {
+            self.options.reference = tag.strip_prefix("refs/tags/").unwrap_or(tag).to_owned();
+        }
         let current = published.map(|published| published.commit);
         let is_whole = |commit: Oid| current == Some(commit) && damage.is_none();
         if let Some(commit) = self.known_commit(&tip).filter(|known| is_whole(*known))
@@ -191,7 +207,7 @@ impl Syncer {
             Some(before) => self.on_volume(move |volume| changes(volume, before, commit)).await,
             None => None,
         };
-        let tree = self.volume_here().root.tree(commit);
+        let tree = self.volume_here().tree_of(commit);
         Event { serial: self.events, before, commit, reference: self.options.reference.clone(), tree, changes }
     }
 
@@ -214,12 +230,18 @@ impl Syncer {
     /// Reads the sparse patterns again: they count from the next tree on, and another text makes the present one anew.
     fn read_recipe(&mut self) -> Result<(), SyncError> {
         let mut recipe = Recipe { words: self.options.recipe.clone(), sparse: None };
-        if let Some(path) = &self.options.sparse_file {
-            let text = read_small(path, LARGEST_PATTERNS).map_err(VolumeError::from)?;
-            let text = text.ok_or_else(|| SyncError::NoPatterns(path.clone()))?;
+        let text = match &self.options.sparse {
+            Sparse::Everything => None,
+            Sparse::Patterns(text) => Some(text.clone().into_bytes()),
+            Sparse::File(path) => {
+                let text = read_small(path, LARGEST_PATTERNS).map_err(VolumeError::from)?;
+                Some(text.ok_or_else(|| SyncError::NoPatterns(path.clone()))?)
+            }
+        };
+        recipe.sparse = text.map(|text| {
             let patterns = Patterns::parse(&text);
-            recipe.sparse = Some((text, patterns));
-        }
+            (text, patterns)
+        });
         let volume = self.volume_here_mut();
         if volume.recipe != recipe {
             volume.recipe = recipe;
@@ -245,10 +267,11 @@ impl Syncer {
     /// # Errors
     /// When the store cannot be read or written; it is as before.
     pub(crate) async fn collect_garbage(&mut self, retired: usize, budget: &Budget) -> Result<(), SyncError> {
-        if (retired == 0 && !self.is_shortened) || self.origin.is_partial() || self.options.gc == gc::Mode::Off {
+        if (retired == 0 && !self.is_shortened) || self.options.gc == gc::Mode::Off {
             return Ok(());
         }
         let started = Instant::now();
+        let whole = if self.origin.is_partial() { Promise::Partial } else { Promise::Complete };
         let (mode, is_shortened) = (self.options.gc, self.is_shortened);
         let tips = self.volume_here().kept_commits()?;
         let counted = tips.clone();
@@ -259,12 +282,27 @@ impl Syncer {
                 None => Depth::Full,
             };
             let store = &mut self.volume_here_mut().store;
-            budget.spend(gc::collect(store, tips, depth)).await??;
+            budget.spend(gc::collect(store, tips, depth, whole)).await??;
             self.metrics.spent(Phase::Gc, started.elapsed());
             tracing::debug!(elapsed_seconds = started.elapsed().as_secs_f64(), "the store was packed anew");
         }
         self.is_shortened = false;
         Ok(())
+    }
+
+    /// Lets go of what only work needs: mapped packs, caches, free memory. Call it before a sleep.
+    pub(crate) async fn rest(&mut self) {
+        if !std::mem::take(&mut self.is_warm) {
+            return;
+        }
+        let rested = self.on_volume(|volume| {
+            let reopened = volume.store.reopen();
+            memory::give_back();
+            reopened
+        });
+        if let Err(error) = rested.await {
+            tracing::warn!(%error, "the store cannot be opened anew");
+        }
     }
 
     async fn resolve(&mut self, budget: &Budget) -> Result<Tip, SyncError> {
@@ -302,6 +340,7 @@ impl Syncer {
     /// Brings the objects of `tip`, and writes the files whose path is known in time.
     async fn fetch(&mut self, tip: &Tip, budget: &Budget) -> Result<(Oid, Option<Blank>), SyncError> {
         let started = Instant::now();
+        self.is_warm = true;
         let Self { origin, volume, options, trust, .. } = self;
         let volume = volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way"));
         let mut blank = volume.blank()?;
@@ -345,6 +384,7 @@ impl Syncer {
     /// Writes the tree of `commit`, submodules included, and moves it to its place.
     async fn build(&mut self, commit: Oid, blank: Option<Blank>, budget: &Budget) -> Result<(), SyncError> {
         let started = Instant::now();
+        self.is_warm = true;
         let its = budget.clone();
         let draft = self.on_volume(move |volume| {
             let blank = blank.map_or_else(|| volume.blank(), Ok)?;
@@ -357,7 +397,7 @@ impl Syncer {
             follow: self.options.submodules,
             depth: self.options.depth,
             budget,
-            tree: volume.root.tree(commit),
+            tree: volume.place(commit),
             recipe: volume.recipe.text(),
             limits: volume.limits,
             pack_limits: &self.options.pack_limits,
@@ -400,6 +440,7 @@ impl Syncer {
 
     async fn inspect(&mut self, published: &Published, budget: &Budget) -> Result<Option<Damage>, VolumeError> {
         let started = Instant::now();
+        self.is_warm = true;
         let (published, budget) = (published.clone(), budget.clone());
         let damage = self.on_volume(move |volume| volume.inspect(&published, &budget)).await?;
         if damage.is_none() {

@@ -81,7 +81,8 @@ impl Trigger {
         });
     }
 
-    async fn answer(&self, request: &Request, token: Option<&SecretFile>) -> Reply {
+    /// Answers a request for a sync.
+    pub(crate) async fn answer(&self, request: &Request, token: Option<&SecretFile>) -> Reply {
         if let Some(file) = token {
             match file.read() {
                 Ok(secret) if is_proved(request, secret.expose().as_bytes()) => {}

@@ -4,6 +4,7 @@
 //! place, and published by the link. At each step a killed process leaves the old tree published and whole; what it left
 //! unfinished is recognised by its name and swept at the next start. This half blocks; it runs on a blocking thread.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use git2::Oid;
@@ -12,12 +13,13 @@ use super::budget::Budget;
 use super::checkout::{CheckoutError, Export};
 use super::draft::{Blank, Draft, Recipe};
 use super::files::{FileError, make_dirs, names_in, remove, sweep_unfinished};
-use super::publish::{Link, PublishError, commit_of};
+use super::publish::{Link, Publish, PublishError, commit_of};
 use super::retire::{self, Retired, Stay};
 use super::reuse::{Previous, Sources, Spares};
 use super::root::Root;
 use super::settings::limits::TreeLimits;
 use super::spare::{self, Spare};
+use super::standing::Staged;
 use super::store::{Store, StoreError};
 use super::worktree::{Damage, Filled, Worktree};
 use super::writer::{self, Found};
@@ -30,6 +32,9 @@ pub(crate) struct Volume {
     pub recipe: Recipe,
     pub sources: Sources,
     pub limits: TreeLimits,
+    pub publish: Publish,
+    /// Finished, and not in a directory's place yet.
+    pub(super) staged: Option<Staged>,
     /// What is left of the last spare, to be removed when the new tree is published.
     remains: Option<Spare>,
 }
@@ -82,14 +87,19 @@ impl Volume {
         link.sweep()?;
         let store = Store::open(&root.store(), origin)?;
         let (recipe, limits) = (Recipe::default(), TreeLimits::default());
-        Ok(Self { root, link, store, recipe, sources, limits, remains: None })
+        let publish = Publish::Symlink;
+        Ok(Self { root, link, store, recipe, sources, limits, publish, staged: None, remains: None })
     }
 
     /// What is published now; `None` when there is no link, or one that leads to no commit's tree.
     ///
     /// # Errors
-    /// When something that is not a link stands in its place.
+    /// When something that is not ours stands in its place.
     pub(crate) fn published(&self) -> Result<Option<Published>, PublishError> {
+        if self.publish != Publish::Symlink {
+            let commit = self.link.standing(self.store.dir())?;
+            return Ok(commit.map(|commit| Published { commit, tree: self.place(commit) }));
+        }
         let target = self.link.target()?;
         Ok(target.and_then(|tree| commit_of(&tree).map(|commit| Published { commit, tree })))
     }
@@ -103,6 +113,9 @@ impl Volume {
         if published.tree != worktree.tree() {
             return Ok(Some(Damage::Missing));
         }
+        if self.is_half_changed() {
+            return Ok(Some(Damage::HalfChanged));
+        }
         Ok(worktree.glance(published.commit)?)
     }
 
@@ -114,6 +127,9 @@ impl Volume {
         let worktree = self.worktree(published.commit);
         if published.tree != worktree.tree() {
             return Ok(Some(Damage::Missing));
+        }
+        if self.is_half_changed() {
+            return Ok(Some(Damage::HalfChanged));
         }
         let commit = self.store.commit(published.commit)?;
         let export = self.export(budget);
@@ -155,9 +171,15 @@ impl Volume {
     /// The volume's; the draft is gone then.
     pub(crate) fn finish(&mut self, draft: Draft, filled: &[Filled]) -> Result<(), VolumeError> {
         let worktree = self.worktree(draft.commit);
+        if self.publish != Publish::Symlink {
+            let published = self.published()?;
+            let standing = published.map(|published| self.worktree(published.commit).manifest()).transpose()?.flatten();
+            self.staged = Some(Staged { commit: draft.commit, manifest: draft.manifest.clone(), standing });
+        }
         worktree.describe(draft.path(), draft.commit, &draft.manifest)?;
         worktree.list_submodules(filled)?;
-        self.remains = draft.place(worktree.tree())?;
+        let tree = self.root.tree(draft.commit);
+        self.remains = draft.place(&tree)?;
         Ok(())
     }
 
@@ -178,7 +200,15 @@ impl Volume {
     ///
     /// # Errors
     /// When the link's place is taken, or the volume refuses; the old tree stays published.
-    pub(crate) fn publish(&self, commit: Oid) -> Result<(), VolumeError> {
+    pub(crate) fn publish(&mut self, commit: Oid) -> Result<(), VolumeError> {
+        match self.publish {
+            Publish::Symlink => self.flip(commit),
+            Publish::Exchange => self.exchange(commit),
+            Publish::InPlace => self.change_in_place(commit),
+        }
+    }
+
+    fn flip(&mut self, commit: Oid) -> Result<(), VolumeError> {
         let before = self.published()?;
         self.store.set_tip(commit)?;
         let tree = self.root.tree(commit);
@@ -199,7 +229,9 @@ impl Volume {
     pub(crate) fn kept_commits(&self) -> Result<Vec<Oid>, VolumeError> {
         let names = names_in(&self.root.trees())?;
         let commits = names.iter().filter_map(|name| commit_of(Path::new(name)));
-        Ok(commits.filter(|commit| self.store.commit(*commit).is_ok()).collect())
+        let published = self.published()?.map(|published| published.commit);
+        let commits: BTreeSet<Oid> = commits.chain(published).collect();
+        Ok(commits.into_iter().filter(|commit| self.store.commit(*commit).is_ok()).collect())
     }
 
     /// Removes the trees whose grace is over, or makes the newest of them the spare; makes one of links where that is wanted.
@@ -208,20 +240,21 @@ impl Volume {
     /// When the volume cannot be listed.
     pub(crate) fn retire(&mut self, stay: Stay, budget: &Budget) -> Result<Retired, VolumeError> {
         self.remains = None;
-        let current = self.link.target()?.unwrap_or_default();
+        let published = self.published()?.map(|published| published.commit);
+        let current = published.map(|commit| self.root.tree(commit)).unwrap_or_default();
         let retired = match self.sources.spare {
             Spares::None => {
                 spare::discard(self.store.dir())?;
                 retire::retire(&self.root, &current, stay, |_| None)?
             }
             Spares::Retired | Spares::Linked => {
-                let heir = |path: &Path| commit_of(path).map(|commit| self.worktree(commit));
+                let heir = |path: &Path| Some(self.worktree_at(commit_of(path)?, path.to_owned()));
                 retire::retire(&self.root, &current, stay, heir)?
             }
         };
         if self.sources.spare == Spares::Linked
             && !spare::is_there(self.store.dir())
-            && let Some(commit) = commit_of(&current)
+            && let Some(commit) = published
             && let Err(error) = spare::link(self.store.dir(), &self.worktree(commit), budget)
         {
             tracing::debug!(%error, "no spare tree can be made of links; files are taken over one by one");
@@ -241,8 +274,28 @@ impl Volume {
         Ok(())
     }
 
-    fn worktree(&self, commit: Oid) -> Worktree {
-        Worktree::new(self.root.tree(commit), self.store.dir(), commit.to_string(), self.recipe.text())
+    /// Where the tree of `commit` stands when it is published.
+    pub(crate) fn place(&self, commit: Oid) -> PathBuf {
+        match self.publish {
+            Publish::Symlink => self.root.tree(commit),
+            Publish::Exchange | Publish::InPlace => self.link.path().to_owned(),
+        }
+    }
+
+    /// Where the tree of `commit` stands now, published or not.
+    pub(crate) fn tree_of(&self, commit: Oid) -> PathBuf {
+        match &self.staged {
+            Some(staged) if staged.commit == commit => self.root.tree(commit),
+            _ => self.place(commit),
+        }
+    }
+
+    pub(super) fn worktree(&self, commit: Oid) -> Worktree {
+        self.worktree_at(commit, self.place(commit))
+    }
+
+    pub(super) fn worktree_at(&self, commit: Oid, tree: PathBuf) -> Worktree {
+        Worktree::new(tree, self.store.dir(), commit.to_string(), self.recipe.text())
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) enum Damage {
     Metadata(&'static str),
     #[error("it was made with other settings")]
     Recipe,
+    #[error("a change of it was cut short")]
+    HalfChanged,
     #[error("its index does not describe the commit")]
     Index,
     #[error("{count} of its files are missing or changed, the first is {first:?}")]
@@ -104,12 +106,28 @@ impl Worktree {
             remove(&metadata.join(lock))?;
         }
         let gitdir = [self.tree.join(".git").as_os_str().as_bytes(), b"\n"].concat();
-        write_whole(&self.index(), &manifest.encode())?;
+        self.list(manifest)?;
         write_whole(&metadata.join("commondir"), b"../..\n")?;
         write_whole(&metadata.join("gitdir"), &gitdir)?;
         write_whole(&self.recipe_file(), self.recipe.as_bytes())?;
         write_whole(&metadata.join("HEAD"), format!("{commit}\n").as_bytes())?;
-        write_whole(&unfinished.join(".git"), &self.pointer())
+        self.point(unfinished)
+    }
+
+    /// Writes the manifest.
+    ///
+    /// # Errors
+    /// The volume's.
+    pub(crate) fn list(&self, manifest: &Manifest) -> Result<(), FileError> {
+        write_whole(&self.index(), &manifest.encode())
+    }
+
+    /// Makes the directory `tree`, which stands in this worktree's place or will, lead to its metadata.
+    ///
+    /// # Errors
+    /// The volume's.
+    pub(crate) fn point(&self, tree: &Path) -> Result<(), FileError> {
+        write_whole(&tree.join(".git"), &self.pointer())
     }
 
     /// Remembers the submodules that were written into the tree.

@@ -44,7 +44,7 @@ impl Config {
             Self::Print(print) => {
                 let mode = mode(&print.mode)?;
                 let invocation = Invocation::new(mode, modes::ALL, &print.mode, print.arguments)?;
-                say(settings::print(mode, &invocation.resolved))
+                say(settings::print(mode, &invocation.resolved)?)
             }
             Self::Check(check) => {
                 let found = settings::check(&check.file, modes::ALL)?;

@@ -66,6 +66,53 @@ for family in text_string_to_metric_families(sys.stdin.read()):
     }
 }
 
+/// Names that mean the same to OpenMetrics, or are those of our own process, in one of statsd_exporter's spellings.
+#[test]
+fn names_that_collide_leave_the_page_sound_and_keep_their_values() {
+    let adapter = Adapter::start(&["--statsd-naming=exact"]);
+    adapter
+        .send("foo:1|c\nfoo_total:2|c\nbar:3|g\nbar_total:4|c\nbaz_info:5|g\nbaz_total:6|c\nqux:7|ms\nqux_count:8|g");
+    adapter.send("process_cpu_seconds_total:9|c\nprocess_open_fds:10|g|#of:app\npatterns_x:1|g\nlast:1|g");
+    adapter.wait_for_line("last 1");
+    let text = adapter.page();
+    let accept = [("Accept", "application/openmetrics-text;version=1.0.0")];
+    let (_, page) = fetch(&adapter, &accept, "/metrics");
+    let openmetrics = String::from_utf8(page.clone()).unwrap();
+    for line in [
+        "foo 1",
+        "foo_total 2",
+        "bar 3",
+        "bar_total 4",
+        "baz_info 5",
+        "baz_total 6",
+        "qux_sum 0.007",
+        "qux_count 1",
+        "process_cpu_seconds_total 9",
+        "process_open_fds{of=\"app\"} 10",
+    ] {
+        for page in [&text, &openmetrics] {
+            assert_eq!(page.lines().filter(|found| *found == line).count(), 1, "{line}:\n{page}");
+        }
+    }
+    for page in [&text, &openmetrics] {
+        let mut heads: Vec<&str> =
+            page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        heads.sort_unstable();
+        assert!(heads.windows(2).all(|pair| pair[0] != pair[1]), "{heads:?}");
+    }
+    let program = "
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+print(len(list(text_string_to_metric_families(sys.stdin.read()))))
+";
+    python(program, &page);
+    let dir = tempfile::tempdir().unwrap();
+    let prometheus = prometheus(dir.path(), adapter.http, "");
+    for (query, value) in [("up", "1"), ("foo", "1"), ("foo_total", "2"), ("process_cpu_seconds_total", "9")] {
+        assert_eq!(wait_for(&format!("Prometheus to answer {query}"), || prometheus.query(query)), value);
+    }
+}
+
 #[test]
 fn text_is_parsed_by_the_reference_library() {
     let (_, page) = fetch(&adapter(), &[("Accept", "text/plain;version=1.0.0;escaping=underscores")], "/metrics");

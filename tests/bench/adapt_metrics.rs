@@ -252,11 +252,13 @@ fn warm(packets: &[(Vec<u8>, usize)], rate: usize, ports: &[u16]) {
 /// Sends to some receivers in turns; for each the lines, the seconds and the packets.
 fn turns(packets: &[(Vec<u8>, usize)], rate: usize, ports: &[u16]) -> Vec<(u64, f64, u64)> {
     let mut sums = vec![(0, 0.0, 0); ports.len()];
-    for _ in 0..20 {
-        for (port, sum) in ports.iter().zip(&mut sums) {
+    for round in 0..20 {
+        for turn in 0..ports.len() {
+            // Who is first changes from round to round.
+            let at = (round + turn) % ports.len();
             let start = Instant::now();
-            let (lines, sent) = send(*port, packets, rate, Duration::from_millis(200));
-            *sum = (sum.0 + lines, sum.1 + start.elapsed().as_secs_f64(), sum.2 + sent);
+            let (lines, sent) = send(ports[at], packets, rate, Duration::from_millis(200));
+            sums[at] = (sums[at].0 + lines, sums[at].1 + start.elapsed().as_secs_f64(), sums[at].2 + sent);
             // What is still in the buffer is read before the other's turn.
             std::thread::sleep(Duration::from_millis(30));
         }

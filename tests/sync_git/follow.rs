@@ -223,3 +223,58 @@ fn readlink() {
     }
     drop(process);
 }
+
+#[test]
+fn the_newest_version_in_a_range_is_followed() {
+    let world = World::new();
+    let tag = |name: &str| {
+        let commit = world.commit(name);
+        world.git(&["tag", "-a", "-m", name, name]);
+        commit
+    };
+    let first = tag("v1.2.0");
+    tag("v2.0.0");
+    tag("v1.3.0-rc.1");
+    world.commit("untagged");
+    let hook = world.path("hook");
+    std::fs::write(&hook, "#!/bin/sh\necho $GITSYNC_REF >> ../../../refs\n").unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let process = world.follow(&["--ref=semver:^1.2", &format!("--exechook-command={}", hook.display())]);
+    world.wait_for_commit(&first);
+    let second = tag("v1.10.0");
+    world.wait_for_commit(&second);
+    // A lower version that comes later changes nothing; one that goes away leads back.
+    tag("v1.9.9");
+    let third = tag("1.11");
+    world.wait_for_commit(&third);
+    world.git(&["tag", "-d", "1.11"]);
+    world.wait_for_commit(&second);
+    drop(process);
+    let refs = std::fs::read_to_string(world.path("refs")).unwrap();
+    assert!(refs.lines().all(|line| ["v1.2.0", "v1.10.0", "1.11"].contains(&line)), "{refs}");
+    for (reference, why) in
+        [("semver:^9", "no tag is a version that is wanted"), ("semver:newest", "no range of versions")]
+    {
+        let output = world.once(&["--ref", reference]);
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("couldn't find remote ref") && said.contains(why), "{said}");
+    }
+}
+
+#[test]
+fn the_newest_version_is_found_over_every_protocol() {
+    let world = World::served();
+    let wanted = world.commit("2");
+    world.git(&["tag", "v1.2.3"]);
+    world.commit("3");
+    let backend = crate::remote::backend::Backend::start(&world.path(""), Default::default());
+    for url in [world.url("repo"), format!("{}/repo", backend.origin()), format!("file://{}", world.repo().display())] {
+        let _ = std::fs::remove_dir_all(world.root());
+        let mut command = world.bare_command();
+        command.args(["--http-bind=off", "--one-time", "--link=link", "--ref=semver:~1.2", "--repo", &url, "--root"]);
+        let output = command.arg(world.root()).output().unwrap();
+        assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(world.published().unwrap(), wanted, "{url}");
+    }
+}

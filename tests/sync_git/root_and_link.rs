@@ -1,6 +1,6 @@
 //! Roots and links of every shape, and what of the volume is not ours.
 
-use crate::world::{World, git, published};
+use crate::world::{World, git, names, published};
 
 fn once_into(world: &World, root: &std::path::Path, link: &str) {
     let output = world
@@ -158,4 +158,32 @@ fn two_instances_share_a_link_directory() {
         once_into(&world, &world.path(name), world.path("links").join(name).to_str().unwrap());
         assert_eq!(published(&world.path("links").join(name)).unwrap(), world.head());
     }
+}
+
+#[test]
+fn unknown_files_in_the_root_go_only_when_that_is_asked_for() {
+    let world = World::new();
+    world.sync(&["--link=a/link", "--touch-file=marks/touch"]);
+    let theirs = ["somebody.txt", "lost+found/x", "some directory/y", ".hidden"];
+    for name in theirs {
+        let path = world.root().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "x").unwrap();
+    }
+    world.commit("2");
+    world.sync(&["--link=a/link", "--touch-file=marks/touch"]);
+    assert!(theirs.iter().all(|name| world.root().join(name).exists()));
+    world.sync(&["--link=a/link", "--touch-file=marks/touch", "--wipe-root"]);
+    assert_eq!(names(&world.root()), [".git", ".worktrees", "a", "marks"]);
+    assert_eq!(std::fs::read_to_string(world.root().join("a/link/file")).unwrap(), "2");
+}
+
+#[test]
+fn packs_that_a_killed_run_left_are_swept() {
+    let world = World::new();
+    world.sync(&[]);
+    let left = world.root().join(".git/objects/pack/tmp_pack_1_2_3");
+    std::fs::write(&left, "half").unwrap();
+    world.sync(&[]);
+    assert!(!left.exists());
 }

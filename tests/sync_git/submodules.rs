@@ -305,3 +305,46 @@ fn filter_partial_clone_blob_none_of_a_local_repository() {
     assert_eq!(world.content().unwrap(), "init");
     assert!(promisors(&world) > 0);
 }
+
+/// Bytes of packs in the volume's store.
+fn stored(world: &World) -> u64 {
+    let pack = world.root().join(".git/objects/pack");
+    names(&pack).iter().map(|name| std::fs::metadata(pack.join(name)).unwrap().len()).sum()
+}
+
+#[test]
+fn only_the_wanted_directories_are_written_and_fetched() {
+    let world = World::new();
+    let noise = |seed: u32| {
+        (0..40_000_u32).map(move |n| char::from(b'!' + ((n * 31 + seed).wrapping_mul(2_654_435_761) >> 24) as u8 % 90))
+    };
+    world.commit_file("docs/a b/page", "1");
+    world.commit_file("docs/other", "1");
+    world.commit_file("big/one", &noise(1).collect::<String>());
+    world.commit_file("src/docs/page", "1");
+    let listed = || {
+        git(&world.link(), &["ls-files", "-t"])
+            .lines()
+            .filter_map(|l| l.strip_prefix("H "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    world.sync(&["--path=docs/a b", "--path=/src/"]);
+    assert_eq!(listed(), ["docs/a b/page", "src/docs/page"]);
+    assert_eq!(names(&world.link()), [".git", "docs", "src"]);
+    assert!(stored(&world) < 20_000, "{}", stored(&world));
+    assert_eq!(git(&world.link(), &["status", "--porcelain"]), "");
+    // Old objects of a store that never had all go away, too; those that are wanted stay.
+    for round in 2..8 {
+        world.commit_file("src/docs/page", &noise(round).collect::<String>());
+        world.sync(&["--path=docs/a b", "--path=/src/"]);
+    }
+    assert!(stored(&world) < 100_000, "{}", stored(&world));
+    assert_eq!(git(&world.link(), &["status", "--porcelain"]), "");
+    world.sync(&["--path=docs"]);
+    assert_eq!(listed(), ["docs/a b/page", "docs/other"]);
+    world.sync(&[]);
+    assert!(world.link().join("big/one").exists());
+    let both = world.once(&["--path=docs", "--sparse-checkout-file=x"]);
+    assert!(!both.status.success());
+}

@@ -128,6 +128,20 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether it could match beans of several names.
+    pub(crate) fn is_open(&self) -> bool {
+        // Only in quotes does a backslash take the meaning from what follows it.
+        let has_wildcard = |text: &str| {
+            let mut is_escaped = false;
+            text.bytes().any(|byte| {
+                let was_escaped = is_escaped;
+                is_escaped = byte == b'\\' && !was_escaped && text.starts_with('"');
+                !was_escaped && matches!(byte, b'*' | b'?')
+            })
+        };
+        self.further || has_wildcard(&self.domain) || self.properties.iter().any(|(_, value)| has_wildcard(value))
+    }
+
     pub(crate) fn matches(&self, name: &ObjectName) -> bool {
         let count = name.properties.len();
         (if self.further { count >= self.properties.len() } else { count == self.properties.len() })

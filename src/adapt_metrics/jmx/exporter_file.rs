@@ -14,7 +14,7 @@ use super::beans::{Selection, Text};
 use super::connection::{Target, TlsUse};
 use super::customize::{Customizer, Extra};
 use super::login::{Login, PasswordSource};
-use super::rules::{Naming, Rule, RuleText, Rules};
+use super::rules::{Naming, Rule, RuleText, Rules, java_double};
 use super::sample::Kind;
 use super::tls::{Identity, TlsSettings};
 use super::value::JmxValue;
@@ -122,7 +122,7 @@ impl ExporterFile {
                 lowercase_labels: fields.read("lowercaseOutputLabelNames", boolean).unwrap_or_default(),
                 infer_counters: fields.read("inferCounterTypeFromName", boolean).unwrap_or_default(),
             };
-            file.selection = selection(&mut fields);
+            file.selection = selection(&mut fields, notes);
             file.target = target(&mut fields, environment);
         }
         file.rules = Arc::new(Rules::new(rules, naming));
@@ -137,12 +137,19 @@ fn rule(node: &Node, path: &str, mistakes: &mut Mistakes, notes: &mut Mistakes) 
     if let Some(value) = empty_value {
         notes.add(value.at, format!("{path}.value"), "is empty: what the rule matches is not exported");
     }
+    let factor = node.field("valueFactor").and_then(Node::text);
+    if let (Some(text), Some(node)) = (factor, node.field("valueFactor"))
+        && java_double(text).is_none()
+    {
+        notes.add(node.at, format!("{path}.valueFactor"), format!("{text:?} is no number; values are not scaled"));
+    }
     let mut fields = node.fields(path, mistakes)?;
+    fields.take("valueFactor");
     let text = RuleText {
         pattern: fields.text("pattern"),
         name: node.field("name").and_then(Node::text).map(str::to_owned).filter(|_| fields.take("name").is_some()),
         value: empty_value.map(|_| "null".to_owned()).or_else(|| fields.text("value")),
-        factor: fields.read("valueFactor", str::parse),
+        factor: factor.and_then(java_double),
         help: fields.text("help"),
         labels: fields.text_map("labels"),
         kind: fields.text("type").map(|kind| match kind.as_str() {
@@ -162,7 +169,7 @@ fn rule(node: &Node, path: &str, mistakes: &mut Mistakes, notes: &mut Mistakes) 
     let problem = match &text {
         RuleText { name: None, .. } if has_labels || text.help.is_some() => "has labels or help, but no name",
         RuleText { pattern: None, name: Some(_), .. } => "has a name, but no pattern",
-        RuleText { pattern: None, value: Some(_), .. } => "has a value, but no pattern",
+        RuleText { pattern: None, value: Some(value), .. } if !value.is_empty() => "has a value, but no pattern",
         _ => "",
     };
     if !problem.is_empty() {
@@ -179,7 +186,7 @@ fn rule(node: &Node, path: &str, mistakes: &mut Mistakes, notes: &mut Mistakes) 
     }
 }
 
-fn selection(fields: &mut Fields<'_, '_>) -> Selection {
+fn selection(fields: &mut Fields<'_, '_>, notes: &mut Mistakes) -> Selection {
     // Even an empty new list wins over the old name.
     let mut patterns = |new, old| {
         let key = if fields.take(new).is_some() { new } else { old };
@@ -201,14 +208,15 @@ fn selection(fields: &mut Fields<'_, '_>) -> Selection {
     Selection {
         include,
         exclude,
-        include_attributes: attributes(fields, "includeObjectNameAttributes"),
-        exclude_attributes: attributes(fields, "excludeObjectNameAttributes"),
+        include_attributes: attributes(fields, "includeObjectNameAttributes", notes),
+        exclude_attributes: attributes(fields, "excludeObjectNameAttributes", notes),
         customizers: customizers(fields),
         text: Text::Ignored,
     }
 }
 
-fn attributes(fields: &mut Fields<'_, '_>, key: &'static str) -> Vec<(Pattern, Vec<String>)> {
+/// Attributes by the one bean that they are of: here jmx_exporter knows no patterns.
+fn attributes(fields: &mut Fields<'_, '_>, key: &'static str, notes: &mut Mistakes) -> Vec<(Pattern, Vec<String>)> {
     let Some(Node { value: Value::Mapping(entries), .. }) = fields.take(key) else { return Vec::new() };
     let path = fields.path(key);
     let mistakes = fields.mistakes();
@@ -217,7 +225,11 @@ fn attributes(fields: &mut Fields<'_, '_>, key: &'static str) -> Vec<(Pattern, V
         let path = format!("{path}.{}", name.text);
         let attributes = attributes.items(&path, mistakes).unwrap_or_default();
         let attributes = attributes.iter().filter_map(Node::text).map(str::to_owned).collect();
-        match name.text.parse() {
+        match name.text.parse::<Pattern>() {
+            Ok(pattern) if pattern.is_open() => {
+                notes.add(name.at, path, "is no bean: here stands the whole name of one, not a pattern");
+                list.push((pattern, Vec::new()));
+            }
             Ok(pattern) => list.push((pattern, attributes)),
             Err(error) => mistakes.add(name.at, path, format!("{error}")),
         }

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use super::candidates::{Candidates, Scratch, Verdict};
-use super::java_regex::{self, Engine, NotJava, Template};
+use super::java_regex::{self, Engine, NotJava};
+use super::java_template::Template;
 use super::naming;
 use super::sample::{Kind, Series};
 use super::walk::Reading;
@@ -199,6 +200,11 @@ impl Rules {
             wanted.then(|| Candidates::new(&patterns)).flatten()
         };
         Rules { plain: candidates(false), snake: candidates(true), rules, naming }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.rules.len()
     }
 
     /// Whether a rule makes numbers of text.
@@ -396,7 +402,7 @@ impl<'a> Seen<'a> {
 }
 
 /// `Double.valueOf`: surrounding space and a trailing `d` or `f` are allowed, hexadecimal is not worth it.
-fn java_double(text: &str) -> Option<f64> {
+pub(crate) fn java_double(text: &str) -> Option<f64> {
     let text = text.trim();
     let digits = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
     match digits.trim_start_matches(['+', '-']) {

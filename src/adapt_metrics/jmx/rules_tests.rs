@@ -184,7 +184,7 @@ fn help_says_where_a_value_comes_from() {
 #[test]
 fn every_mistake_is_told_with_its_line() {
     let (_, mistakes, _) = read(
-        "hostPort: app:1\njmxUrl: service:jmx:jmxmp://x\nusername: a\npassword: ${NOT_SET}\nrules:\n- help: h\n- labels: {a: b}\n- name: n\n- pattern: '('\n- pattern: 'a'\n  name: $1\n- pattern: a\n  valueFactor: much\n",
+        "hostPort: app:1\njmxUrl: service:jmx:jmxmp://x\nusername: a\npassword: ${NOT_SET}\nrules:\n- help: h\n- labels: {a: b}\n- name: n\n- pattern: '('\n- pattern: 'a'\n  name: $1\n",
     );
     for (line, words) in [
         (2, "only rmi can be read without Java"),
@@ -195,7 +195,6 @@ fn every_mistake_is_told_with_its_line() {
         (8, "has a name, but no pattern"),
         (9, "rules[3].pattern: unclosed group"),
         (11, "there is no group 1: the pattern has 0"),
-        (13, "rules[5].valueFactor"),
     ] {
         let found = mistakes.lines().any(|told| told.contains(&format!("rules.yml:{line}:")) && told.contains(words));
         assert!(found, "{line}: {words}\n{mistakes}");
@@ -212,6 +211,21 @@ fn what_jmx_exporter_ignores_is_noted() {
     {
         assert!(notes.contains(words), "{words}\n{notes}");
     }
+}
+
+#[test]
+fn what_jmx_exporter_takes_for_nothing_is_taken_for_nothing() {
+    let (file, mistakes, notes) = read(
+        "hostPort: a:1\nincludeObjectNameAttributes: {'d:*': [A]}\nexcludeObjectNameAttributes: {'d:type=x': [B]}\nrules:\n- {pattern: Count, name: a, valueFactor: x}\n- {value: ''}\n- {pattern: B, name: b, valueFactor: '2f'}\n",
+    );
+    assert!(mistakes.starts_with("0 mistakes"), "{mistakes}");
+    assert!(notes.contains("includeObjectNameAttributes.d:*: is no bean"), "{notes}");
+    assert!(notes.contains("rules[0].valueFactor: \"x\" is no number"), "{notes}");
+    assert!(!notes.contains("rules[2]"), "{notes}");
+    // A pattern selects no attribute; the list still leaves out what is not in it.
+    assert_eq!(file.selection.include_attributes.len(), 1);
+    assert_eq!(file.selection.include_attributes[0].1, Vec::<String>::new());
+    assert_eq!(file.selection.exclude_attributes[0].1, ["B"]);
 }
 
 #[test]

@@ -1,60 +1,41 @@
 //! A JSON endpoint: one request a poll, one document, and the metrics that are taken from it.
 
-use std::collections::BTreeMap;
-
-use anyhow::{Context, Result, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use hyper::Method;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use anyhow::Context;
 use url::Url;
 
+use super::body::Body;
+use super::credentials::{Credentials, Phrase};
 use super::extract::{Metric, extract};
+use super::request::{Ask, Parameters, read_headers, read_status};
 use crate::adapt_metrics::source::{Poll, Polling, Seen};
 use crate::core::document::Fields;
-use crate::core::http::client::{Client, Exchange};
+use crate::core::http::client::Client;
 use crate::core::secret::SecretFile;
+use crate::core::tls::ClientFiles;
 
-/// The largest document that is read, in bytes.
-const MAX_BODY: usize = 16 << 20;
+/// How many redirects are followed.
+const REDIRECTS: usize = 3;
 
 /// Where the document comes from, and what is taken from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
     url: Url,
-    headers: BTreeMap<String, String>,
-    body: Option<String>,
-    credentials: Option<Credentials>,
-    authorities: Option<std::path::PathBuf>,
-    status: Vec<u16>,
+    ask: Ask,
     metrics: Vec<Metric>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Credentials {
-    Basic(String, SecretFile),
-    Bearer(SecretFile),
 }
 
 impl Endpoint {
     /// Reads the keys of a `type: json` source; what is wrong goes to the mistakes.
     pub fn read(fields: &mut Fields<'_, '_>) -> Option<Self> {
         let url = fields.require("url", http_url);
-        let headers = fields.text_map("headers");
-        for (name, value) in &headers {
-            if HeaderName::try_from(name.as_str()).is_err() || HeaderValue::try_from(value.as_str()).is_err() {
-                let at = fields.at();
-                let path = fields.path("headers");
-                fields.mistakes().add(at, path, format!("{name:?} cannot be sent as a header"));
-            }
-        }
-        let body = fields.text("body");
+        let headers = read_headers(fields);
+        let body = fields.text("body").map(Body::Fixed);
         let username = fields.text("username");
-        let password = fields.text("password-file").map(SecretFile::new);
-        let token = fields.text("bearer-token-file").map(SecretFile::new);
+        let file = |path: String| Phrase::File(SecretFile::new(path));
+        let password = fields.text("password-file").map(file);
+        let token = fields.text("bearer-token-file").map(file);
         let authorities = fields.text("ca-file").map(Into::into);
-        let status = read_status(fields);
+        let status = read_status(fields, "valid-status-codes");
         let mut metrics = Vec::new();
         let items = fields.list("metrics");
         if items.is_empty() {
@@ -71,7 +52,7 @@ impl Endpoint {
         }
         let credentials = match (username, password, token) {
             (Some(user), Some(password), None) => Some(Credentials::Basic(user, password)),
-            (None, None, Some(token)) => Some(Credentials::Bearer(token)),
+            (None, None, Some(token)) => Some(Credentials::Token("Bearer".to_owned(), token)),
             (None, None, None) => None,
             _ => {
                 let at = fields.at();
@@ -80,43 +61,13 @@ impl Endpoint {
                 None
             }
         };
-        Some(Self {
-            url: url?,
-            headers: headers.into_iter().collect(),
-            body,
-            credentials,
-            authorities,
-            status,
-            metrics,
-        })
+        let tls = ClientFiles { authorities, ..ClientFiles::default() };
+        Some(Self { url: url?, ask: Ask { headers, body, credentials, tls, status, redirects: REDIRECTS }, metrics })
     }
 
     /// Begins to poll.
     pub fn poll(self) -> Box<dyn Poll> {
-        Box::new(Requests { client: Client::trusting(self.authorities.clone()), endpoint: self })
-    }
-
-    fn header_map(&self) -> Result<HeaderMap> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if self.body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        for (name, value) in &self.headers {
-            headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
-        }
-        let authorization = match &self.credentials {
-            None => return Ok(headers),
-            Some(Credentials::Basic(user, password)) => {
-                format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.read()?.expose())))
-            }
-            Some(Credentials::Bearer(token)) => format!("Bearer {}", token.read()?.expose()),
-        };
-        let mut value = HeaderValue::try_from(authorization)
-            .map_err(|_| anyhow::anyhow!("the credential holds characters that no header can"))?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-        Ok(headers)
+        Box::new(Requests { client: self.ask.client(), endpoint: self })
     }
 }
 
@@ -128,26 +79,10 @@ struct Requests {
 impl Poll for Requests {
     fn poll(&mut self, within: std::time::Duration) -> Polling<'_> {
         Box::pin(async move {
-            let endpoint = &self.endpoint;
-            let mut exchange = Exchange::get(endpoint.url.clone(), within, MAX_BODY);
-            exchange.redirects = 3;
-            exchange.headers = endpoint.header_map()?;
-            if let Some(body) = &endpoint.body {
-                exchange.method = Method::POST;
-                exchange.body = Bytes::from(body.clone());
-            }
-            let answered = self.client.send(exchange).await?;
-            let status = answered.status;
-            let is_right = if endpoint.status.is_empty() {
-                status.is_success()
-            } else {
-                endpoint.status.contains(&status.as_u16())
-            };
-            if !is_right {
-                bail!("the endpoint answered {status}");
-            }
-            let document = serde_json::from_slice(&answered.body).context("the answer is not JSON")?;
-            let extracted = extract(&endpoint.metrics, &document);
+            let Endpoint { url, ask, metrics } = &self.endpoint;
+            let body = ask.send(&self.client, url.clone(), &Parameters::new(), within).await?;
+            let document = serde_json::from_slice(&body).context("the answer is not JSON")?;
+            let extracted = extract(metrics, &document);
             Ok(Seen {
                 skipped: extracted.missing + extracted.not_numbers,
                 example: extracted.example,
@@ -157,21 +92,11 @@ impl Poll for Requests {
     }
 }
 
-fn http_url(text: &str) -> Result<Url, String> {
+/// An URL that a document can be asked from.
+pub(super) fn http_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("{error}; write http://127.0.0.1:8080/stats"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err("it must be an http or https URL with a host".to_owned());
     }
     Ok(url)
-}
-
-fn read_status(fields: &mut Fields<'_, '_>) -> Vec<u16> {
-    let mut read = Vec::new();
-    for (path, item) in fields.list("valid-status-codes") {
-        match item.text().and_then(|text| text.parse().ok()).filter(|code| (100..600).contains(code)) {
-            Some(code) => read.push(code),
-            None => fields.mistakes().add(item.at, path, "is no HTTP status"),
-        }
-    }
-    read
 }

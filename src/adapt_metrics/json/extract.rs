@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
-use super::path::Template;
+use super::path::{PathError, Template};
 use crate::adapt_metrics::model::Part;
 use crate::adapt_metrics::naming;
+use crate::adapt_metrics::rules::scalar::boolean;
 use crate::adapt_metrics::source::Sample;
-use crate::core::document::{Mistakes, Node};
+use crate::adapt_metrics::statsd::number;
+use crate::core::document::{Fields, Mistakes, Node};
 use crate::core::metrics::Kind;
 
 /// What is taken from a document.
@@ -40,18 +42,40 @@ impl Metric {
     /// Reads a definition; what is wrong goes to the mistakes.
     pub fn read(node: &Node, path: &str, mistakes: &mut Mistakes) -> Option<Self> {
         let mut fields = node.fields(path, mistakes)?;
+        let read = Self::keys(&mut fields, Template::parse);
+        fields.finish();
+        read
+    }
+
+    /// Reads a definition of json_exporter's, whose paths have braces. Keys that it does not know are not judged here.
+    pub fn read_theirs(node: &Node, path: &str, mistakes: &mut Mistakes) -> Option<Self> {
+        let mut fields = node.fields(path, mistakes)?;
+        fields.read("engine", |engine| match engine {
+            "jsonpath" | "" => Ok(()),
+            "cel" => Err("CEL is not read; write the path as JSONPath"),
+            _ => Err("it is jsonpath"),
+        });
+        let help = fields.text("help");
+        let mut read = Self::keys(&mut fields, Template::parse_braces)?;
+        if help.is_none_or(|help| help.is_empty()) {
+            read.help.clone_from(&read.name);
+        }
+        Some(read)
+    }
+
+    fn keys(fields: &mut Fields<'_, '_>, parse: fn(&str) -> Result<Template, PathError>) -> Option<Self> {
         let name = fields.require("name", metric_name);
-        let template = fields.require("path", Template::parse);
+        let template = fields.require("path", parse);
         let help = fields.text("help");
         let form = fields.read("type", form);
         let kind = fields.read("valuetype", kind).or(form.and_then(|form| form.1));
-        let labels = templates(&mut fields, "labels", naming::is_label_name);
-        let values = templates(&mut fields, "values", |suffix| naming::is_metric_name(&format!("a_{suffix}")));
+        let labels = templates(fields, "labels", parse, naming::is_label_name);
+        let values = templates(fields, "values", parse, |suffix| naming::is_metric_name(&format!("a_{suffix}")));
         // json_exporter documents the key in mixed case and reads it in lower case; neither changes a scrape.
         for key in ["epochtimestamp", "epochTimestamp"] {
-            fields.read(key, Template::parse);
+            fields.read(key, parse);
         }
-        let allow_missing_key = fields.read("allow_missing_key", str::parse::<bool>).unwrap_or(false);
+        let allow_missing_key = fields.read("allow_missing_key", boolean).unwrap_or(false);
         let is_object = form.is_some_and(|form| form.0);
         if is_object && values.is_empty() {
             let at = fields.at();
@@ -62,7 +86,6 @@ impl Metric {
             let path = fields.path("values");
             fields.mistakes().add(at, path, "is only read for `type: object`");
         }
-        fields.finish();
         let name = name?;
         let help = help.unwrap_or_else(|| format!("The value of {name} in a JSON document."));
         let kind = kind.unwrap_or(Kind::Unknown);
@@ -98,11 +121,11 @@ impl Metric {
 
     fn sample(&self, name: &str, text: &str, scope: &Value, out: &mut Extracted) {
         let value = match text.trim() {
-            "true" => 1.0,
-            "false" => 0.0,
-            number => match number.parse::<f64>() {
-                Ok(value) => value,
-                Err(_) => {
+            "true" | "True" | "TRUE" | "t" | "T" => 1.0,
+            "false" | "False" | "FALSE" | "f" | "F" => 0.0,
+            number => match number::parse(number.as_bytes()) {
+                Some(value) => value,
+                None => {
                     out.not_numbers += 1;
                     let shown: String = text.chars().take(100).collect();
                     out.example = Some(format!("{name}: {shown:?} is not a number"));
@@ -114,7 +137,11 @@ impl Metric {
         for (label, template) in &self.labels {
             match template.text(scope) {
                 Ok(value) => labels.push((label.clone(), value)),
-                Err(absent) => return out.missing(self, &absent),
+                // The number is there all the same.
+                Err(absent) => {
+                    out.missing(self, &absent);
+                    labels.push((label.clone(), String::new()));
+                }
             }
         }
         out.samples.push(Sample {
@@ -172,8 +199,9 @@ fn kind(text: &str) -> Result<Kind, &'static str> {
 }
 
 fn templates(
-    fields: &mut crate::core::document::Fields<'_, '_>,
+    fields: &mut Fields<'_, '_>,
     key: &'static str,
+    parse: fn(&str) -> Result<Template, PathError>,
     is_name: impl Fn(&str) -> bool,
 ) -> Vec<(String, Template)> {
     let Some(node) = fields.take(key) else { return Vec::new() };
@@ -189,7 +217,7 @@ fn templates(
             fields.mistakes().add(name.at, path, "is no legal name");
             continue;
         }
-        match value.text().map(Template::parse) {
+        match value.text().map(parse) {
             Some(Ok(template)) => read.push((name.text.clone(), template)),
             Some(Err(error)) => fields.mistakes().add(value.at, path, format!("is no path: {error}")),
             None => fields.mistakes().add(value.at, path, "must be a single value"),

@@ -114,6 +114,7 @@ pub(super) fn suffixes(kind: Kind) -> &'static [&'static str] {
         Kind::Histogram => &["_bucket", "_sum", "_count"],
         Kind::GaugeHistogram => &["_bucket", "_gsum", "_gcount"],
         Kind::Summary => &["_sum", "_count"],
+        Kind::Info => &["_info"],
         _ => &[],
     }
 }

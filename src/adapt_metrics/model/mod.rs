@@ -8,16 +8,18 @@ pub mod family;
 pub mod histogram;
 pub mod labels;
 pub mod members;
+pub mod poll;
 pub mod series;
 pub mod summary;
 pub mod table;
 pub mod tick;
+mod write;
 
 pub use buckets::Buckets;
 pub use family::{Refusal, Shape};
 pub use histogram::{Histogram, HistogramOptions, Native};
-
+pub use poll::{Polled, Replaced};
 pub use series::{Change, Part, SeriesId};
 pub use summary::{Summary, SummaryOptions};
-pub use table::{Limits, Placed, Polled, Replaced, Source, Spec, Table};
+pub use table::{Limits, Placed, Source, Spec, Table};
 pub use tick::Tick;

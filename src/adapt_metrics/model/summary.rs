@@ -86,6 +86,9 @@ impl Summary {
         if self.parts.last().is_none_or(|part| part.number != number) {
             let oldest = (number + 1).saturating_sub(self.options.parts);
             self.parts.retain(|part| part.number >= oldest);
+            if let Some(Part { kept: Kept::Values(values), .. }) = self.parts.last_mut() {
+                values.shrink_to_fit();
+            }
             self.parts.push(Part { number, kept: Kept::Values(Vec::new()) });
         }
         if let Some(part) = self.parts.last_mut() {

@@ -13,20 +13,24 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::buckets::ZERO_THRESHOLD;
-use super::family::{Family, Refusal, Shape, suffixes, unit};
+use super::family::{Family, Refusal, Shape, suffixes};
 use super::labels::Packed;
-use super::series::{Accumulator, Change, Part, Series, SeriesId};
+use super::series::{Change, Series, SeriesId};
 use super::tick::Tick;
 use crate::adapt_metrics::naming;
-use crate::core::metrics::{Encoder, FamilyHead, Kind, Native, Point};
+use crate::core::metrics::Kind;
 
 /// The label of the series that takes what is over a limit.
 const OVERFLOW: (&str, &str) = ("overflow", "true");
 /// Names that start so are our own.
 const RESERVED: &str = "patterns_";
+/// The suffix of the time since when a series counts.
+pub(super) const CREATED: &str = "_created";
 
-/// How many series there may be.
+/// How much text (names, help, labels) there may be for each series of the limit, in bytes: what most take is a quarter.
+const TEXT: usize = 512;
+
+/// How many series there may be. Their text is limited with them, so that long names cannot take what few series leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// In all.
@@ -67,51 +71,27 @@ pub enum Placed {
     Overflow(SeriesId),
 }
 
-/// One series of a poll.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Polled {
-    /// The family's name, legal.
-    pub name: String,
-    /// What it is; a poll knows no histograms, and of summaries count and sum.
-    pub shape: Shape,
-    /// The family's help.
-    pub help: String,
-    /// The labels, sorted by name.
-    pub labels: Vec<(String, String)>,
-    /// The value now.
-    pub value: f64,
-    /// What of the series the value is.
-    pub part: Part,
-}
-
-/// What became of a poll.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Replaced {
-    /// Series on the page from this source.
-    pub series: usize,
-    /// Series that came twice with the same name and labels; the last value stands.
-    pub duplicates: usize,
-    /// Samples without a place, with the reason, by name.
-    pub refused: Vec<(String, Refusal)>,
-}
-
 /// All families and series.
 pub struct Table {
     limits: Limits,
     /// Unix time at tick 0, in seconds.
-    began: f64,
-    families: Vec<Option<Family>>,
+    pub(super) began: f64,
+    pub(super) families: Vec<Option<Family>>,
     free_families: Vec<u32>,
-    names: BTreeMap<Arc<str>, u32>,
-    slots: Vec<(u32, Option<Series>)>,
+    pub(super) names: BTreeMap<Arc<str>, u32>,
+    pub(super) slots: Vec<(u32, Option<Series>)>,
     free: Vec<u32>,
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
     scratch: String,
     live: usize,
+    /// Bytes of names, help and labels.
+    text: usize,
     mortal: usize,
-    rounds: u32,
+    pub(super) rounds: u32,
     freed: u64,
+    /// How many names end in `_created`, which is what the time of another family's beginning is called.
+    pub(super) created_names: usize,
     /// Per source: how many series, and those of its last poll.
     sources: Vec<(usize, Vec<SeriesId>)>,
 }
@@ -131,9 +111,11 @@ impl Table {
             hasher: DefaultHashBuilder::default(),
             scratch: String::new(),
             live: 0,
+            text: 0,
             mortal: 0,
             rounds: 0,
             freed: 0,
+            created_names: 0,
             sources: Vec::new(),
         }
     }
@@ -151,6 +133,14 @@ impl Table {
     /// How many families have been let go, each of whose names is free again.
     pub fn freed(&self) -> u64 {
         self.freed
+    }
+
+    /// Whether there is a family of this name, or one that reads like it where suffixes are taken off.
+    pub fn holds(&self, name: &str) -> bool {
+        let stem = name.strip_suffix("_total").unwrap_or(name);
+        self.names.contains_key(name)
+            || self.names.contains_key(stem)
+            || (!self.names.is_empty() && self.names.contains_key(format!("{stem}_total").as_str()))
     }
 
     /// How many families there are.
@@ -179,6 +169,7 @@ impl Table {
         let in_family =
             known.and_then(|family| self.families[family as usize].as_ref()).map_or(0, |family| family.live);
         let is_full = self.live >= self.limits.total
+            || self.text >= self.limits.total.saturating_mul(TEXT)
             || from_source >= self.limits.source
             || in_family as usize >= self.limits.family;
         if is_full {
@@ -205,54 +196,6 @@ impl Table {
         }
     }
 
-    /// Replaces all that a source had by what a poll saw.
-    pub fn replace(&mut self, source: Source, polled: &[Polled], now: Tick) -> Replaced {
-        self.rounds = self.rounds.wrapping_add(1);
-        let round = self.rounds;
-        let mut outcome = Replaced::default();
-        let mut seen = Vec::with_capacity(polled.len());
-        for sample in polled {
-            let spec = Spec {
-                name: &sample.name,
-                shape: &sample.shape,
-                help: &sample.help,
-                labels: &sample.labels,
-                ttl: 0,
-                source,
-            };
-            let id = match self.place(&spec, now) {
-                Ok(Placed::Series(id)) => id,
-                // A state cannot be added up, so an overflow series would say nothing.
-                Ok(Placed::Overflow(_)) => {
-                    outcome.refused.push((sample.name.clone(), Refusal::Full));
-                    continue;
-                }
-                Err(refusal) => {
-                    outcome.refused.push((sample.name.clone(), refusal));
-                    continue;
-                }
-            };
-            let Some((_, Some(series))) = self.slots.get_mut(id.slot as usize) else { continue };
-            if series.round != round {
-                seen.push(id);
-            } else if sample.part == Part::Whole {
-                outcome.duplicates += 1;
-            }
-            series.take_state(sample.value, sample.part, round, sample.shape.kind(), now);
-        }
-        let entry = self.source(source);
-        let before = std::mem::take(&mut entry.1);
-        for id in before {
-            let is_stale = matches!(self.slots.get(id.slot as usize), Some((generation, Some(series))) if *generation == id.generation && series.round != round);
-            if is_stale {
-                self.remove(id.slot);
-            }
-        }
-        outcome.series = seen.len();
-        self.source(source).1 = seen;
-        outcome
-    }
-
     /// Takes away what has had no sample for longer than it may; how many series went.
     pub fn sweep(&mut self, now: Tick) -> usize {
         if self.mortal == 0 {
@@ -268,73 +211,6 @@ impl Table {
         gone
     }
 
-    /// The names of all families, ascending.
-    pub fn family_names(&self) -> Vec<Arc<str>> {
-        self.names.keys().cloned().collect()
-    }
-
-    /// Writes the head of a family and says which series it has, ascending by their labels.
-    pub fn write_head(&mut self, name: &str, out: &mut dyn Encoder) -> Vec<SeriesId> {
-        let Some(number) = self.names.get(name).copied() else { return Vec::new() };
-        let slots = &self.slots;
-        let Some(family) = self.families[number as usize].as_mut() else { return Vec::new() };
-        if !family.is_sorted {
-            let labels = |id: &SeriesId| slots[id.slot as usize].1.as_ref().map(|series| &series.labels);
-            family.order.retain(|id| slots[id.slot as usize].0 == id.generation && labels(id).is_some());
-            family.order.sort_by(|a, b| labels(a).cmp(&labels(b)));
-            family.is_sorted = true;
-        }
-        out.family(&FamilyHead { name: &family.name, kind: family.kind, unit: unit(&family.name), help: &family.help });
-        family.order.clone()
-    }
-
-    /// Writes those of the series that still exist.
-    pub fn write_series(&self, ids: &[SeriesId], now: Tick, out: &mut dyn Encoder) {
-        let mut labels = Vec::with_capacity(16);
-        let mut buckets = Vec::new();
-        for id in ids {
-            let Some((generation, Some(series))) = self.slots.get(id.slot as usize) else { continue };
-            if *generation != id.generation {
-                continue;
-            }
-            labels.clear();
-            labels.extend(series.labels.pairs());
-            let created = (series.created != Series::UNKNOWN).then(|| self.began + series.created.seconds());
-            match &series.value {
-                Accumulator::Number(value) => {
-                    let kind = self.families[series.family as usize].as_ref().map(|family| family.kind);
-                    out.sample(
-                        &labels,
-                        match kind {
-                            Some(Kind::Counter) => Point::Counter { value: *value, created },
-                            Some(Kind::Info) => Point::Info,
-                            _ => Point::Value(*value),
-                        },
-                    );
-                }
-                Accumulator::Members(members) => out.sample(&labels, Point::Value(members.count(now))),
-                Accumulator::Summary(summary) => {
-                    let quantiles = summary.quantiles(now);
-                    let (sum, count) = (summary.sum(), summary.count());
-                    out.sample(&labels, Point::Summary { quantiles: &quantiles, sum, count, created });
-                }
-                Accumulator::Histogram(histogram) => {
-                    buckets.clear();
-                    buckets.extend(histogram.cumulative());
-                    let (sum, count) = (histogram.sum(), histogram.count());
-                    let native = histogram.native().map(|native| Native {
-                        schema: native.schema(),
-                        zero_threshold: ZERO_THRESHOLD,
-                        zero: native.zero(),
-                        positive: native.positive(),
-                        negative: native.negative(),
-                    });
-                    out.sample(&labels, Point::Histogram { buckets: &buckets, sum, count, created, native });
-                }
-            }
-        }
-    }
-
     fn check_name<K, V>(&self, spec: &Spec<'_, K, V>) -> Result<(), Refusal> {
         if spec.name.starts_with(RESERVED) {
             return Err(Refusal::Reserved);
@@ -342,7 +218,7 @@ impl Table {
         if !naming::is_metric_name(spec.name) {
             return Err(Refusal::Name);
         }
-        let is_part = ["_bucket", "_sum", "_count", "_gsum", "_gcount"].iter().any(|suffix| {
+        let is_part = ["_bucket", "_sum", "_count", "_gsum", "_gcount", "_info"].iter().any(|suffix| {
             spec.name
                 .strip_suffix(suffix)
                 .and_then(|stem| self.kind_of(stem))
@@ -380,6 +256,8 @@ impl Table {
                 (self.families.len() - 1) as u32
             }
         };
+        self.created_names += usize::from(name.ends_with(CREATED));
+        self.text += name.len() + spec.help.len();
         self.names.insert(name, number);
         number
     }
@@ -457,12 +335,13 @@ impl Table {
             family.live += 1;
         }
         self.live += 1;
+        self.text += self.scratch.len();
         self.mortal += usize::from(spec.ttl > 0);
         self.source(spec.source).0 += 1;
         id
     }
 
-    fn remove(&mut self, slot: u32) {
+    pub(super) fn remove(&mut self, slot: u32) {
         let hash = hash_of(&self.slots, &self.hasher, slot);
         if let Ok(entry) = self.index.find_entry(hash, |found| *found == slot) {
             entry.remove();
@@ -471,6 +350,7 @@ impl Table {
         self.slots[slot as usize].0 += 1;
         self.free.push(slot);
         self.live -= 1;
+        self.text -= series.labels.as_str().len();
         self.mortal -= usize::from(series.ttl > 0);
         self.source(Source(series.source)).0 -= 1;
         let Some(family) = &mut self.families[series.family as usize] else { return };
@@ -478,13 +358,15 @@ impl Table {
         family.is_sorted = false;
         if family.live == 0 {
             self.names.remove(&family.name);
+            self.text -= family.name.len() + family.help.len();
+            self.created_names -= usize::from(family.name.ends_with(CREATED));
             self.families[series.family as usize] = None;
             self.free_families.push(series.family);
             self.freed += 1;
         }
     }
 
-    fn source(&mut self, source: Source) -> &mut (usize, Vec<SeriesId>) {
+    pub(super) fn source(&mut self, source: Source) -> &mut (usize, Vec<SeriesId>) {
         let at = source.0 as usize;
         if self.sources.len() <= at {
             self.sources.resize_with(at + 1, Default::default);

@@ -1,8 +1,8 @@
 //! The table as its sources see it.
 
 use super::*;
-use crate::adapt_metrics::model::{HistogramOptions, SummaryOptions};
-use crate::core::metrics::Text;
+use crate::adapt_metrics::model::{HistogramOptions, Part, Polled, Replaced, SummaryOptions};
+use crate::core::metrics::{OpenMetrics, Text};
 
 const LIMITS: Limits = Limits { total: 100, family: 5, source: 50 };
 
@@ -161,4 +161,57 @@ fn sets_show_how_many_members_they_have() {
         put(&mut table, &spec("users", &Shape::Set, &[]), Change::Member(member), Tick(0));
     }
     assert_eq!(samples(&mut table, Tick(0)), ["users 3"]);
+}
+
+fn openmetrics(table: &mut Table, now: Tick) -> String {
+    let mut out = Vec::new();
+    let mut encoder = OpenMetrics::new(&mut out);
+    for name in table.family_names() {
+        let ids = table.write_head(&name, &mut encoder);
+        table.write_series(&ids, now, &mut encoder);
+    }
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_series_that_comes_back_counts_from_a_new_beginning() {
+    let mut table = table();
+    let mortal = Spec { ttl: 10, ..spec("a_total", &Shape::Counter, &[]) };
+    put(&mut table, &mortal, Change::Add(5.0), Tick(20));
+    assert!(openmetrics(&mut table, Tick(20)).contains("\na_total 5\na_created 1002\n"));
+    table.sweep(Tick(30));
+    put(&mut table, &mortal, Change::Add(1.0), Tick(50));
+    assert!(openmetrics(&mut table, Tick(50)).contains("\na_total 1\na_created 1005\n"));
+}
+
+#[test]
+fn a_family_that_is_named_like_the_beginning_of_another_stands_alone() {
+    let mut table = table();
+    put(&mut table, &spec("a_total", &Shape::Counter, &[]), Change::Add(5.0), Tick(0));
+    put(&mut table, &Spec { ttl: 1, ..spec("a_created", &Shape::Gauge, &[]) }, Change::Set(7.0), Tick(0));
+    let page = openmetrics(&mut table, Tick(0));
+    assert_eq!(page.matches("\na_created").count(), 1, "{page}");
+    assert!(page.contains("\na_created 7\n"), "{page}");
+    table.sweep(Tick(1));
+    assert!(openmetrics(&mut table, Tick(1)).contains("\na_created 1000\n"));
+}
+
+#[test]
+fn a_name_is_held_with_and_without_its_suffix() {
+    let mut table = table();
+    put(&mut table, &spec("a_total", &Shape::Counter, &[]), Change::Add(5.0), Tick(0));
+    put(&mut table, &spec("b", &Shape::Gauge, &[]), Change::Set(7.0), Tick(0));
+    assert!(["a", "a_total", "b", "b_total"].into_iter().all(|name| table.holds(name)));
+    assert!(!table.holds("c") && !table.holds("a_b"));
+}
+
+#[test]
+fn long_labels_fill_the_table_as_many_series_do() {
+    let mut table = Table::new(Limits { total: 10, family: 10, source: 10 }, 0.0);
+    let long = "x".repeat(1500);
+    let placed = |table: &mut Table, i: usize| {
+        table.place(&spec("a", &Shape::Gauge, &[("i", &i.to_string()), ("long", &long)]), Tick(0)).unwrap()
+    };
+    let own = (0..8).filter(|i| matches!(placed(&mut table, *i), Placed::Series(_))).count();
+    assert_eq!(own, 4, "four of 1500 bytes are more than ten of 512");
 }

@@ -2,7 +2,7 @@
 //!
 //! When packets trickle in one by one, each would cost a wake-up and a call of its own. A receiver that has emptied its
 //! socket while more keep coming therefore naps for up to ten milliseconds and lets them pile up in the socket's buffer,
-//! but never so long that the buffer could fill at the rate seen, nor at a hundred packets a millisecond. A lone packet is
+//! but never so long that the buffer could fill at the rate seen, nor in a sudden burst. A lone packet is
 //! read at once.
 //!
 //! At the drain the thread reads on until the socket is empty: what the kernel had taken is not lost.
@@ -31,8 +31,9 @@ pub const WAIT: Duration = Duration::from_millis(200);
 /// The longest nap. A page is read every few seconds, so nobody sees these; a wake-up of the thread costs as much as ten
 /// packets.
 const NAP: Duration = Duration::from_millis(10);
-/// What a sudden burst brings at most, in packets a millisecond: a nap ends before that many could fill the buffer.
-const BURST: usize = 100;
+/// What a sudden burst brings, in packets a millisecond, when a client sends as fast as it can: a nap ends before that many
+/// could fill the buffer.
+const BURST: usize = 500;
 /// What a small datagram takes of the socket's buffer, kernel book-keeping included.
 const COST: usize = 1024;
 
@@ -72,10 +73,10 @@ impl Datagrams {
             desk.beat();
             let count = match received {
                 Ok(messages) => {
-                    let messages: Vec<_> = messages.collect();
-                    let packets: Vec<Cow<'_, [u8]>> = messages.iter().map(|message| joined(message.iovs())).collect();
-                    desk.batch(reads.as_mut(), packets.iter().map(AsRef::as_ref));
-                    packets.len()
+                    let mut count = 0;
+                    let packets = messages.inspect(|_| count += 1).map(|message| joined(message.iovs()));
+                    desk.batch(reads.as_mut(), packets);
+                    count
                 }
                 Err(Errno::EAGAIN) if is_draining => return Ok(()),
                 Err(Errno::EAGAIN | Errno::EINTR) => 0,
@@ -137,13 +138,61 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use hashbrown::DefaultHashBuilder;
+
     use super::*;
+    use crate::adapt_metrics::hub::Hub;
+    use crate::adapt_metrics::model::{Limits, Source};
+    use crate::adapt_metrics::naming::Naming;
+    use crate::adapt_metrics::rules::Rules;
+    use crate::adapt_metrics::statsd::intake::Intake;
+    use crate::adapt_metrics::statsd::keys::Room;
+    use crate::adapt_metrics::statsd::line::Grammar;
+    use crate::adapt_metrics::statsd::tags::Dialects;
+    use crate::core::health::Health;
 
     #[test]
     fn a_long_datagram_is_joined_and_a_usual_one_borrowed() {
         assert!(matches!(joined([&b"ab"[..]].into_iter()), Cow::Borrowed(b"ab")));
         assert_eq!(joined([&b"ab"[..], b"c"].into_iter()), Cow::<[u8]>::Owned(b"abc".to_vec()));
         assert_eq!(joined([].into_iter()), Cow::Borrowed(b""));
+    }
+
+    #[test]
+    fn a_receiver_that_cannot_go_on_is_told_by_the_probe() {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        theirs.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let limits = Limits { total: 10, family: 10, source: 10 };
+        let rules = || Rules::none(Naming::Exact, 0);
+        let hub = Hub::new(limits, rules(), rules());
+        let health = Health::default();
+        let beat = health.heartbeat("receiver test", Duration::from_millis(500));
+        let desk = Desk::new("test", hub.clone(), hub.rules_place(), None, beat);
+        let until = |alive: bool| {
+            let start = Instant::now();
+            while health.live().passes != alive {
+                assert!(start.elapsed() < Duration::from_secs(30), "waited in vain for alive = {alive}");
+                std::thread::yield_now();
+            }
+        };
+        let grammar = Grammar { tags: Dialects::ALL, sets_and_packed_numbers: false };
+        let room = Room { keys: 10, bytes: 1000 };
+        let intake = Intake::new(grammar, hub.rules(), Source(0), room, DefaultHashBuilder::default());
+        let receiver = std::thread::spawn({
+            let desk = desk.clone();
+            move || Datagrams::new(theirs.into(), 1 << 20, None).read(Box::new(intake), &desk)
+        });
+        {
+            let _held = hub.table();
+            ours.send(b"a:1|c").unwrap();
+            until(false);
+        }
+        until(true);
+        desk.drain();
+        receiver.join().unwrap().unwrap();
+        assert_eq!((desk.tally().samples, hub.table().len()), (1, 1));
     }
 
     #[test]
@@ -163,10 +212,10 @@ mod tests {
             batches.iter().map(|count| pace.nap(*count, now)).next_back().unwrap()
         };
         let micros = Duration::from_micros;
-        assert_eq!(nap(4096, &[2], micros(100)), Some(NAP));
-        assert_eq!(nap(4096, &[BATCH, BATCH, 100], micros(10_000)), Some(NAP), "the rate is that of all batches");
-        assert_eq!(nap(200, &[2], micros(5000)), Some(micros(2000)), "a burst would fill a small buffer");
-        assert_eq!(nap(200, &[4], micros(40)), Some(micros(500)));
+        assert_eq!(nap(8192, &[2], micros(100)), Some(NAP));
+        assert_eq!(nap(8192, &[BATCH, BATCH, 100], micros(10_000)), Some(NAP), "the rate is that of all batches");
+        assert_eq!(nap(200, &[2], micros(5000)), Some(micros(400)), "a burst would fill a small buffer");
+        assert_eq!(nap(200, &[4], micros(20)), Some(micros(250)));
         assert_eq!(nap(4, &[4], micros(40)), None, "a nap too short to be worth its call");
     }
 }

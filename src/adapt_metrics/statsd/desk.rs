@@ -65,19 +65,21 @@ impl Desk {
     }
 
     /// Reads packets into the table as one batch, with the rules of this moment.
-    pub fn batch<'p>(&self, intake: &mut dyn Reads, packets: impl Iterator<Item = &'p [u8]>) {
+    pub fn batch<P: AsRef<[u8]>>(&self, intake: &mut dyn Reads, packets: impl Iterator<Item = P>) {
         intake.adopt(self.rules.load_full());
         let now = self.hub.now();
         let mut table = self.hub.table();
         for packet in packets {
+            let packet = packet.as_ref();
             self.hub.tap().see(packet);
             intake.packet(packet, &mut table, now);
             if let Some(relay) = &self.relay {
                 relay.packet(packet);
             }
         }
-        drop(table);
+        // Before others get the table: a page never shows a sample that is not counted yet.
         self.settle(intake);
+        drop(table);
     }
 
     /// Takes over what an intake has counted.

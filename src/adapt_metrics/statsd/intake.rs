@@ -14,7 +14,7 @@ use super::keys::{Effect, Keys, Known, Room};
 use super::line::{self, Grammar, Line, Lost, Raw, Reason, Type};
 use super::number;
 use super::tally::{Drop, Tally};
-use crate::adapt_metrics::model::{Change, Placed, Refusal, Source, Spec, Table, Tick};
+use crate::adapt_metrics::model::{Change, Placed, Refusal, SeriesId, Source, Spec, Table, Tick};
 use crate::adapt_metrics::rules::{Rules, Target, Verdict};
 
 /// A receiver's reading half.
@@ -65,15 +65,39 @@ impl Intake {
             Some(id) if effect.kind == Type::Set => {
                 memchr(b':', value).is_none() && table.apply(id, Change::Member(self.members.hash_one(value)), now)
             }
-            Some(id) => number::parse(value)
-                .and_then(|number| change(effect, value, number).ok())
-                .is_some_and(|change| table.apply(id, change, now)),
+            Some(id) => match number::parse(value) {
+                Some(number) => change(effect, value, number).is_ok_and(|change| table.apply(id, change, now)),
+                None => return self.repeat_several(value, known, id, table, now),
+            },
             None => number::parse(value).is_some() && (effect.is_dropped || self.conflicts_again(effect)),
         };
         if is_taken && effect.conflict.is_none() {
             self.keys.hit(known);
         }
         is_taken
+    }
+
+    /// Several values of a known key (`1:2:3`); false when the long way must be gone, for all of them.
+    fn repeat_several(&mut self, values: &[u8], known: Known, id: SeriesId, table: &mut Table, now: Tick) -> bool {
+        let effect = known.effect;
+        let takes_many = match effect.kind {
+            Type::Timer | Type::Histogram | Type::Distribution => true,
+            Type::Counter | Type::Gauge => self.grammar.sets_and_packed_numbers,
+            Type::Set => false,
+        };
+        let values = values.split(|byte| *byte == b':');
+        let sound = |value: &[u8]| number::parse(value).and_then(|number| change(effect, value, number).ok());
+        if !takes_many || values.clone().any(|value| sound(value).is_none()) {
+            return false;
+        }
+        for change in values.filter_map(sound) {
+            if !table.apply(id, change, now) {
+                // The series is gone, which the first one finds: nothing has been counted yet.
+                return false;
+            }
+            self.keys.hit(known);
+        }
+        true
     }
 
     /// A sample whose key is known to end in a conflict; false when it is not, or not any more.

@@ -155,3 +155,19 @@ proptest! {
         prop_assert_eq!(bench.samples(), [format!("a_b{{k=\"v\"}} {sum}")]);
     }
 }
+
+#[test]
+fn several_values_of_a_known_key_count_like_those_of_a_new_one() {
+    let mut known = bench(Naming::Uniform);
+    known.feed("t:1:2:3|ms|#a:b\nc:1:2|c\ng:5:+2|g\nh:1:x:3|h\nc:1:-1:NaN|c");
+    known.intake.tally = Tally::default();
+    let mut new = bench(Naming::Uniform);
+    for bench in [&mut known, &mut new] {
+        bench.feed("t:1:2:3|ms|#a:b\nc:1:2|c\ng:5:+2|g\nh:1:x:3|h\nc:1:-1:NaN|c");
+        bench.intake.tally.unmapped_names.clear();
+    }
+    assert_eq!(known.intake.tally, new.intake.tally);
+    assert!(known.samples().contains(&"c_total 8".to_owned()), "{:?}", known.samples());
+    assert!(known.samples().contains(&"t_seconds_count{a=\"b\"} 6".to_owned()));
+    assert!(known.samples().contains(&"g 7".to_owned()));
+}

@@ -12,12 +12,11 @@ use std::borrow::Cow;
 use memchr::{memchr, memmem};
 
 use super::number;
+pub use super::tags::MAX_LABELS;
 use super::tags::{self, Dialects, Labels};
 
 /// The most components of one sample, as statsd_exporter has it; `e:` and `card:`, which it does not know, are not counted.
 const MAX_COMPONENTS: usize = 6;
-/// The most labels of one sample.
-pub const MAX_LABELS: usize = 64;
 /// The longest name, and the longest value of a label, in bytes.
 pub const MAX_TEXT: usize = 1024;
 

@@ -11,6 +11,7 @@ pub mod intake;
 pub mod keys;
 pub mod line;
 pub mod number;
+pub mod places;
 pub mod relay;
 pub mod sockets;
 pub mod streams;

@@ -3,17 +3,17 @@
 //!
 //! A connection says which it is by its first four bytes: as a length, four characters of text would be hundreds of
 //! megabytes. Refused: a line or a packet longer than [`LONGEST`], which closes the connection; more than
-//! `MAX_CONNECTIONS` at once wait.
+//! `MAX_CONNECTIONS` at once, of which the most silent one is closed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::desk::{Desk, Reads};
+use super::places::{Cost, Place, Places};
 use crate::core::fault::Fault;
 use crate::core::lifecycle::Connections;
 use crate::core::metrics::Counter;
@@ -67,6 +67,8 @@ pub struct StreamCounts {
     pub broken: Counter,
     /// Connections closed for a line or a packet that was too long.
     pub too_long: Counter,
+    /// Connections closed to make room for others.
+    pub evicted: Counter,
 }
 
 impl Streams {
@@ -75,13 +77,8 @@ impl Streams {
     /// # Errors
     /// None: what fails is one connection.
     pub async fn accept(self, connections: Connections, drain: CancellationToken) -> Result<(), Fault> {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = Places::new(MAX_CONNECTIONS);
         loop {
-            // The semaphore is never closed, so a place always comes.
-            let place = tokio::select! {
-                () = drain.cancelled() => return Ok(()),
-                place = places.clone().acquire_owned() => place,
-            };
             let stream: std::io::Result<Box<dyn AsyncRead + Send + Unpin>> = tokio::select! {
                 () = drain.cancelled() => return Ok(()),
                 () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {
@@ -100,12 +97,24 @@ impl Streams {
                 }
             };
             self.counts.accepted.increment();
-            let reading =
-                read(stream, self.carries, self.desk.clone(), self.intake.clone(), self.counts.clone(), drain.clone());
-            connections.spawn(async move {
-                reading.await;
-                drop(place);
-            });
+            let (place, cost) = places.take();
+            if cost == Cost::Eviction {
+                self.counts.evicted.increment();
+                debug!(
+                    receiver = self.desk.name,
+                    limit = MAX_CONNECTIONS,
+                    "a silent connection makes room for another"
+                );
+            }
+            let connection = Connection {
+                stream,
+                frames: Frames::new(self.carries),
+                desk: self.desk.clone(),
+                intake: self.intake.clone(),
+                counts: self.counts.clone(),
+                place,
+            };
+            connections.spawn(connection.read(drain.clone()));
         }
     }
 }
@@ -190,47 +199,56 @@ impl Frames {
     }
 }
 
-async fn read(
-    mut stream: Box<dyn AsyncRead + Send + Unpin>,
-    carries: Carries,
+/// One connection.
+struct Connection {
+    stream: Box<dyn AsyncRead + Send + Unpin>,
+    frames: Frames,
     desk: Arc<Desk>,
     intake: Arc<Mutex<Box<dyn Reads>>>,
     counts: StreamCounts,
-    drain: CancellationToken,
-) {
-    let mut frames = Frames::new(carries);
-    let mut hand_over = |packet: &[u8]| {
-        let mut intake = intake.lock().unwrap_or_else(PoisonError::into_inner);
-        desk.batch(intake.as_mut(), std::iter::once(packet));
-    };
-    loop {
-        frames.bytes.reserve(READ);
-        let read = tokio::select! {
-            biased;
-            read = stream.read_buf(&mut frames.bytes) => read,
-            // What is there has been read: the branch above goes first.
-            () = drain.cancelled() => break,
+    place: Place,
+}
+
+impl Connection {
+    /// Reads until the end, the drain, or the loss of its place.
+    async fn read(mut self, drain: CancellationToken) {
+        let (desk, intake, place) = (&self.desk, &self.intake, &self.place);
+        let mut hand_over = |packet: &[u8]| {
+            place.hold();
+            let mut intake = intake.lock().unwrap_or_else(PoisonError::into_inner);
+            desk.batch(intake.as_mut(), std::iter::once(packet));
         };
-        match read {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) => {
-                counts.broken.increment();
-                debug!(%error, receiver = desk.name, "a connection broke off");
-                break;
+        loop {
+            self.frames.bytes.reserve(READ);
+            let read = tokio::select! {
+                biased;
+                read = self.stream.read_buf(&mut self.frames.bytes) => read,
+                // What is there has been read: the branch above goes first.
+                () = drain.cancelled() => break,
+                // What stands there is half a line, which may read like a whole one.
+                () = place.lost() => return,
+            };
+            match read {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    self.counts.broken.increment();
+                    debug!(%error, receiver = desk.name, "a connection broke off");
+                    break;
+                }
+            }
+            if self.frames.take(&mut hand_over) == Err(TooLong) {
+                self.counts.too_long.increment();
+                debug!(
+                    receiver = desk.name,
+                    limit_bytes = LONGEST,
+                    "a connection is closed: a line or a packet is too long"
+                );
+                return;
             }
         }
-        if frames.take(&mut hand_over) == Err(TooLong) {
-            counts.too_long.increment();
-            debug!(
-                receiver = desk.name,
-                limit_bytes = LONGEST,
-                "a connection is closed: a line or a packet is too long"
-            );
-            return;
-        }
+        self.frames.finish(&mut hand_over);
     }
-    frames.finish(&mut hand_over);
 }
 
 #[cfg(test)]

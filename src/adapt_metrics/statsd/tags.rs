@@ -8,6 +8,9 @@ use std::borrow::Cow;
 
 use crate::adapt_metrics::naming;
 
+/// The most labels of one sample.
+pub const MAX_LABELS: usize = 64;
+
 /// Which dialects of tags are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dialects {
@@ -35,10 +38,12 @@ pub struct Labels<'a> {
 }
 
 impl<'a> Labels<'a> {
-    /// Sets a label; a later one of the same name replaces the earlier.
+    /// Sets a label; a later one of the same name replaces the earlier. One more than [`MAX_LABELS`] is remembered, which
+    /// says that there were too many; the others are not, since ten thousand would have to be sorted for nothing.
     pub fn set(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
         match self.pairs.binary_search_by(|(known, _)| known.as_ref().cmp(name.as_ref())) {
             Ok(at) => self.pairs[at].1 = value,
+            Err(_) if self.pairs.len() > MAX_LABELS => {}
             Err(at) => self.pairs.insert(at, (name, value)),
         }
     }
@@ -177,6 +182,15 @@ mod tests {
         let none = Dialects { dogstatsd: false, influxdb: false, librato: false, signalfx: false };
         assert_eq!(from_name("foo[a=b]#c=d,e=f", none, &mut labels), "foo[a=b]#c=d,e=f");
         assert!(labels.is_empty() && labels.refused == 0);
+    }
+
+    #[test]
+    fn of_ten_thousand_tags_few_are_kept() {
+        let tags: Vec<String> = (0..10_000).map(|i| format!("t{}:v", 99_999 - i)).collect();
+        let tags = tags.join(",");
+        let mut labels = Labels::default();
+        labels.dogstatsd(&tags);
+        assert_eq!(labels.pairs().len(), MAX_LABELS + 1);
     }
 
     proptest! {

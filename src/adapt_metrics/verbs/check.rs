@@ -9,23 +9,25 @@ use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use serde_json::json;
 
 use super::say;
+use crate::adapt_metrics::jmx::ExporterFile;
+use crate::adapt_metrics::json::Modules;
 use crate::adapt_metrics::naming::Naming;
 use crate::adapt_metrics::rules;
-use crate::core::document::{self, Mistakes};
+use crate::core::document::{self, Mistakes, Node};
 use crate::core::fault::Fault;
 use crate::core::mode::Verb;
 
 /// Judges rule files.
 pub(super) const VERB: Verb = Verb {
     name: "check",
-    about: "Checks mapping files: mistakes, rules that nothing reaches, quirks",
+    about: "Checks rule files: mistakes, rules that nothing reaches, quirks",
     arguments: Check::augment_args,
     run,
 };
 
 #[derive(Debug, Args)]
 struct Check {
-    /// Mapping files in the dialect of statsd_exporter
+    /// Rule files: mappings of statsd_exporter or graphite_exporter, rules of jmx_exporter, modules of json_exporter
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -88,18 +90,25 @@ fn judge(path: &std::path::Path) -> (Vec<Finding>, Option<usize>) {
         Ok(root) => root,
         Err(fault) => return (vec![Finding { line: None, kind: "mistake", told: fault.one_line() }], None),
     };
-    let mut mistakes = Mistakes::new(path.display());
+    let (mut mistakes, mut notes) = (Mistakes::new(path.display()), Mistakes::new(path.display()));
+    let others = match Dialect::of(&root) {
+        Dialect::Mappings => None,
+        Dialect::Modules => Some(Modules::read(&root, &mut mistakes, &mut notes).len()),
+        Dialect::Beans => {
+            let environment = |name: &str| std::env::var(name).ok();
+            Some(ExporterFile::read(&root, &environment, &mut mistakes, &mut notes).rules.count())
+        }
+    };
+    if let Some(count) = others {
+        let is_sound = mistakes.is_empty();
+        let mut findings = findings(mistakes, "mistake");
+        findings.extend(self::findings(notes, "note"));
+        findings.sort_by_key(|finding| finding.line);
+        return (findings, is_sound.then_some(count));
+    }
     let rules = rules::read(&root, Naming::Exact, 0, &mut mistakes);
     let is_sound = mistakes.is_empty();
-    let mut findings: Vec<Finding> = mistakes
-        .sorted()
-        .into_iter()
-        .map(|mistake| Finding {
-            line: mistake.at.map(|at| at.line),
-            kind: "mistake",
-            told: if mistake.key.is_empty() { mistake.reason } else { format!("{}: {}", mistake.key, mistake.reason) },
-        })
-        .collect();
+    let mut findings = findings(mistakes, "mistake");
     findings.extend(rules.unreached().into_iter().map(|(line, told)| Finding {
         line: Some(line),
         kind: "unreached",
@@ -109,4 +118,38 @@ fn judge(path: &std::path::Path) -> (Vec<Finding>, Option<usize>) {
     findings.extend(quirks.map(|quirk| Finding { line: Some(quirk.line), kind: "quirk", told: quirk.told.clone() }));
     findings.sort_by_key(|finding| finding.line);
     (findings, is_sound.then_some(rules.list().len()))
+}
+
+fn findings(told: Mistakes, kind: &'static str) -> Vec<Finding> {
+    told.sorted()
+        .into_iter()
+        .map(|mistake| Finding {
+            line: mistake.at.map(|at| at.line),
+            kind,
+            told: if mistake.key.is_empty() { mistake.reason } else { format!("{}: {}", mistake.key, mistake.reason) },
+        })
+        .collect()
+}
+
+/// Whose rules a file holds, by its shape.
+enum Dialect {
+    Mappings,
+    Beans,
+    Modules,
+}
+
+impl Dialect {
+    fn of(root: &Node) -> Self {
+        let has = |key: &str| root.field(key).is_some();
+        if has("modules") {
+            Self::Modules
+        } else if ["rules", "hostPort", "jmxUrl", "lowercaseOutputName", "includeObjectNames", "whitelistObjectNames"]
+            .into_iter()
+            .any(has)
+        {
+            Self::Beans
+        } else {
+            Self::Mappings
+        }
+    }
 }

@@ -22,6 +22,7 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+use crate::core::tls::ClientFiles;
 use crate::core::{secret, tls};
 
 /// Where a stream of bytes leads, plain or through TLS.
@@ -108,14 +109,19 @@ pub enum ClientError {
 /// A client; cheap to clone, the trusted authorities are read once at the first https URL.
 #[derive(Clone, Default)]
 pub struct Client {
-    authorities: Option<PathBuf>,
+    files: ClientFiles,
     tls: Arc<OnceCell<Arc<rustls::ClientConfig>>>,
 }
 
 impl Client {
     /// A client that trusts the authorities of this PEM file instead of the machine's.
     pub fn trusting(authorities: Option<PathBuf>) -> Self {
-        Self { authorities, tls: Arc::default() }
+        Self::with(ClientFiles { authorities, ..ClientFiles::default() })
+    }
+
+    /// A client that trusts, and shows of itself, what these files say.
+    pub fn with(files: ClientFiles) -> Self {
+        Self { files, tls: Arc::default() }
     }
 
     /// Sends the request and reads the whole reply. Cancel safe: dropping the future drops the connection.
@@ -204,7 +210,7 @@ impl Client {
         if !secure {
             return Ok(Box::new(tcp));
         }
-        let config = self.tls.get_or_try_init(|| async { tls::client(self.authorities.as_deref()) }).await;
+        let config = self.tls.get_or_try_init(|| async { tls::client_from(&self.files) }).await;
         let config = config.map_err(ClientError::Authorities)?.clone();
         let name = ServerName::try_from(bare.to_owned()).map_err(|_| ClientError::Url(shown.to_owned()))?;
         let stream = TlsConnector::from(config).connect(name, tcp).await;

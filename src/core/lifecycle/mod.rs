@@ -63,6 +63,13 @@ enum End {
 }
 
 impl Process {
+    /// The same process, for one of several units that a mode runs in it: its metrics carry the unit's name under `label`,
+    /// its conditions begin with the name.
+    #[must_use]
+    pub fn unit(&self, label: &'static str, name: &str) -> Self {
+        Self { metrics: self.metrics.labelled(label, name), health: self.health.unit(name), ..self.clone() }
+    }
+
     /// Begins a drain after which the process exits 0: the work is done.
     pub fn finish(&self) {
         // The receiver lives as long as the process runs.
@@ -125,10 +132,26 @@ pub fn run(invocation: &Invocation, set_up: impl AsyncFnOnce(&Process) -> Result
         .map_err(|error| Fault::failed(error).context("cannot start the runtime"))?;
     let common = &invocation.resolved.common;
     let log = log::start(&common.log, common.log_format);
+    raise_open_files();
     let ended = runtime.block_on(live(invocation, log, set_up));
     // Tasks that were cut are dropped here; a blocking call that still runs must not hold the exit.
     runtime.shutdown_background();
     ended
+}
+
+/// The most open files that are asked for; processes that we start inherit the limit, and some close all that they may.
+const OPEN_FILES: u64 = 65_536;
+
+/// Takes as many open files as the system gives. Many give 1024 at first, for programs of the time of `select`, and let a
+/// process ask for more: without it a thousand connections would take the last one from the probes.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
+    if current.is_some_and(|current| current < wanted) {
+        // Where it is refused, what there is must do.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
 }
 
 async fn live(

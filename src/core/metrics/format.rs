@@ -1,5 +1,6 @@
 //! Which format a scraper gets, by its `Accept` header, and how a whole page is rendered in it.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::{Collect, Encoder, FamilyHead, Labels, OpenMetrics, Point, Protobuf, Text};
@@ -77,20 +78,36 @@ impl Format {
     /// Renders the families of these names; all of them when there are no names.
     pub fn render_only(self, sources: &[Arc<dyn Collect>], names: &[String]) -> Vec<u8> {
         let mut page = Vec::with_capacity(16 << 10);
+        self.encode(sources, names, &mut page, None);
+        page
+    }
+
+    /// Writes the families of these names, or all of them, to `out` as they are rendered: the page is never held as a whole.
+    ///
+    /// # Errors
+    /// What `out` says.
+    pub fn write_only(self, sources: &[Arc<dyn Collect>], names: &[String], out: &mut dyn Write) -> io::Result<()> {
+        let mut rest = Vec::with_capacity(16 << 10);
+        let mut sink = Sink { out, result: Ok(()) };
+        self.encode(sources, names, &mut rest, Some(&mut sink));
+        sink.take(&mut rest);
+        sink.result
+    }
+
+    fn encode(self, sources: &[Arc<dyn Collect>], names: &[String], page: &mut Vec<u8>, sink: Option<&mut Sink<'_>>) {
         match self {
-            Self::Text => walk(sources, names, &mut Text::new(&mut page)),
+            Self::Text => walk(sources, names, &mut Text::new(page), sink),
             Self::OpenMetrics => {
-                let mut encoder = OpenMetrics::new(&mut page);
-                walk(sources, names, &mut encoder);
+                let mut encoder = OpenMetrics::new(page);
+                walk(sources, names, &mut encoder, sink);
                 encoder.finish();
             }
             Self::Protobuf => {
-                let mut encoder = Protobuf::new(&mut page);
-                walk(sources, names, &mut encoder);
+                let mut encoder = Protobuf::new(page);
+                walk(sources, names, &mut encoder, sink);
                 encoder.finish();
             }
         }
-        page
     }
 }
 
@@ -112,24 +129,27 @@ impl Negotiated {
     }
 }
 
-fn walk(sources: &[Arc<dyn Collect>], names: &[String], encoder: &mut dyn Encoder) {
-    if names.is_empty() {
-        return sources.iter().for_each(|source| source.collect(encoder));
+fn walk(sources: &[Arc<dyn Collect>], names: &[String], encoder: &mut dyn Encoder, mut sink: Option<&mut Sink<'_>>) {
+    for (at, source) in sources.iter().enumerate() {
+        let mut through =
+            Through { encoder: &mut *encoder, names, before: &sources[..at], takes: false, sink: sink.as_deref_mut() };
+        source.collect(&mut through);
     }
-    let mut only = Only { encoder, names, takes: false };
-    sources.iter().for_each(|source| source.collect(&mut only));
 }
 
-/// Lets the families of some names through.
-struct Only<'a> {
+/// Lets those families through that are asked for and that no source before has told.
+struct Through<'a, 's, 'o> {
     encoder: &'a mut dyn Encoder,
     names: &'a [String],
+    before: &'a [Arc<dyn Collect>],
     takes: bool,
+    sink: Option<&'s mut Sink<'o>>,
 }
 
-impl Encoder for Only<'_> {
+impl Encoder for Through<'_, '_, '_> {
     fn family(&mut self, head: &FamilyHead<'_>) {
-        self.takes = self.names.iter().any(|name| name == head.name);
+        let is_asked = self.names.is_empty() || self.names.iter().any(|name| name == head.name);
+        self.takes = is_asked && !self.before.iter().any(|source| source.holds(head.name));
         if self.takes {
             self.encoder.family(head);
         }
@@ -140,11 +160,69 @@ impl Encoder for Only<'_> {
             self.encoder.sample(labels, point);
         }
     }
+
+    fn pause(&mut self) {
+        if let Some(sink) = &mut self.sink
+            && let Some(written) = self.encoder.written()
+        {
+            sink.take(written);
+        }
+    }
+}
+
+/// Where a page goes while it is rendered; after an error the rest goes nowhere.
+struct Sink<'o> {
+    out: &'o mut dyn Write,
+    result: io::Result<()>,
+}
+
+impl Sink<'_> {
+    fn take(&mut self, written: &mut Vec<u8>) {
+        if self.result.is_ok() {
+            self.result = self.out.write_all(written);
+        }
+        written.clear();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::metrics::Kind;
+
+    /// Families of one series each.
+    struct Names(&'static [&'static str]);
+
+    impl Collect for Names {
+        fn collect(&self, out: &mut dyn Encoder) {
+            for name in self.0 {
+                out.family(&FamilyHead { name, kind: Kind::Gauge, unit: "", help: "" });
+                out.sample(&[], Point::Value(self.0.len() as f64));
+                out.pause();
+            }
+        }
+
+        fn holds(&self, family: &str) -> bool {
+            self.0.contains(&family)
+        }
+    }
+
+    #[test]
+    fn a_name_that_two_sources_have_is_told_by_the_first() {
+        let sources: [Arc<dyn Collect>; 2] = [Arc::new(Names(&["a"])), Arc::new(Names(&["a", "b"]))];
+        assert_eq!(Format::Text.render(&sources), b"# TYPE a gauge\na 1\n# TYPE b gauge\nb 2\n");
+        assert_eq!(Format::Text.render_only(&sources, &["b".to_owned()]), b"# TYPE b gauge\nb 2\n");
+    }
+
+    #[test]
+    fn a_page_that_is_sent_as_it_is_rendered_is_the_same_page() {
+        let sources: [Arc<dyn Collect>; 2] = [Arc::new(Names(&["a", "b"])), Arc::new(Names(&["c"]))];
+        for format in [Format::Text, Format::OpenMetrics, Format::Protobuf] {
+            let mut out = Vec::new();
+            format.write_only(&sources, &[], &mut out).unwrap();
+            assert_eq!(out, format.render(&sources), "{format:?}");
+        }
+    }
 
     #[test]
     fn the_scraper_gets_the_best_format_that_it_asks_for() {

@@ -120,12 +120,23 @@ pub trait Encoder {
     fn family(&mut self, head: &FamilyHead<'_>);
     /// Writes one series of the family that was begun last.
     fn sample(&mut self, labels: &Labels<'_>, point: Point<'_>);
+    /// The writer holds nothing that others wait for: what is written may be sent or packed now.
+    fn pause(&mut self) {}
+    /// The part of the page that is finished and still here.
+    fn written(&mut self) -> Option<&mut Vec<u8>> {
+        None
+    }
 }
 
 /// Something that has families to tell.
 pub trait Collect: Send + Sync {
-    /// Walks the families, each with all its series, into the encoder.
+    /// Walks the families, each with all its series, into the encoder. Families come ascending by their names.
     fn collect(&self, out: &mut dyn Encoder);
+    /// Whether it has a family of this name, or one that would be taken for it: sources behind it then leave theirs out.
+    /// Only needed where names come from outside.
+    fn holds(&self, _family: &str) -> bool {
+        false
+    }
 }
 
 /// Writes `{a="b",c="d"}`, with further labels behind the given ones; nothing when there are none.

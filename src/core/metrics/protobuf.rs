@@ -145,6 +145,10 @@ impl Encoder for Protobuf<'_> {
             }),
         }
     }
+
+    fn written(&mut self) -> Option<&mut Vec<u8>> {
+        Some(self.out)
+    }
 }
 
 fn write_native(out: &mut Vec<u8>, native: Native<'_>) {

@@ -3,6 +3,7 @@
 //! Label values must come from a bounded set (a status, a reason, a configured name): nothing here ever forgets.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -96,23 +97,37 @@ struct Family {
 struct Inner {
     families: Mutex<BTreeMap<&'static str, Family>>,
     sources: Mutex<Vec<Arc<dyn Collect>>>,
+    /// Tells the process's own families; where a source has one of the same name, the source's is told.
+    process: Option<Arc<Process>>,
 }
 
 /// All that a process tells on `/metrics`: instruments by name, and further sources that collect themselves.
 #[derive(Clone, Default)]
-pub struct Registry(Arc<Inner>);
+pub struct Registry {
+    inner: Arc<Inner>,
+    /// What every instrument made here carries.
+    labels: Vec<(&'static str, String)>,
+}
 
 impl Registry {
     /// An empty registry with the process's own families (start time, CPU seconds, memory, open files, build).
     pub fn with_process() -> Self {
-        let registry = Self::default();
-        registry.register(Arc::new(Process::new()));
-        registry
+        let inner = Inner { process: Some(Arc::new(Process::new())), ..Inner::default() };
+        Self { inner: Arc::new(inner), labels: Vec::new() }
     }
 
-    /// Adds a source that walks its own families; their names must not be taken.
+    /// The same registry; every instrument that is made through this handle carries the label first. Of a family, either all
+    /// instruments are made so or none.
+    #[must_use]
+    pub fn labelled(&self, name: &'static str, value: impl Into<String>) -> Self {
+        let mut labelled = self.clone();
+        labelled.labels.push((name, value.into()));
+        labelled
+    }
+
+    /// Adds a source that walks its own families; their names must not be taken, or be told by [`Collect::holds`].
     pub fn register(&self, source: Arc<dyn Collect>) {
-        self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+        self.inner.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
     }
 
     /// The counter of this name and these labels; made at the first call.
@@ -176,9 +191,22 @@ impl Registry {
 
     /// Renders the families of these names; all of them when there are no names.
     pub fn render_only(&self, format: Format, names: &[String]) -> Vec<u8> {
-        let mut sources = self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        format.render_only(&self.all(), names)
+    }
+
+    /// Writes the families of these names, or all of them, to `out` as they are rendered.
+    ///
+    /// # Errors
+    /// What `out` says.
+    pub fn write_only(&self, format: Format, names: &[String], out: &mut dyn Write) -> io::Result<()> {
+        format.write_only(&self.all(), names, out)
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Collect>> {
+        let mut sources = self.inner.sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
         sources.push(Arc::new(self.clone()));
-        format.render_only(&sources, names)
+        sources.extend(self.inner.process.clone().map(|process| process as Arc<dyn Collect>));
+        sources
     }
 
     fn instrument<T>(
@@ -190,17 +218,18 @@ impl Registry {
         make: impl FnOnce() -> Instrument,
         pick: impl FnOnce(&Instrument) -> Option<T>,
     ) -> Option<T> {
-        let mut families = self.0.families.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut families = self.inner.families.lock().unwrap_or_else(PoisonError::into_inner);
         let family = families.entry(name).or_insert_with(|| Family { kind, help, series: BTreeMap::new() });
         debug_assert!(family.kind == kind, "{name} is registered with two types");
-        let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let own = labels.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let labels = self.labels.iter().cloned().chain(own).collect();
         pick(family.series.entry(labels).or_insert_with(make))
     }
 }
 
 impl Collect for Registry {
     fn collect(&self, out: &mut dyn Encoder) {
-        let families = self.0.families.lock().unwrap_or_else(PoisonError::into_inner);
+        let families = self.inner.families.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, family) in families.iter() {
             out.family(&FamilyHead { name, kind: family.kind, unit: unit(name), help: family.help });
             for (labels, instrument) in &family.series {

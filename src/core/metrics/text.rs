@@ -87,4 +87,8 @@ impl Encoder for Text<'_> {
             }
         }
     }
+
+    fn written(&mut self) -> Option<&mut Vec<u8>> {
+        Some(self.out)
+    }
 }

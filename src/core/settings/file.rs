@@ -78,7 +78,7 @@ pub fn check(path: &Path, all: &[Mode]) -> Result<Vec<&'static str>, Fault> {
     Ok(found)
 }
 
-fn entries<'n>(node: &'n Node, path: &str, mistakes: &mut Mistakes) -> Vec<(&'n Key, &'n Node)> {
+pub(super) fn entries<'n>(node: &'n Node, path: &str, mistakes: &mut Mistakes) -> Vec<(&'n Key, &'n Node)> {
     match &node.value {
         Value::Mapping(entries) => entries.iter().map(|(key, node)| (key, node)).collect(),
         _ if node.is_null() => Vec::new(),
@@ -90,7 +90,7 @@ fn entries<'n>(node: &'n Node, path: &str, mistakes: &mut Mistakes) -> Vec<(&'n 
 }
 
 #[expect(clippy::too_many_arguments, reason = "one key, with all that it is judged against")]
-fn take(
+pub(super) fn take(
     schema: &Command,
     mode: &Mode,
     prefix: &str,

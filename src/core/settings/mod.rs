@@ -13,6 +13,7 @@ mod file;
 mod print;
 mod schema;
 mod trial;
+mod units;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -34,6 +35,7 @@ pub use difference::differing;
 pub use file::check;
 pub use print::print;
 pub use schema::json_schema;
+pub use units::{check_units, units};
 
 /// The options that every mode has.
 #[derive(Debug, Clone, Args)]
@@ -152,10 +154,23 @@ pub fn resolve(mode: &'static Mode, all: &[Mode], called: &str, given: &[OsStrin
 
     let is_verb = first.as_ref().is_some_and(|matches| matches.subcommand_name().is_some());
     let arguments = if is_verb { arguments } else { [as_arguments(&schema, &lowered), arguments].concat() };
-    let matches = schema.clone().no_binary_name(true).try_get_matches_from(&arguments).map_err(Fault::usage)?;
+    let relaxed = relaxed(mode, schema.clone(), section.as_ref());
+    let matches = relaxed.no_binary_name(true).try_get_matches_from(&arguments).map_err(Fault::usage)?;
     let common = Common::from_arg_matches(&matches).map_err(Fault::bug)?;
     let origins = origins(&schema, &matches, &lowered);
     Ok(Resolved { matches, common, section, warnings, origins })
+}
+
+/// The schema, without what the section need not have because its units have it.
+fn relaxed(mode: &Mode, schema: Command, section: Option<&Node>) -> Command {
+    let units = mode.documents.iter().find(|document| {
+        document.units.is_some() && section.is_some_and(|section| section.field(document.key).is_some())
+    });
+    let required = units.and_then(|document| document.units.as_ref()).map_or(&[][..], |units| units.required);
+    schema.mut_args(|arg| match arg.get_long() {
+        Some(long) if required.contains(&long) => arg.required(false),
+        _ => arg,
+    })
 }
 
 /// What was lowered, as arguments in front of the given ones: to clap, a default is not there when it judges which options

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, Args, Command};
 use serde_json::{Map, Value, json};
 
-use super::{Common, command};
+use super::{Common, command, is_shared};
 use crate::core::mode::Mode;
 
 /// The schema of a settings file that may hold a section for each of `modes`.
@@ -34,7 +34,15 @@ fn section(mode: &Mode) -> Value {
         }
     }
     for document in mode.documents {
-        properties.insert(document.key.to_owned(), json!({ "description": document.help }));
+        let mut property = json!({ "description": document.help });
+        if let Some(units) = &document.units {
+            let own = properties.iter().filter(|(long, _)| !units.whole.contains(&long.as_str()) && !is_shared(long));
+            let own: Map<String, Value> = own.map(|(long, property)| (long.clone(), property.clone())).collect();
+            let unit = json!({ "type": "object", "properties": own, "additionalProperties": false });
+            property["type"] = json!("object");
+            property["additionalProperties"] = unit;
+        }
+        properties.insert(document.key.to_owned(), property);
     }
     json!({ "description": mode.about, "type": "object", "properties": properties, "additionalProperties": false })
 }

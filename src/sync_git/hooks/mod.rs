@@ -14,6 +14,7 @@ use std::time::Duration;
 use git2::Oid;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 pub(crate) use self::exec::Exec;
 pub(crate) use self::web::{Body, Web};
@@ -122,12 +123,14 @@ impl Hook {
         let (report, progress) = watch::channel(Progress::Idle);
         let runs = Runs::new(name, registry);
         let work = work(name, action, retry, news, report, runs);
-        tokio::spawn(async move {
+        let run = async move {
             tokio::select! {
                 () = work => {}
                 () = drain.cancelled() => {}
             }
-        });
+        };
+        // Where there are several repositories, its records name the one whose hook it is.
+        tokio::spawn(run.in_current_span());
         Self { name, events, progress }
     }
 

@@ -20,14 +20,15 @@ impl<'a> Delta<'a> {
         Ok(Self { result_size, base_size, instructions: bytes })
     }
 
-    /// Makes the object. The caller has compared `result_size` with its limit.
-    pub(super) fn apply(&self, base: &[u8]) -> Result<Vec<u8>, DeltaError> {
+    /// Makes the object, into `out`. The caller has compared `result_size` with its limit.
+    pub(super) fn apply(&self, base: &[u8], out: &mut Vec<u8>) -> Result<(), DeltaError> {
         if self.base_size != base.len() as u64 {
             return Err(DeltaError("a delta is for a base of another size"));
         }
         let size =
             usize::try_from(self.result_size).map_err(|_| DeltaError("a delta's result does not fit the memory"))?;
-        let mut out = Vec::with_capacity(size);
+        out.clear();
+        out.reserve_exact(size);
         let mut rest = self.instructions;
         while let Some((&instruction, tail)) = rest.split_first() {
             rest = tail;
@@ -55,7 +56,7 @@ impl<'a> Delta<'a> {
             }
             out.extend_from_slice(piece);
         }
-        if out.len() == size { Ok(out) } else { Err(DeltaError("a delta makes less than it said")) }
+        if out.len() == size { Ok(()) } else { Err(DeltaError("a delta makes less than it said")) }
     }
 }
 
@@ -94,7 +95,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn apply(base: &[u8], delta: &[u8]) -> Result<Vec<u8>, DeltaError> {
-        Delta::parse(delta)?.apply(base)
+        let mut out = vec![9; 3];
+        Delta::parse(delta)?.apply(base, &mut out)?;
+        Ok(out)
     }
 
     #[test]

@@ -7,13 +7,13 @@
 //! chain. Deltas by name whose base follows later wait for it. Memory: the cache, one chain step, forty bytes an object; never the pack.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::ops::Range;
 
 use git2::Oid;
 use hashbrown::HashMap;
 use sha1dc::Hasher;
 
-use super::cache::{Cache, Content};
+use super::cache::Cache;
 use super::delta::{Delta, DeltaError};
 use super::error::PackError;
 use super::index::IndexEntry;
@@ -62,16 +62,31 @@ pub(super) struct Indexer<'a, V, B> {
     waiting_for_entry: HashMap<u32, Vec<u32>>,
     /// Bases of a thin pack, which are to be added to it.
     outside: Vec<Oid>,
+    /// Used again for the next object.
+    buffers: Vec<Vec<u8>>,
 }
 
+/// A delta's base: in the cache, or made for this once.
+enum Held {
+    Cached(Range<usize>),
+    Made(Vec<u8>),
+}
+
+/// A larger buffer is not kept for the next object.
+const LARGEST_BUFFER: usize = 2 * LARGE as usize;
+/// An object, its delta, and the steps of a chain.
+const MOST_BUFFERS: usize = 4;
+
 /// What came of a pack.
-pub(super) struct Indexed {
+pub(super) struct Indexed<B> {
     pub(super) checksum: Oid,
     /// Bytes, its checksum included.
     pub(super) length: u64,
     pub(super) entries: Vec<IndexEntry>,
     /// Bases that are not in the pack and must be added to make it whole.
-    pub(super) missing: Vec<(Oid, Kind, Vec<u8>)>,
+    pub(super) missing: Vec<Oid>,
+    /// Where those can be read.
+    pub(super) bases: B,
 }
 
 impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
@@ -87,11 +102,12 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
             waiting_for_name: HashMap::new(),
             waiting_for_entry: HashMap::new(),
             outside: Vec::new(),
+            buffers: Vec::new(),
         }
     }
 
     /// Reads the whole pack.
-    pub(super) fn run<S: Source>(mut self, mut input: Input<'_, S>) -> Result<Indexed, PackError> {
+    pub(super) fn run<S: Source>(mut self, mut input: Input<'_, S>) -> Result<Indexed<B>, PackError> {
         let [b'P', b'A', b'C', b'K', 0, 0, 0, 2 | 3] = input.array()? else {
             return Err(input.damaged("it does not start like a pack"));
         };
@@ -106,9 +122,9 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
         if let Some(at) = self.waiting_for_name.keys().next() {
             return Err(PackError::MissingBase(oid(at)));
         }
-        let missing = self.missing()?;
+        let missing = self.missing();
         let index = |entry: &Entry| IndexEntry { name: entry.name, crc: entry.crc, offset: entry.offset };
-        Ok(Indexed { checksum, length, entries: self.entries.iter().map(index).collect(), missing })
+        Ok(Indexed { checksum, length, entries: self.entries.iter().map(index).collect(), missing, bases: self.bases })
     }
 
     fn entry<S: Source>(&mut self, input: &mut Input<'_, S>) -> Result<(), PackError> {
@@ -130,17 +146,20 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                 self.wake(at)
             }
             Encoding::Whole(kind) => {
-                let content = Arc::new(input.inflate(header.size)?);
+                let mut content = self.buffer();
+                input.inflate(header.size, &mut content)?;
                 entry.crc = input.entry_crc();
                 self.entries.push(entry);
-                self.made(at, kind, content)?;
+                self.made(at, kind, &content)?;
+                self.give_back(content);
                 self.wake(at)
             }
             Encoding::OffsetDelta(distance) => {
                 let base = offset.checked_sub(distance).and_then(|offset| self.entry_at(offset));
                 let base =
                     base.ok_or_else(|| input.damaged("a delta's base is not the start of an entry before it"))?;
-                let delta = input.inflate(header.size)?;
+                let mut delta = self.buffer();
+                input.inflate(header.size, &mut delta)?;
                 entry.crc = input.entry_crc();
                 entry.base = Base::Entry(base);
                 self.entries.push(entry);
@@ -149,10 +168,12 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                     return Ok(());
                 }
                 self.resolve(at, &delta)?;
+                self.give_back(delta);
                 self.wake(at)
             }
             Encoding::NameDelta(base) => {
-                let delta = input.inflate(header.size)?;
+                let mut delta = self.buffer();
+                input.inflate(header.size, &mut delta)?;
                 entry.crc = input.entry_crc();
                 let inside = self.find_name(base);
                 entry.base = match inside {
@@ -167,10 +188,11 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                         self.waiting_for_name.entry(name(base)).or_default().push(at);
                         return Ok(());
                     };
-                    self.apply(at, kind, &content, &delta, 0)?;
+                    self.apply(at, kind, &Held::Made(content), &delta, 0)?;
                 } else {
                     self.resolve(at, &delta)?;
                 }
+                self.give_back(delta);
                 self.wake(at)
             }
         }
@@ -181,45 +203,70 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
         match self.entries[at as usize].base {
             Base::None => Ok(()),
             Base::Entry(base) => {
-                let (kind, content) = self.content(base)?;
-                self.apply(at, kind, &content, delta, self.entries[base as usize].depth)
+                let (kind, base_content) = self.content(base)?;
+                self.apply(at, kind, &base_content, delta, self.entries[base as usize].depth)?;
+                self.let_go(base_content);
+                Ok(())
             }
             Base::Outside(place) => {
                 let (kind, content) = self.outside_base(place)?;
-                self.apply(at, kind, &content, delta, 0)
+                self.apply(at, kind, &Held::Made(content), delta, 0)
             }
         }
     }
 
-    fn apply(&mut self, at: u32, kind: Kind, base: &[u8], delta: &[u8], base_depth: u16) -> Result<(), PackError> {
+    fn apply(&mut self, at: u32, kind: Kind, base: &Held, delta: &[u8], base_depth: u16) -> Result<(), PackError> {
         let depth = base_depth.saturating_add(1);
         if depth > self.limits.delta_depth {
             return Err(PackError::Limit { what: "deltas upon each other", limit: self.limits.delta_depth.into() });
         }
         self.entries[at as usize].depth = depth;
         let content = self.patch(at, base, delta)?;
-        self.made(at, kind, Arc::new(content))
+        self.made(at, kind, &content)?;
+        self.give_back(content);
+        Ok(())
     }
 
-    fn patch(&mut self, at: u32, base: &[u8], delta: &[u8]) -> Result<Vec<u8>, PackError> {
+    fn patch(&mut self, at: u32, base: &Held, delta: &[u8]) -> Result<Vec<u8>, PackError> {
         let place = self.entries[at as usize].offset;
         let damaged = |DeltaError(what)| PackError::Damaged { at: place, what: what.to_owned() };
         let delta = Delta::parse(delta).map_err(damaged)?;
         if delta.result_size > self.limits.object_bytes {
             return Err(PackError::Limit { what: "bytes in one object", limit: self.limits.object_bytes });
         }
-        self.cache.make_room(base.len() + delta.result_size as usize);
-        delta.apply(base).map_err(damaged)
+        let mut out = self.buffer();
+        let base = match base {
+            Held::Cached(range) => self.cache.bytes(range),
+            Held::Made(content) => content,
+        };
+        delta.apply(base, &mut out).map_err(damaged)?;
+        Ok(out)
     }
 
     /// The object `at` is made: name it, show it, keep it for deltas to come.
-    fn made(&mut self, at: u32, kind: Kind, content: Content) -> Result<(), PackError> {
+    fn made(&mut self, at: u32, kind: Kind, content: &[u8]) -> Result<(), PackError> {
         let mut hasher = object_hasher(kind, content.len() as u64);
-        hasher.update(&content);
+        hasher.update(content);
         self.named(at, kind, finish(hasher)?)?;
-        self.visit(at, Some(&content), content.len() as u64)?;
-        self.cache.keep(at, kind, &content);
+        self.visit(at, Some(content), content.len() as u64)?;
+        self.cache.keep(at, kind, content);
         Ok(())
+    }
+
+    fn buffer(&mut self) -> Vec<u8> {
+        self.buffers.pop().unwrap_or_default()
+    }
+
+    fn give_back(&mut self, buffer: Vec<u8>) {
+        if buffer.capacity() <= LARGEST_BUFFER && self.buffers.len() < MOST_BUFFERS {
+            self.buffers.push(buffer);
+        }
+    }
+
+    fn let_go(&mut self, held: Held) {
+        if let Held::Made(buffer) = held {
+            self.give_back(buffer);
+        }
     }
 
     fn named(&mut self, at: u32, kind: Kind, name: [u8; 20]) -> Result<(), PackError> {
@@ -231,7 +278,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
         Ok(())
     }
 
-    fn visit(&mut self, at: u32, content: Option<&Content>, size: u64) -> Result<(), PackError> {
+    fn visit(&mut self, at: u32, content: Option<&[u8]>, size: u64) -> Result<(), PackError> {
         let entry = &self.entries[at as usize];
         self.visitor
             .object(&Object { oid: oid(&entry.name), kind: entry.kind, size, content })
@@ -252,6 +299,7 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                 self.entries[at as usize].base = Base::Entry(base);
                 let delta = self.read_back(at)?;
                 self.resolve(at, &delta)?;
+                self.give_back(delta);
                 made.push(at);
             }
         }
@@ -259,16 +307,16 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
     }
 
     /// The content of an entry that was named: from the cache, or made again from the file, down its chain of deltas.
-    fn content(&mut self, at: u32) -> Result<(Kind, Content), PackError> {
+    fn content(&mut self, at: u32) -> Result<(Kind, Held), PackError> {
         let mut chain = Vec::new();
         let mut place = at;
         let (kind, mut content) = loop {
-            if let Some(found) = self.cache.find(place) {
-                break found;
+            if let Some((kind, range)) = self.cache.find(place) {
+                break (kind, Held::Cached(range));
             }
             let entry = &self.entries[place as usize];
             match entry.base {
-                Base::None => break (entry.kind, Arc::new(self.read_back(place)?)),
+                Base::None => break (entry.kind, Held::Made(self.read_back(place)?)),
                 Base::Entry(base) => {
                     chain.push(place);
                     place = base;
@@ -276,16 +324,20 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
                 Base::Outside(outside) => {
                     chain.push(place);
                     let (kind, content) = self.outside_base(outside)?;
-                    break (kind, Arc::new(content));
+                    break (kind, Held::Made(content));
                 }
             }
         };
         while let Some(place) = chain.pop() {
             let delta = self.read_back(place)?;
-            content = Arc::new(self.patch(place, &content, &delta)?);
+            let made = self.patch(place, &content, &delta)?;
+            self.give_back(delta);
+            self.let_go(std::mem::replace(&mut content, Held::Made(made)));
         }
         // Not the steps between: they were not asked for, and would push out what may be.
-        self.cache.keep(at, kind, &content);
+        if let Held::Made(content) = &content {
+            self.cache.keep(at, kind, content);
+        }
         Ok((kind, content))
     }
 
@@ -294,7 +346,9 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
         let start = self.entries[at as usize].offset;
         // The last one may end later, but what was written of it is all that there is.
         let end = self.entries.get(at as usize + 1).map_or(u64::MAX, |next| next.offset);
-        self.stored.inflate(start, end)
+        let mut out = self.buffer();
+        self.stored.inflate(start, end, &mut out)?;
+        Ok(out)
     }
 
     fn outside_base(&mut self, place: u32) -> Result<(Kind, Vec<u8>), PackError> {
@@ -316,18 +370,12 @@ impl<'a, V: Visitor, B: Bases> Indexer<'a, V, B> {
     }
 
     /// The bases that were taken from outside and did not turn up in the pack after all.
-    fn missing(&mut self) -> Result<Vec<(Oid, Kind, Vec<u8>)>, PackError> {
+    fn missing(&mut self) -> Vec<Oid> {
         let mut wanted = std::mem::take(&mut self.outside);
         wanted.sort_unstable();
         wanted.dedup();
-        let mut missing = Vec::new();
-        for oid in wanted {
-            if self.find_name(oid).is_none() {
-                let (kind, content) = self.bases.read(oid)?.ok_or(PackError::MissingBase(oid))?;
-                missing.push((oid, kind, content));
-            }
-        }
-        Ok(missing)
+        wanted.retain(|oid| self.find_name(*oid).is_none());
+        wanted
     }
 }
 

@@ -99,18 +99,19 @@ impl<'a, S: Source> Input<'a, S> {
         self.crc.sum()
     }
 
-    /// Inflates one entry's content, of exactly `size` bytes, into memory.
-    pub(super) fn inflate(&mut self, size: u64) -> Result<Vec<u8>, PackError> {
+    /// Inflates one entry's content, of exactly `size` bytes, into `out`.
+    pub(super) fn inflate(&mut self, size: u64, out: &mut Vec<u8>) -> Result<(), PackError> {
         // One byte more than it says, to see whether it says the truth; and no more at first than a short pack can fill.
-        let mut out = Vec::with_capacity(first_capacity(size));
+        out.clear();
+        out.reserve_exact(first_capacity(size));
         self.inflater.reset(true);
         loop {
-            let status = self.inflate_some(&mut out)?;
+            let status = self.inflate_some(out)?;
             if out.len() as u64 > size {
                 return Err(self.damaged("an object is larger than its header says"));
             }
             match status {
-                Status::StreamEnd if out.len() as u64 == size => return Ok(out),
+                Status::StreamEnd if out.len() as u64 == size => return Ok(()),
                 Status::StreamEnd => {
                     return Err(self.damaged("an object is smaller than its header says"));
                 }

@@ -23,8 +23,6 @@ mod receive;
 mod store;
 mod stored;
 
-use std::sync::Arc;
-
 use git2::Oid;
 
 pub use self::error::PackError;
@@ -34,6 +32,7 @@ pub(super) use self::object::{
     Encoding, EntryHeader, MAX_HEADER, parse_header, write_header, write_offset_delta_header,
 };
 pub use self::receive::PackReceiver;
+pub(super) use self::store::sweep;
 pub use self::store::{Durability, PackReport, PackStore, Promise};
 
 /// What one pack may cost.
@@ -60,7 +59,7 @@ impl Default for Limits {
             object_bytes: 512 << 20,
             // The most that git itself makes.
             delta_depth: 4095,
-            cache_bytes: 24 << 20,
+            cache_bytes: 16 << 20,
         }
     }
 }
@@ -74,8 +73,8 @@ pub struct Object<'a> {
     pub kind: Kind,
     /// Its length in bytes.
     pub size: u64,
-    /// Whoever wants it on another thread clones it. `None`: it was too large to hold; read it from the store when the pack is complete.
-    pub content: Option<&'a Arc<Vec<u8>>>,
+    /// `None`: it was too large to hold; read it from the store when the pack is complete.
+    pub content: Option<&'a [u8]>,
 }
 
 /// Sees every object of a pack as soon as its name is known, on the thread that reads the pack. A delta's base comes before it; else the order is the

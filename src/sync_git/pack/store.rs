@@ -13,6 +13,7 @@ use flate2::write::ZlibEncoder;
 use git2::{Odb, OdbLookupFlags, Oid};
 use sha1dc::Hasher;
 
+use super::super::files::{FileError, names_in, remove};
 use super::error::PackError;
 use super::index::{IndexEntry, write_index};
 use super::indexer::{Bases, Indexed, Indexer, finish};
@@ -129,14 +130,15 @@ impl PackStore {
 }
 
 /// Appends the bases that a thin pack lacks, and its new checksum. Returns that and the entries of the index.
-fn complete(file: &File, indexed: Indexed) -> Result<(Oid, Vec<IndexEntry>), PackError> {
-    let Indexed { checksum, length, mut entries, missing } = indexed;
+fn complete(file: &File, indexed: Indexed<Store<'_>>) -> Result<(Oid, Vec<IndexEntry>), PackError> {
+    let Indexed { checksum, length, mut entries, missing, mut bases } = indexed;
     if missing.is_empty() {
         return Ok((checksum, entries));
     }
     let writing = || PackError::io("completing the pack");
     let mut end = length - 20;
-    for (oid, kind, content) in missing {
+    for oid in missing {
+        let (kind, content) = bases.read(oid)?.ok_or(PackError::MissingBase(oid))?;
         let mut bytes = Vec::new();
         write_header(&mut bytes, kind, content.len() as u64);
         let mut encoder = ZlibEncoder::new(bytes, Compression::fast());
@@ -197,6 +199,23 @@ impl Bases for Store<'_> {
     }
 }
 
+/// Removes the packs that a killed run left unfinished in an `objects` directory.
+///
+/// # Errors
+/// When the directory cannot be read or a file will not go.
+pub(in super::super) fn sweep(objects: &Path) -> Result<(), FileError> {
+    let directory = objects.join("pack");
+    for name in names_in(&directory)? {
+        if name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+            remove(&directory.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// What git's own housekeeping removes, too.
+const UNFINISHED: &str = "tmp_";
+
 /// A file that goes away unless it gets a name.
 struct Temporary {
     file: File,
@@ -212,8 +231,7 @@ impl Temporary {
         loop {
             let count = COUNTER.fetch_add(1, Ordering::Relaxed);
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            // `tmp_` is what git's own housekeeping removes.
-            let path = directory.join(format!("tmp_{what}_{}_{}_{count}", std::process::id(), now.as_nanos()));
+            let path = directory.join(format!("{UNFINISHED}{what}_{}_{}_{count}", std::process::id(), now.as_nanos()));
             match OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&path) {
                 Ok(file) => {
                     return Ok(Self { file, path: Some(path) });

@@ -25,23 +25,24 @@ impl<'a> Stored<'a> {
         Self { file, buffer: vec![0; READ].into(), inflater: Decompress::new(true) }
     }
 
-    /// Inflates the entry that starts at `offset` and ends before `end`.
-    pub(super) fn inflate(&mut self, offset: u64, end: u64) -> Result<Vec<u8>, PackError> {
+    /// Inflates the entry that starts at `offset` and ends before `end` into `out`.
+    pub(super) fn inflate(&mut self, offset: u64, end: u64, out: &mut Vec<u8>) -> Result<(), PackError> {
         let damaged = |what: String| PackError::Damaged { at: offset, what };
         let mut filled = self.read(offset, end)?;
         let header = parse_header(&self.buffer[..filled]).map_err(damaged)?.ok_or(PackError::Truncated)?;
         let size = header.size as usize;
-        let mut out = Vec::with_capacity(first_capacity(header.size));
+        out.clear();
+        out.reserve_exact(first_capacity(header.size));
         let mut from = header.length;
         let mut next = offset + filled as u64;
         self.inflater.reset(true);
         loop {
             let before = self.inflater.total_in();
-            let status = self.inflater.decompress_vec(&self.buffer[from..filled], &mut out, FlushDecompress::None);
+            let status = self.inflater.decompress_vec(&self.buffer[from..filled], out, FlushDecompress::None);
             let status = status.map_err(|error| damaged(error.to_string()))?;
             from += (self.inflater.total_in() - before) as usize;
             match status {
-                Status::StreamEnd if out.len() == size => return Ok(out),
+                Status::StreamEnd if out.len() == size => return Ok(()),
                 Status::StreamEnd => {
                     return Err(damaged("it changed after it was written".to_owned()));
                 }

@@ -25,16 +25,19 @@ mod session;
 mod ssh;
 mod stream;
 mod url;
+mod versions;
 
 use std::sync::Arc;
 
 pub use self::error::{Blame, Reason, RemoteError};
+pub(super) use self::local::isolate_libgit2;
 pub use self::options::{
     Credential, CredentialFuture, Credentials, HostKeys, Options, Protocol, ProxyChoice, SshOptions, Verification,
 };
 pub use self::refs::{Ref, Refs, Selector, Tip, parse_oid};
-pub use self::request::{Depth, FetchOutcome, FetchRequest, FilterUse, MAX_HAVES, PackSink};
+pub use self::request::{Absent, Depth, FetchOutcome, FetchRequest, FilterUse, MAX_HAVES, PackSink};
 pub use self::url::{Scheme, Url, UrlError};
+pub use self::versions::Versions;
 
 use self::local::{LocalRepository, Match};
 use self::session::Session;
@@ -93,7 +96,10 @@ impl Remote {
             return selector.pick(&Refs::default());
         }
         let refs = match &mut self.reach {
-            Reach::Local(repository) => repository.ls_refs(&candidates, Match::Exact).await?,
+            Reach::Local(repository) => {
+                let matching = if matches!(selector, Selector::Newest(_)) { Match::Prefix } else { Match::Exact };
+                repository.ls_refs(&candidates, matching).await?
+            }
             Reach::Server(server) => server.ls_refs(&candidates).await?,
         };
         selector.pick(&refs)

@@ -6,6 +6,7 @@
 use git2::Oid;
 
 use super::error::RemoteError;
+use super::versions::{TAGS, Versions};
 
 /// One reference of the remote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub enum Selector {
     Oid(Oid),
     /// `HEAD`, a branch, a tag, or a full or partial reference name.
     Name(String),
+    /// The tag of the highest version that is wanted (`semver:^1.2`).
+    Newest(Versions),
 }
 
 /// What a [`Selector`] resolved to.
@@ -83,6 +86,14 @@ impl Selector {
         if let Some(oid) = parse_oid(text.as_bytes()) {
             return Ok(Self::Oid(oid));
         }
+        // No reference can hold a colon, so that this means no reference that exists.
+        if let Some(wanted) = text.strip_prefix("semver:") {
+            return Versions::parse(wanted).map(Self::Newest).map_err(|_| {
+                unknown(
+                    ": after semver: stands no range of versions; write semver:^1.2, semver:~1.2.3 or semver:>=1, <3",
+                )
+            });
+        }
         // `git fetch` takes `@` for HEAD.
         let name = if text == "@" { "HEAD" } else { text };
         if name.is_empty() {
@@ -103,10 +114,12 @@ impl Selector {
         Ok(Self::Name(name.to_owned()))
     }
 
-    /// The names under which the reference may exist, best first. Empty for an object name: there is nothing to list.
+    /// The names under which the reference may exist, best first, or the prefix of all that may be it. Empty for an object
+    /// name: there is nothing to list.
     pub fn candidates(&self) -> Vec<String> {
         match self {
             Self::Oid(_) => Vec::new(),
+            Self::Newest(_) => vec![TAGS.to_owned()],
             Self::Name(name) => RULES.iter().map(|(before, after)| format!("{before}{name}{after}")).collect(),
         }
     }
@@ -119,6 +132,13 @@ impl Selector {
         let name = match self {
             Self::Oid(oid) => {
                 return Ok(Tip { name: None, oid: *oid, peeled: None });
+            }
+            Self::Newest(versions) => {
+                let found = versions.newest(&refs.refs).ok_or_else(|| RemoteError::UnknownRef {
+                    name: format!("semver:{}", versions.text()),
+                    why: ": no tag is a version that is wanted",
+                })?;
+                return Ok(Tip { name: Some(found.name.clone()), oid: found.oid, peeled: found.peeled });
             }
             Self::Name(name) => name,
         };

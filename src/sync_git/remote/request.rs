@@ -45,6 +45,18 @@ pub struct FetchRequest {
     pub depth: Depth,
     /// A partial clone's filter (`blob:none`, `tree:0`, …).
     pub filter: Option<String>,
+    /// What to do about objects that the repository lacks itself; only one on this machine heeds it.
+    pub absent: Absent,
+}
+
+/// Objects that a repository should have, and has not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Absent {
+    /// The fetch fails.
+    #[default]
+    Refused,
+    /// They were left out when the repository itself was fetched, and are now.
+    LeftOut,
 }
 
 /// More haves than any sync has; bounds the one negotiation round.

@@ -10,6 +10,7 @@ mod hooks;
 pub(super) mod legacy;
 pub(super) mod limits;
 mod numbers;
+pub(super) mod paths;
 mod signals;
 mod trust;
 
@@ -21,6 +22,7 @@ use clap::Args;
 
 use super::gc;
 use super::marks::Marks;
+use super::publish::Publish;
 use super::reuse::Reuse;
 use super::submodules::Follow;
 use crate::core::fault::Fault;
@@ -58,7 +60,8 @@ pub(crate) struct Source {
     #[arg(long, value_name = "URL")]
     pub repo: String,
 
-    /// What to follow: a branch, a tag, a full hash, or HEAD for the remote's default branch
+    /// What to follow: a branch, a tag, a full hash, HEAD for the remote's default branch, or the tag of the newest version in
+    /// a range (semver:^1.2, semver:~1.2.3, semver:*)
     #[arg(long = "ref", value_name = "REF", default_value = "HEAD")]
     pub reference: String,
 
@@ -74,6 +77,11 @@ pub(crate) struct Source {
     #[arg(long, value_name = "FILE")]
     pub sparse_checkout_file: Option<PathBuf>,
 
+    /// Write only this directory (or file) of the repository, and fetch only its files where the server can (--filter
+    /// blob:none); may be repeated
+    #[arg(long, value_name = "DIR", value_parser = paths::inside, conflicts_with = "sparse_checkout_file")]
+    pub path: Vec<paths::Inside>,
+
     /// Which submodules to write
     #[arg(long, value_name = "WHICH", default_value = "recursive")]
     pub submodules: Follow,
@@ -87,9 +95,19 @@ pub(crate) struct Target {
     #[arg(long, value_name = "DIR")]
     pub root: PathBuf,
 
-    /// The symbolic link to publish, absolute or relative to --root [default: the last part of --repo]
+    /// At start, remove everything from --root that is not part of it: git-sync does so by itself with a root that it does
+    /// not know; here other files stay unless this is given
+    #[arg(long)]
+    pub wipe_root: bool,
+
+    /// What to publish, absolute or relative to --root: a symbolic link, unless --publish says otherwise [default: the last
+    /// part of --repo]
     #[arg(long, value_name = "PATH")]
     pub link: Option<PathBuf>,
+
+    /// What stands at --link, and how it changes
+    #[arg(long, value_name = "HOW", default_value = "symlink")]
+    pub publish: Publish,
 
     /// How long a replaced tree stays; 0 removes it at once
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
@@ -103,7 +121,8 @@ pub(crate) struct Target {
     #[arg(long, value_name = "WHEN", default_value = "always")]
     pub git_gc: gc::Mode,
 
-    /// How unchanged files come into the next tree
+    /// How unchanged files come into the next tree. A file is taken over only if its type, permissions, size, inode and time
+    /// are still those that were written; else it is written anew
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub reuse: Reuse,
 
@@ -157,6 +176,10 @@ pub(crate) struct Pace {
     #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = values::duration)]
     pub sync_timeout: Duration,
 
+    /// How many repositories may sync at the same time, where the settings file has several
+    #[arg(long, value_name = "COUNT", default_value = "2", value_parser = clap::value_parser!(u16).range(1..))]
+    pub sync_concurrency: u16,
+
     /// How many syncs may fail in a row before the process exits with 1: 0 and 1 exit at the first failure, negative never
     #[arg(long, value_name = "COUNT", default_value = "0", value_parser = numbers::signed, allow_negative_numbers = true)]
     pub max_failures: i64,
@@ -177,7 +200,9 @@ pub(crate) struct Pace {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
     pub max_staleness: Duration,
 
-    /// How often to compare every published file with the commit; 0 only at start
+    /// How often to compare every published file with the commit, and write the tree again if it differs; 0 only at start.
+    /// Nothing that can be fetched again is forced to the disk (fsync): what a power cut takes is found by the comparison at
+    /// start
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = values::duration)]
     pub verify_interval: Duration,
 }

@@ -2,9 +2,8 @@
 //! with the first object of a class, and by reference from then on.
 
 use super::cursor::{Cursor, Halt};
-use super::reader::{
-    CLASS_DESCRIPTION, Frame, Handle, LONG_STRING, NULL, Of, Place, REFERENCE, Reader, SERIALIZABLE, STRING,
-};
+use super::frame::{CLASS_DESCRIPTION, Frame, Handle, LONG_STRING, NULL, Of, Place, REFERENCE, SERIALIZABLE, STRING};
+use super::reader::Reader;
 use super::{Class, ClassId, Field, Node, SerialError, Value};
 
 const PROXY_DESCRIPTION: u8 = 0x7d;

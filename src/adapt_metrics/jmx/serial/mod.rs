@@ -8,6 +8,7 @@
 
 mod cursor;
 mod description;
+mod frame;
 mod reader;
 mod writer;
 

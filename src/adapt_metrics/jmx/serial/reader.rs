@@ -5,28 +5,11 @@
 //! reads everything that it needs or changes nothing.
 
 use super::cursor::{Cursor, Halt, modified_utf8};
+use super::frame::{
+    ARRAY, BLOCK, BLOCK_DATA, CLASS, END_OF_BLOCK, ENUM, EXCEPTION, EXTERNALIZABLE, FIRST_HANDLE, Frame,
+    HAS_WRITE_METHOD, Handle, LONG_BLOCK, LONG_STRING, NULL, OBJECT, Of, Place, REFERENCE, RESET, SERIALIZABLE, STRING,
+};
 use super::{Class, ClassId, Content, Custom, Graph, Limits, Node, NodeId, SerialError, Value};
-
-pub(super) const NULL: u8 = 0x70;
-pub(super) const REFERENCE: u8 = 0x71;
-pub(super) const CLASS_DESCRIPTION: u8 = 0x72;
-const OBJECT: u8 = 0x73;
-pub(super) const STRING: u8 = 0x74;
-const ARRAY: u8 = 0x75;
-const CLASS: u8 = 0x76;
-const BLOCK: u8 = 0x77;
-const END_OF_BLOCK: u8 = 0x78;
-const RESET: u8 = 0x79;
-const LONG_BLOCK: u8 = 0x7a;
-const EXCEPTION: u8 = 0x7b;
-pub(super) const LONG_STRING: u8 = 0x7c;
-const ENUM: u8 = 0x7e;
-const FIRST_HANDLE: u32 = 0x7e_0000;
-
-const HAS_WRITE_METHOD: u8 = 0x01;
-pub(super) const SERIALIZABLE: u8 = 0x02;
-const EXTERNALIZABLE: u8 = 0x04;
-const BLOCK_DATA: u8 = 0x08;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
@@ -54,72 +37,6 @@ pub(crate) struct Reader {
     limits: Limits,
     memory: usize,
     offset: u64,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Handle {
-    Node(NodeId),
-    Class(ClassId),
-}
-
-/// What is being read; the last one says what comes next.
-pub(super) enum Frame {
-    /// A class description, which is the first part of something.
-    Description(Of),
-    /// The fields that a class description names.
-    Members {
-        class: ClassId,
-        left: u16,
-    },
-    /// What stands between the fields of a class description and its superclass. Nothing uses it.
-    Annotation {
-        class: ClassId,
-    },
-    /// The fields of an object, ancestor by ancestor.
-    Fields(Place),
-    /// What a class's own method wrote into an object.
-    Custom {
-        node: NodeId,
-        class: ClassId,
-    },
-    /// An array whose length comes next.
-    Length {
-        class: ClassId,
-    },
-    Array {
-        node: NodeId,
-        left: usize,
-    },
-    /// The bytes of an array of primitives.
-    Skip {
-        node: NodeId,
-        left: u64,
-    },
-    /// The name of an enum's constant.
-    Constant {
-        node: NodeId,
-    },
-}
-
-/// Where in an object the reader is.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) node: NodeId,
-    pub(super) class: ClassId,
-    /// Which of the class's ancestors, the oldest first.
-    pub(super) level: usize,
-    /// Which of its fields.
-    pub(super) at: usize,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Of {
-    Object,
-    Array,
-    Enum,
-    Class,
-    /// The superclass of this one.
-    Super(ClassId),
 }
 
 impl Reader {
@@ -435,124 +352,5 @@ impl Reader {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::Writer;
-    use super::*;
-
-    const SMALL: Limits = Limits { depth: 32, memory: 1 << 16 };
-
-    /// What came of feeding the stream in pieces of the given size.
-    fn read(stream: &[u8], piece: usize, limits: Limits) -> Result<Option<(Graph, Value, Ending)>, SerialError> {
-        let mut reader = Reader::new(limits);
-        let mut held = Vec::new();
-        for bytes in stream.chunks(piece) {
-            held.extend_from_slice(bytes);
-            let mut rest = held.as_slice();
-            let progress = reader.read(&mut rest)?;
-            held = rest.to_vec();
-            if progress == Progress::Complete {
-                return Ok(reader.finish());
-            }
-        }
-        Ok(None)
-    }
-
-    /// `String[]` of the texts, without the head of the stream.
-    fn texts(texts: &[String]) -> Vec<u8> {
-        let mut writer = Writer::after(Vec::new());
-        writer.texts(texts.iter().map(String::as_str));
-        writer.into_bytes().split_off(4)
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_end_in_a_value_an_error_or_a_wish_for_more(
-            stream in proptest::collection::vec(prop_oneof![0x70u8..=0x7e, any::<u8>(), Just(0)], 0..400),
-            piece in 1usize..64,
-        ) {
-            let _ = read(&stream, piece, SMALL);
-        }
-
-        #[test]
-        fn a_valid_stream_with_a_broken_byte_does_no_harm(at in 0usize..200, byte in any::<u8>()) {
-            let mut stream = texts(&["one".to_owned(), "two".repeat(9), "\u{1f600}".to_owned()]);
-            let at = at % stream.len();
-            stream[at] = byte;
-            let _ = read(&stream, 7, SMALL);
-        }
-
-        #[test]
-        fn pieces_of_any_size_give_the_same_value(words in proptest::collection::vec(".{0,20}", 0..20), piece in 1usize..50) {
-            let stream = texts(&words);
-            let (graph, value, _) = read(&stream, piece, Limits::default()).unwrap().unwrap();
-            let read: Vec<_> = graph.items(value).unwrap().iter().map(|item| graph.text(*item).unwrap()).collect();
-            prop_assert_eq!(read, words);
-        }
-
-        #[test]
-        fn a_truncated_stream_is_never_complete(cut in 1usize..200) {
-            let stream = texts(&["one".to_owned(), "two".to_owned()]);
-            let cut = cut % stream.len();
-            prop_assert_eq!(read(&stream[..cut], 16, SMALL), Ok(None));
-        }
-    }
-
-    /// The description of a class called `[Lx;`, as a value's first part.
-    const ARRAY_CLASS: &[u8] = b"\x72\x00\x04[Lx;\0\0\0\0\0\0\0\0\x02\0\0\x78\x70";
-
-    #[test]
-    fn nesting_is_limited() {
-        let mut stream = b"\x75".to_vec();
-        stream.extend_from_slice(ARRAY_CLASS);
-        stream.extend_from_slice(&1i32.to_be_bytes());
-        for _ in 0..1000 {
-            stream.extend_from_slice(b"\x75\x71\x00\x7e\x00\x00\x00\x00\x00\x01");
-        }
-        assert_eq!(read(&stream, 4096, SMALL), Err(SerialError::Depth { limit: 32 }));
-    }
-
-    #[test]
-    fn lengths_beyond_the_memory_are_refused_before_their_bytes_come() {
-        let long_text = b"\x7c\x00\x00\x00\x00\x7f\xff\xff\xff";
-        assert_eq!(read(long_text, 64, SMALL), Err(SerialError::Memory { limit: 1 << 16 }));
-        let negative_text = b"\x7c\xff\xff\xff\xff\xff\xff\xff\xff";
-        assert_eq!(read(negative_text, 64, SMALL), Err(SerialError::Memory { limit: 1 << 16 }));
-        let mut negative_array = b"\x75".to_vec();
-        negative_array.extend_from_slice(ARRAY_CLASS);
-        negative_array.extend_from_slice(&(-1i32).to_be_bytes());
-        assert_eq!(read(&negative_array, 64, SMALL), Err(SerialError::Length { length: -1 }));
-    }
-
-    #[test]
-    fn an_array_of_nulls_cannot_grow_beyond_the_memory() {
-        let mut stream = b"\x75".to_vec();
-        stream.extend_from_slice(ARRAY_CLASS);
-        stream.extend_from_slice(&i32::MAX.to_be_bytes());
-        stream.resize(stream.len() + 100_000, NULL);
-        assert_eq!(read(&stream, 4096, SMALL), Err(SerialError::Memory { limit: 1 << 16 }));
-    }
-
-    #[test]
-    fn a_class_cannot_be_its_own_ancestor() {
-        let stream = b"\x73\x72\x00\x01x\0\0\0\0\0\0\0\0\x02\0\0\x78\x71\x00\x7e\x00\x00";
-        assert!(matches!(read(stream, 64, SMALL), Err(SerialError::Class { .. })));
-    }
-
-    #[test]
-    fn handles_that_were_not_given_out_are_refused() {
-        assert!(matches!(read(b"\x71\x00\x7e\x00\x00", 64, SMALL), Err(SerialError::Handle { .. })));
-        assert!(matches!(read(b"\x71\x00\x00\x00\x00", 64, SMALL), Err(SerialError::Handle { .. })));
-    }
-
-    #[test]
-    fn an_exception_takes_the_place_of_the_value_that_broke_off() {
-        let mut stream = b"\x75".to_vec();
-        stream.extend_from_slice(ARRAY_CLASS);
-        stream.extend_from_slice(&2i32.to_be_bytes());
-        stream.extend_from_slice(b"\x7b\x74\x00\x02no");
-        let (graph, value, ending) = read(&stream, 3, SMALL).unwrap().unwrap();
-        assert_eq!((graph.text(value), ending), (Some("no"), Ending::Aborted));
-    }
-}
+#[path = "reader_tests.rs"]
+mod tests;

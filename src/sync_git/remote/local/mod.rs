@@ -68,6 +68,8 @@ impl LocalRepository {
         let (length, outcome) = tokio::join!(sent, read);
         // When the sink gave up, the reader only knows that nobody listens.
         let length = length?;
+        // Its packs stay mapped as long as it is open.
+        self.repository = None;
         Ok(FetchOutcome { pack_bytes: length, ..outcome? })
     }
 
@@ -113,8 +115,11 @@ fn open(path: &Path) -> Result<Repository, RemoteError> {
     )))
 }
 
-/// Makes libgit2 heed no configuration but a repository's own format, whoever owns it.
-fn isolate_libgit2() -> Result<(), RemoteError> {
+/// Makes libgit2 heed no configuration but a repository's own format, whoever owns it, and keep little in memory.
+///
+/// # Errors
+/// When libgit2 refuses.
+pub(in super::super) fn isolate_libgit2() -> Result<(), RemoteError> {
     static ONCE: Once = Once::new();
     let mut outcome = Ok(());
     ONCE.call_once(|| outcome = isolate());

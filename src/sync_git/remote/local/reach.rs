@@ -8,11 +8,11 @@
 
 use std::collections::VecDeque;
 
-use git2::{ObjectType, Odb, Oid, Repository, Tree};
+use git2::{ObjectType, Odb, OdbLookupFlags, Oid, Repository, Tree};
 use hashbrown::{HashMap, HashSet};
 
 use super::super::error::RemoteError;
-use super::super::request::{Depth, FetchOutcome, FetchRequest, FilterUse};
+use super::super::request::{Absent, Depth, FetchOutcome, FetchRequest, FilterUse};
 use super::pack::abandoned;
 use super::reading;
 
@@ -35,6 +35,7 @@ impl Reach {
             theirs: request.shallow.iter().copied().collect(),
             ours: own_shallow(repository)?,
             filter: filter.flatten(),
+            absent: request.absent,
             is_abandoned,
             seen: HashSet::new(),
             objects: Vec::new(),
@@ -81,6 +82,7 @@ struct Walk<'a, F> {
     /// Commits whose parents this repository lacks.
     ours: HashSet<Oid>,
     filter: Option<Filter>,
+    absent: Absent,
     is_abandoned: F,
     seen: HashSet<Oid>,
     objects: Vec<Oid>,
@@ -195,6 +197,9 @@ impl<F: Fn() -> bool> Walk<'_, F> {
         // Oldest first: a commit's tree is then compared with its parent's, of which all was added.
         for oid in commits.iter().rev() {
             let commit = self.repository.find_commit(*oid).map_err(reading("reading a commit"))?;
+            if self.is_left_out(commit.tree_id()) {
+                continue;
+            }
             let tree = commit.tree().map_err(reading("reading a tree"))?;
             let parent = self.parents(*oid)?.into_iter().find(|parent| sent.contains(parent));
             let before = parent.and_then(|parent| self.repository.find_commit(parent).ok()?.tree().ok());
@@ -218,7 +223,7 @@ impl<F: Fn() -> bool> Walk<'_, F> {
         self.check_abandoned()?;
         for entry in tree {
             let known = before.and_then(|before| before.get_name_bytes(entry.name_bytes()));
-            if known.as_ref().is_some_and(|known| known.id() == entry.id()) {
+            if known.as_ref().is_some_and(|known| known.id() == entry.id()) || self.is_left_out(entry.id()) {
                 continue;
             }
             match entry.kind() {
@@ -247,6 +252,10 @@ impl<F: Fn() -> bool> Walk<'_, F> {
             self.add(oid);
         }
         Ok(())
+    }
+
+    fn is_left_out(&self, oid: Oid) -> bool {
+        self.absent == Absent::LeftOut && !self.odb.exists_ext(oid, OdbLookupFlags::NO_REFRESH)
     }
 
     /// Adds an object; whether it is new.
