@@ -67,7 +67,8 @@ pub const MODE: Mode = Mode {
     description: "The application connects to localhost as if a Redis ran there. Commands that write go to the primary, commands that \
                   only read go to its replicas, and no read is answered with less than the application was told before.",
     examples: "  patterns ambassador-redis --primary redis-0:6379 --replica redis-1:6379 --replica redis-2:6379\n  \
-               patterns ambassador-redis --listen 127.0.0.1:6380 --primary redis:6379 --read-from primary\n",
+               patterns ambassador-redis --listen 127.0.0.1:6380 --primary redis:6379 --read-from primary\n  \
+               patterns ambassador-redis --cluster redis-0:6379,redis-1:6379\n",
     http_bind: ":9103",
     starts_processes: |_| false,
     arguments: <Settings as Args>::augment_args,

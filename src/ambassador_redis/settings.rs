@@ -40,7 +40,9 @@ pub struct Settings {
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "upstream")]
     pub sentinel: Vec<Endpoint>,
 
-    /// Servers of a Redis Cluster, a comma between two; the others are found from them. A name may stand for many addresses
+    /// Servers of a Redis Cluster, a comma between two; the others are found from them. A name may stand for many addresses.
+    /// The application sees one Redis with one database. Keys of several slots at once are refused (CROSSSLOT), except by MGET, MSET
+    /// (atomic only within a slot), DEL, UNLINK, EXISTS and TOUCH; a transaction has one slot; MONITOR and CLIENT TRACKING are refused
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with_all = ["primary", "replica", "upstream", "sentinel"])]
     pub cluster: Vec<Endpoint>,
 

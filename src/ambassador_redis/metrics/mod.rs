@@ -83,9 +83,10 @@ impl Refused {
 }
 
 /// Why a read was sent again.
-const REDONE: [(&str, &str); 4] = [
+const REDONE: [(&str, &str); 5] = [
     ("behind", "it is behind what the application has seen"),
     ("refused", "it refused a read"),
+    ("clogged", "it stood behind a client that does not read"),
     ("missing", "it has no such key"),
     ("lost", ""),
 ];

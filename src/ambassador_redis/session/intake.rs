@@ -318,6 +318,10 @@ impl Session {
         let class = match entry.class {
             // What a paused server keeps waiting must not stand in front of what it answers.
             Class::Write | Class::Neutral if self.worker.is_paused() => Class::Script,
+            // It may write what it has counted, so that a pause of writes is one of it too.
+            Class::Read if self.worker.is_paused() && frame.name.of(bytes).eq_ignore_ascii_case(b"pfcount") => {
+                Class::Script
+            }
             Class::Exec | Class::Discard | Class::Unwatch if state.private.is_none() => Class::Neutral,
             Class::Multi if frame.arguments != 1 => Class::Neutral,
             class => class,

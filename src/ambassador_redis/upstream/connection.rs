@@ -230,9 +230,17 @@ impl Connection {
         }
     }
 
-    /// When the oldest awaited request of a session was sent.
+    /// When the oldest request of a session was sent that the server leaves unanswered. A reply that goes on, or that we do not read
+    /// because its client does not, is no silence.
     pub fn waits_since(&self) -> Option<Instant> {
         let state = self.state.borrow();
+        let goes_on = state.runs.front().is_some_and(|run| match &run.owner {
+            Owner::Session(ticket) => ticket.torn && self.worker.second() <= state.heard + 1,
+            _ => false,
+        });
+        if state.clog.is_some() || goes_on {
+            return None;
+        }
         state.runs.iter().find_map(|run| match &run.owner {
             Owner::Session(ticket) if ticket.class != Class::Blocking && ticket.class != Class::Wait => {
                 Some(ticket.started)

@@ -43,6 +43,7 @@ fn may_mean_missing(reply: &[u8]) -> bool {
 
 impl Connection {
     pub(super) fn receive(self: &Rc<Self>, state: &mut State, data: &[u8]) -> Result<(), String> {
+        state.heard = self.worker.second();
         if state.carry.is_empty() {
             return self.scan(state, data);
         }
@@ -211,6 +212,30 @@ impl Connection {
         state.clog.get_or_insert_with(|| (session.clone(), Instant::now()));
         if !std::mem::replace(&mut state.replaced, true) {
             self.worker.replace(self);
+            self.redo_behind(state, session);
+        }
+    }
+
+    /// Sends the reads of other sessions again, on the connection that takes this one's place: they need not wait for a client that does
+    /// not read. A read behind a write of its own session stays.
+    fn redo_behind(&self, state: &mut State, clogging: &Rc<Session>) {
+        let State { runs, out, in_flight, .. } = state;
+        let (mut at, mut stay) = (0, vec![clogging.clone()]);
+        for run in runs.iter_mut() {
+            let requests = &out.unanswered()[at..at + run.bytes];
+            at += run.bytes;
+            let Owner::Session(ticket) = &run.owner else { continue };
+            if stay.iter().any(|session| Rc::ptr_eq(session, &ticket.session)) {
+                continue;
+            }
+            if !ticket.repeatable || ticket.torn || run.left < ticket.requests {
+                stay.push(ticket.session.clone());
+                continue;
+            }
+            if let Owner::Session(ticket) = std::mem::replace(&mut run.owner, Owner::Nobody) {
+                *in_flight -= ticket.requests.min(*in_flight);
+                self.worker.redo(requests, ticket, run.left, "it stood behind a client that does not read");
+            }
         }
     }
 
@@ -239,6 +264,7 @@ impl Connection {
         let Some(run) = state.runs.front_mut() else { return };
         let Owner::Session(ticket) = std::mem::replace(&mut run.owner, Owner::Nobody) else { return };
         let (left, bytes) = (run.left, run.bytes);
+        state.in_flight -= ticket.requests.min(state.in_flight);
         // What the session has asked behind it must not be answered as of an earlier moment: it takes the same way.
         for run in state.runs.iter_mut().skip(1) {
             match &mut run.owner {

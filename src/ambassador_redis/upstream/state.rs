@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) clog: Option<(Rc<Session>, Instant)>,
     /// The stream of its session is no RESP.
     pub(super) opaque: bool,
+    /// The second in which the server last said something.
+    pub(super) heard: u32,
     /// Another connection carries what comes from now on.
     pub(super) replaced: bool,
     pub(super) session: Option<Rc<Session>>,
