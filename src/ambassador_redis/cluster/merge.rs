@@ -31,6 +31,8 @@ pub enum How {
     Values,
     /// The cursor in front names the shard, too.
     Scan { shard: ShardNumber, next: Option<ShardNumber>, changes: u64 },
+    /// The beginning of a `SCAN`, asked of all shards: what few keys there are come at once, as from one server.
+    ScanFromStart { shards: Vec<ShardNumber>, changes: u64 },
     /// `HELLO`: in stand-alone mode.
     Hello,
     /// `INFO`: in stand-alone mode.
@@ -58,6 +60,7 @@ pub fn merge(how: &How, parts: Vec<Vec<u8>>, version: Version) -> Vec<u8> {
         How::Some => parts.iter().find(|part| !matches!(part.as_slice(), b"$-1\r\n" | b"_\r\n" | b"*-1\r\n")).cloned(),
         How::Values => Some(values(&parts, version)),
         How::Scan { shard, next, changes } => parts.first().and_then(|part| scan(part, *shard, *next, *changes)),
+        How::ScanFromStart { shards, changes } => scan_from_start(&parts, shards, *changes),
         How::Hello => parts
             .first()
             .map(|part| replace(part, b"$4\r\nmode\r\n$7\r\ncluster\r\n", b"$4\r\nmode\r\n$10\r\nstandalone\r\n")),
@@ -94,11 +97,32 @@ fn cursor(shard: ShardNumber, raw: u64, changes: u64) -> Option<u64> {
         .then_some(raw << OWN_BITS | shard << CHANGE_BITS | (changes & ((1 << CHANGE_BITS) - 1)))
 }
 
-fn scan(part: &[u8], shard: ShardNumber, next: Option<ShardNumber>, changes: u64) -> Option<Vec<u8>> {
+/// The cursor of a server, and the list of keys.
+fn scanned(part: &[u8]) -> Option<(u64, &[u8])> {
     let rest = part.strip_prefix(b"*2\r\n$")?;
     let start = rest.iter().position(|byte| *byte == b'\n')? + 1;
     let end = start + rest[start..].iter().position(|byte| *byte == b'\r')?;
-    let raw: u64 = std::str::from_utf8(&rest[start..end]).ok()?.parse().ok()?;
+    Some((std::str::from_utf8(&rest[start..end]).ok()?.parse().ok()?, &rest[end + 2..]))
+}
+
+/// The keys of the first shards up to one that has more.
+fn scan_from_start(parts: &[Vec<u8>], shards: &[ShardNumber], changes: u64) -> Option<Vec<u8>> {
+    let mut keys = Vec::new();
+    for (part, shard) in parts.iter().zip(shards) {
+        let (raw, list) = scanned(part)?;
+        keys.push(list.to_vec());
+        if raw != 0 || keys.len() == parts.len() {
+            let mut joined = b"*2\r\n".to_vec();
+            encode::bulk(&mut joined, itoa::Buffer::new().format(raw).as_bytes());
+            joined.extend(concat(&keys)?);
+            return scan(&joined, *shard, shards.get(keys.len()).copied(), changes);
+        }
+    }
+    None
+}
+
+fn scan(part: &[u8], shard: ShardNumber, next: Option<ShardNumber>, changes: u64) -> Option<Vec<u8>> {
+    let (raw, keys) = scanned(part)?;
     let told = match (raw, next) {
         (0, None) => Some(0),
         (0, Some(next)) => cursor(next, 0, changes),
@@ -116,7 +140,7 @@ fn scan(part: &[u8], shard: ShardNumber, next: Option<ShardNumber>, changes: u64
             return Some(out);
         }
     }
-    out.extend_from_slice(&rest[end + 2..]);
+    out.extend_from_slice(keys);
     Some(out)
 }
 
@@ -253,6 +277,14 @@ mod tests {
         assert_eq!(resume(cursor.as_bytes(), 65), Some((Some(ShardNumber(7)), 0)));
         assert_eq!(merged(&how(None), &["*2\r\n$1\r\n0\r\n*0\r\n"]), "*2\r\n$1\r\n0\r\n*0\r\n");
         assert_eq!(resume(b"0", 65), Some((None, 0)));
+        let start = How::ScanFromStart { shards: vec![ShardNumber(3), ShardNumber(7)], changes: 65 };
+        let few = ["*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nb\r\n"];
+        assert_eq!(merged(&start, &few), "*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+        let many = ["*2\r\n$1\r\n5\r\n*1\r\n$1\r\na\r\n", few[1]];
+        let reply = merged(&start, &many);
+        let cursor = reply.split("\r\n").nth(2).expect("a cursor").to_owned();
+        assert_eq!(resume(cursor.as_bytes(), 65), Some((Some(ShardNumber(3)), 5)));
+        assert!(reply.ends_with("\r\n*1\r\n$1\r\na\r\n"), "the other shard is asked later: {reply}");
         assert_eq!(resume(b"x", 65), None);
         let large = format!("*2\r\n$20\r\n{}\r\n*0\r\n", u64::MAX);
         assert!(merged(&how(None), &[&large]).starts_with("-ERR ambassador: the cursor"));

@@ -107,8 +107,8 @@ fn container(name: &[u8], sub: &[u8]) -> Plan {
         | b"acl deluser" | b"acl save" | b"acl load" | b"slowlog reset" | b"client pause" | b"client unpause"
         | b"client no-evict" | b"client no-touch" => Plan::All(How::Same),
         b"script kill" | b"function kill" => Plan::All(How::Either),
-        b"latency reset" => Plan::All(How::Sum),
-        b"pubsub shardchannels" => Plan::All(How::Concat),
+        b"latency reset" | b"slowlog len" => Plan::All(How::Sum),
+        b"pubsub shardchannels" | b"slowlog get" => Plan::All(How::Concat),
         b"script debug" => Plan::Refused("SCRIPT DEBUG works on one server; connect to that server"),
         b"client tracking" | b"client caching" => Plan::Refused(TRACKING),
         b"client reply" => Plan::Refused(REPLY),

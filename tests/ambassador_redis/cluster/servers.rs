@@ -66,7 +66,9 @@ impl Cluster {
                 (agreed && (info.contains("role:master") || info.contains("master_link_status:up"))).then_some(())
             });
         }
-        let mut arguments = vec!["--cluster".to_owned(), addresses[0].clone()];
+        // On a busy machine the servers take their time to agree on a failover.
+        let mut arguments =
+            vec!["--cluster".to_owned(), addresses[0].clone(), "--failover-hold".to_owned(), "60s".to_owned()];
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         let ambassador = Ambassador::start(&arguments);
         ambassador.wait_until_ready();

@@ -3,16 +3,16 @@
 //! What it refuses: input that Redis refuses (with Redis' words), keys of several slots where Redis would have to do the work in one go
 //! (`CROSSSLOT`), and what cannot work over several servers (with the reason).
 
-use crate::ambassador_redis::command::{Class, Entry, classify};
-use crate::ambassador_redis::resp::request::{Client, Frame, Limits, Scanner, Step, Upload as Rest, arguments};
-use crate::ambassador_redis::resp::{Version, encode};
+use crate::ambassador_redis::command::{Class, classify};
+use crate::ambassador_redis::resp::encode;
+use crate::ambassador_redis::resp::request::{Client, Frame, Limits, Scanner, Step, arguments};
 
-use super::super::keys::{Keys, Place};
+use super::super::keys::Place;
 use super::super::merge::{How, resume};
 use super::super::plan::{Plan, Split};
 use super::super::slots::{ShardNumber, slot};
 use super::legs::{Awaited, Kind, Owner, Target};
-use super::{Ending, Front, Then, Told, Upload, is_stranger};
+use super::{Ending, Front};
 
 /// Requests of one client that may be awaited at a time.
 const WINDOW: usize = 1024;
@@ -134,25 +134,25 @@ impl Front {
         }
         match entry.class {
             Class::Read | Class::ReadScript | Class::PrimaryRead | Class::Write | Class::Script => {
-                self.planned(&plan, bytes, frame, entry)
+                self.planned(&plan, bytes, frame)
             }
-            _ => self.special(&plan, bytes, frame, entry),
+            _ => self.special(&plan, bytes, frame, entry.class),
         }
     }
 
     /// A request that changes the client's connection, or keeps it waiting.
-    fn special(&mut self, plan: &Plan, bytes: &[u8], frame: &Frame, entry: Entry) -> Taken {
+    fn special(&mut self, plan: &Plan, bytes: &[u8], frame: &Frame, class: Class) -> Taken {
         let is_idle = self.order.is_empty();
-        match entry.class {
+        match class {
             Class::CrossProtocol => {
                 self.ending = Ending::Soon;
                 Taken::Yes
             }
             Class::Multi | Class::Exec | Class::Discard | Class::Watch | Class::Unwatch => {
-                self.about_transaction(plan, bytes, frame, entry.class)
+                self.about_transaction(plan, bytes, frame, class)
             }
-            Class::Neutral | Class::Control | Class::Stateful => self.planned(plan, bytes, frame, entry),
-            _ if matches!(plan, Plan::Refused(_)) => self.planned(plan, bytes, frame, entry),
+            Class::Neutral | Class::Control | Class::Stateful => self.planned(plan, bytes, frame),
+            _ if matches!(plan, Plan::Refused(_)) => self.planned(plan, bytes, frame),
             _ if !is_idle => Taken::NotYet,
             Class::Quit => {
                 self.answer(b"+OK\r\n");
@@ -164,10 +164,10 @@ impl Front {
                 Taken::Yes
             }
             Class::Stream => self.listen(bytes, frame),
-            Class::Hello | Class::Auth | Class::ClientName | Class::ClientInfo => self.about_client(bytes, entry.class),
+            Class::Hello | Class::Auth | Class::ClientName | Class::ClientInfo => self.about_client(bytes, class),
             _ => {
-                let taken = self.planned(plan, bytes, frame, entry);
-                self.waits = matches!(entry.class, Class::Blocking | Class::Wait);
+                let taken = self.planned(plan, bytes, frame);
+                self.waits = matches!(class, Class::Blocking | Class::Wait);
                 self.paused = !self.order.is_empty();
                 taken
             }
@@ -175,7 +175,7 @@ impl Front {
     }
 
     /// Sends a request where its plan says.
-    fn planned(&mut self, plan: &Plan, bytes: &[u8], frame: &Frame, entry: Entry) -> Taken {
+    fn planned(&mut self, plan: &Plan, bytes: &[u8], frame: &Frame) -> Taken {
         match plan {
             Plan::Keyed(keys) => match keys.place(bytes, frame) {
                 Place::Slot(slot) => self.single(bytes, Target::Slot(slot)),
@@ -193,7 +193,7 @@ impl Front {
                     false => self.everywhere(how.clone(), bytes, &shards),
                 }
             }
-            Plan::Split(split) => self.split(*split, bytes, frame, entry),
+            Plan::Split(split) => self.split(*split, bytes),
             Plan::Scan => self.scan(bytes),
             Plan::Alone => self.refuse(ALONE),
             Plan::Refused(why) => self.refuse(&format!("ERR ambassador: {why}")),
@@ -216,7 +216,7 @@ impl Front {
         }
     }
 
-    fn split(&mut self, split: Split, bytes: &[u8], frame: &Frame, entry: Entry) {
+    fn split(&mut self, split: Split, bytes: &[u8]) {
         let arguments: Vec<&[u8]> = arguments(bytes).collect();
         let step = if split == Split::Sets { 2 } else { 1 };
         let keys: Vec<&[u8]> = arguments[1..].iter().copied().step_by(step).collect();
@@ -237,7 +237,6 @@ impl Front {
             Place::Slot(slot) if is_whole => return self.single(bytes, Target::Slot(slot)),
             _ => {}
         }
-        debug_assert!(frame.arguments == arguments.len() && !entry.denied, "what is split was looked at");
         let how = match split {
             Split::Values => How::Values,
             Split::Sets => How::Same,
@@ -264,10 +263,14 @@ impl Front {
             return self.single(bytes, Target::Home);
         };
         let shards = self.fleet.cluster.serving();
-        let Some(first) = shards.first() else { return self.single(bytes, Target::Home) };
-        let (shard, cursor) = match shard.filter(|shard| shards.contains(shard)) {
-            Some(shard) => (shard, cursor),
-            None => (*first, 0),
+        let Some(shard) = shard.filter(|shard| shards.contains(shard)) else {
+            words[1] = b"0";
+            let mut request = Vec::new();
+            encode::command(&mut request, &words);
+            return match shards.is_empty() {
+                true => self.single(bytes, Target::Home),
+                false => self.everywhere(How::ScanFromStart { shards: shards.clone(), changes }, &request, &shards),
+            };
         };
         let next = shards.iter().copied().find(|other| *other > shard);
         let cursor = cursor.to_string();
@@ -276,117 +279,5 @@ impl Front {
         encode::command(&mut request, &words);
         let place = self.order.open_gathering(How::Scan { shard, next, changes }, 1);
         self.send(&request, Awaited::new(Owner::Place(place, 0), Target::Shard(shard)), Kind::Requests);
-    }
-
-    /// What the client says about itself: the home shard's session answers, and those that come later are told the same.
-    fn about_client(&mut self, bytes: &[u8], class: Class) -> Taken {
-        let words: Vec<&[u8]> = arguments(bytes).collect();
-        let is = |place: usize, word: &[u8]| words.get(place).is_some_and(|text| text.eq_ignore_ascii_case(word));
-        let told = match class {
-            Class::Hello => Some((
-                Told::Hello,
-                words.get(1).map(|version| match *version {
-                    b"3" => Version::Resp3,
-                    _ => Version::Resp2,
-                }),
-            )),
-            Class::Auth => Some((Told::Auth, None)),
-            Class::ClientInfo => Some((Told::Info(u8::from(is(2, b"lib-ver"))), None)),
-            Class::ClientName if is(1, b"setname") => Some((Told::Name, None)),
-            _ => None,
-        };
-        match class {
-            Class::Hello => {
-                let place = self.order.open_gathering(How::Hello, 1);
-                self.send(bytes, Awaited::new(Owner::Place(place, 0), Target::Home), Kind::Requests);
-            }
-            _ => self.single(bytes, Target::Home),
-        }
-        self.then = told.map(|(told, version)| Then::Tell(told, bytes.to_vec(), version));
-        self.paused = true;
-        Taken::Yes
-    }
-
-    /// Acts on the reply to the only request that was awaited.
-    pub(super) fn then(&mut self, shard: ShardNumber, reply: &[u8]) {
-        let Some(then) = self.then.take().filter(|_| reply.first() != Some(&b'-')) else { return };
-        let (told, said, version) = match then {
-            Then::Tell(told, said, version) => (told, said, version),
-            Then::Watched => return self.watched(shard),
-        };
-        self.is_stranger &= !matches!(told, Told::Auth | Told::Hello);
-        self.version = version.unwrap_or(self.version);
-        self.preamble.retain(|(before, _)| *before != told);
-        self.preamble.push((told, said));
-        // The others are opened again when they are needed, and told then.
-        let home = self.fleet.cluster.home();
-        self.keep_legs(|leg| Some(leg.shard) == home && leg.kind == Kind::Requests);
-    }
-
-    pub(super) fn reset(&mut self) {
-        self.keep_legs(|_| false);
-        self.preamble.clear();
-        (self.transaction, self.ears) = (None, None);
-        (self.version, self.is_stranger) = (Version::Resp2, is_stranger(&self.fleet));
-        self.answer(b"+RESET\r\n");
-    }
-
-    /// Begins to pass a large request with one key on; returns how much was passed on. Later if something is awaited.
-    fn begin_upload(&mut self, input: &[u8]) -> Option<usize> {
-        let (name, key) = (self.scanner.name()?, self.scanner.second()?);
-        let commands = self.fleet.commands();
-        let entry = commands.table.find(name.of(input));
-        let has_one_key = matches!(
-            commands.plans.of(entry.number, name.of(input), b""),
-            Plan::Keyed(Keys::Range { first: 1, last: 1, .. })
-        );
-        let is_plain = matches!(entry.class, Class::Write) && !entry.denied;
-        if !has_one_key || !is_plain || self.transaction.is_some() {
-            return None;
-        }
-        let slot = slot(key.of(input));
-        let leg = self.fleet.cluster.owners.shard(slot).filter(|_| self.order.is_empty());
-        let Some(leg) = leg.and_then(|shard| self.leg(shard, Kind::Requests)) else {
-            self.paused = true;
-            self.scanner = Scanner::default();
-            return None;
-        };
-        let place = self.order.open();
-        let leg = &mut self.legs[leg];
-        if !leg.awaited.is_empty() {
-            self.paused = true;
-            self.scanner = Scanner::default();
-            return None;
-        }
-        let (rest, passed_on) = Rest::begin(std::mem::take(&mut self.scanner));
-        leg.pipe.upload(true);
-        leg.pipe.push(&input[..passed_on]);
-        leg.awaited.push_back(Awaited::new(Owner::Place(place, 0), Target::Slot(slot)));
-        self.upload = Some(Box::new(Upload { rest, pipe: leg.pipe.clone() }));
-        Some(passed_on)
-    }
-
-    /// Passes on what belongs to the large request; returns how much that is.
-    fn continue_upload(&mut self, input: &[u8], limits: Limits) -> usize {
-        let Some(upload) = &mut self.upload else { return 0 };
-        if upload.pipe.is_full() {
-            return 0;
-        }
-        match upload.rest.feed(input, limits) {
-            Ok(taken) => {
-                upload.pipe.push(&input[..taken]);
-                if upload.rest.is_complete() {
-                    // What is read from now on is read after all of it: nothing further is taken before it is answered.
-                    self.upload = None;
-                    self.paused = true;
-                }
-                taken
-            }
-            Err(_) => {
-                // Half of the request is on its way: only closing ends it.
-                self.ending = Ending::Now;
-                input.len()
-            }
-        }
     }
 }

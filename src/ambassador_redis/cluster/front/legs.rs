@@ -1,27 +1,17 @@
 //! A client's sessions, one for each shard that it needs, and what is awaited of each.
 //!
-//! Requests go out with what becomes of their replies; replies come in, are matched, and go to the order of the client. A redirect is
-//! followed here: the request, which the pipe still has, is asked again where the Cluster says, or later.
+//! Requests go out with what becomes of their replies; replies come in, are matched, and go to the order of the client.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::task::Context;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
-use crate::core::values::Endpoint;
 
 use super::super::pipe::Pipe;
-use super::super::redirect::Redirect;
 use super::super::slots::ShardNumber;
-use super::{Ending, Front};
-
-/// Redirections that are followed without a pause.
-const AT_ONCE: u8 = 3;
-/// The first pause before a request is asked again, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+use super::{Ending, Front, KEEP};
 
 /// One session.
 pub(super) struct Leg {
@@ -86,7 +76,7 @@ pub(super) struct Retry {
     pub request: Vec<u8>,
     pub kind: Kind,
     pub awaited: Awaited,
-    due: Instant,
+    pub due: Instant,
 }
 
 impl Awaited {
@@ -168,6 +158,9 @@ impl Front {
                 false => self.match_replies(at, &replies),
             };
             replies.drain(..used);
+            if replies.is_empty() {
+                replies.shrink_to(KEEP);
+            }
             let leg = &mut self.legs[at];
             leg.replies = replies;
             if !leg.pipe.is_over() {
@@ -263,160 +256,6 @@ impl Front {
             }
             Owner::Exec(place) => self.executed(place, reply, &awaited),
             Owner::Replayed | Owner::Nobody | Owner::Confirmations(..) => {}
-        }
-    }
-
-    pub(super) fn redirect(&self, at: usize, reply: &[u8]) -> Option<Redirect> {
-        let shard = self.fleet.cluster.shard(self.legs[at].shard);
-        let host = shard.and_then(|shard| match &shard.told.borrow().named {
-            Some(Ok(Endpoint::Tcp { host, .. })) => Some(host.clone()),
-            _ => None,
-        });
-        let map = |to| self.fleet.cluster.map.apply(&to);
-        Some(match Redirect::parse(reply, host.as_deref().unwrap_or("localhost"))? {
-            Redirect::Moved { slot, to } => Redirect::Moved { slot, to: map(to) },
-            Redirect::Ask { slot, to } => Redirect::Ask { slot, to: map(to) },
-            other => other,
-        })
-    }
-
-    /// Acts on a redirect: of one request alone, or of the transaction that it is part of.
-    pub(super) fn redirected(&mut self, at: usize, awaited: Awaited, redirect: &Redirect, reply: &[u8]) {
-        let request = self.legs[at].pipe.oldest(awaited.bytes);
-        self.legs[at].pipe.forget(awaited.bytes);
-        let from = self.legs[at].shard;
-        let kind = self.legs[at].kind;
-        let cluster = self.fleet.cluster.clone();
-        let mut awaited = awaited;
-        let mut at_once = awaited.tries < AT_ONCE;
-        match redirect {
-            Redirect::Moved { slot, to } => {
-                let owner = cluster.moved(*slot, to);
-                awaited.target = Target::Slot(*slot);
-                // Its probe has not seen the change yet.
-                at_once &= owner.is_some_and(|owner| owner != from);
-                if owner == Some(from)
-                    && let Some(shard) = cluster.shard(from)
-                {
-                    shard.shared.suspicion.notify_one();
-                }
-            }
-            Redirect::Ask { slot, to } => {
-                cluster.suspect();
-                match cluster.shard_at(to) {
-                    Some(shard) if matches!(awaited.owner, Owner::Place(..)) && !self.waits => {
-                        awaited.target = Target::Asking(shard.number, *slot);
-                    }
-                    _ => (awaited.target, at_once) = (Target::Slot(*slot), false),
-                }
-            }
-            Redirect::TryAgain => at_once = false,
-            Redirect::Down => {
-                cluster.suspect();
-                at_once = false;
-            }
-        }
-        if let Target::Asking(shard, slot) = awaited.target
-            && shard == from
-        {
-            // The receiving shard does not have it (yet): ask whoever is the owner.
-            awaited.target = Target::Slot(slot);
-        }
-        match awaited.owner {
-            Owner::Queued(place) => {
-                self.note_redirected_transaction();
-                self.order.append(place, 0, b"+QUEUED\r\n", &mut self.out);
-                self.order.complete(place, self.version, &mut self.out);
-            }
-            Owner::Replayed => self.note_redirected_transaction(),
-            Owner::Exec(place) => {
-                self.note_redirected_transaction();
-                self.executed(place, reply, &awaited);
-            }
-            Owner::Nobody => {}
-            _ if request.is_empty() => self.fail(
-                &awaited,
-                "CLUSTERDOWN ambassador: the slot is being moved, and the request is too large to be kept; nothing was executed, try again",
-            ),
-            _ => {
-                self.paused = true;
-                awaited.since.get_or_insert_with(Instant::now);
-                awaited.tries = awaited.tries.saturating_add(1);
-                match at_once {
-                    true => self.send(&request, awaited, kind),
-                    false => self.send_later(request, awaited, kind, reply),
-                }
-            }
-        }
-    }
-
-    /// Asks again after a pause, or passes the error on if that has gone on for too long.
-    pub(super) fn send_later(&mut self, request: Vec<u8>, mut awaited: Awaited, kind: Kind, error: &[u8]) {
-        let now = Instant::now();
-        let since = *awaited.since.get_or_insert(now);
-        awaited.tries = awaited.tries.saturating_add(1);
-        let policy = self.fleet.shared.policy.load();
-        let patience = policy.reply_timeout.map_or(policy.failover_hold, |timeout| timeout.min(policy.failover_hold));
-        if now.duration_since(since) >= patience {
-            let text = String::from_utf8_lossy(error);
-            let text = match text.trim_start_matches('-').trim_end() {
-                moved if moved.starts_with("MOVED") => format!(
-                    "CLUSTERDOWN ambassador: the servers of the Cluster do not agree on who has the slot ({moved}); nothing was executed, try again"
-                ),
-                ask if ask.starts_with("ASK") => format!(
-                    "TRYAGAIN ambassador: the slot is being moved, and not all keys are at one place ({ask}); nothing was executed, try again"
-                ),
-                other => other.to_owned(),
-            };
-            return self.fail(&awaited, &text);
-        }
-        self.paused = true;
-        let pause = FIRST_PAUSE.saturating_mul(1 << awaited.tries.min(6)).min(LONGEST_PAUSE);
-        self.retries.push(Retry { request, kind, awaited, due: now + pause });
-    }
-
-    /// Asks again what is due.
-    pub(super) fn retry(&mut self, cx: &mut Context<'_>) {
-        while let Some(first) = self.retries.iter().map(|retry| retry.due).min() {
-            if first > Instant::now() {
-                let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(first.into())));
-                sleep.as_mut().reset(first.into());
-                if sleep.as_mut().poll(cx).is_pending() {
-                    return;
-                }
-                continue;
-            }
-            // All that wait go in the order in which they came: a later one must not overtake.
-            for retry in std::mem::take(&mut self.retries) {
-                self.again(retry);
-            }
-        }
-    }
-
-    fn again(&mut self, retry: Retry) {
-        match retry.awaited.owner {
-            Owner::Exec(place) => self.replay(place, retry.awaited),
-            _ => self.send(&retry.request, retry.awaited, retry.kind),
-        }
-    }
-
-    /// Answers a request with an error of our own.
-    pub(super) fn fail(&mut self, awaited: &Awaited, text: &str) {
-        let mut reply = Vec::new();
-        encode::error(&mut reply, text);
-        match awaited.owner {
-            Owner::Place(place, part) => {
-                self.order.append(place, part, &reply, &mut self.out);
-                self.order.complete(place, self.version, &mut self.out);
-                self.then = None;
-            }
-            Owner::Queued(place) | Owner::Exec(place) => {
-                self.transaction = None;
-                self.order.append(place, 0, &reply, &mut self.out);
-                self.order.complete(place, self.version, &mut self.out);
-            }
-            Owner::Confirmations(..) => self.deaf(&reply),
-            Owner::Replayed | Owner::Nobody => {}
         }
     }
 }

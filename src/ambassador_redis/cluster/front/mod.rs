@@ -11,9 +11,12 @@
 //! `AUTH`, `CLIENT SETNAME`) is done by the home shard's session first, and repeated to each session that is opened later.
 
 mod ears;
+mod identity;
 mod intake;
 mod legs;
+mod redirects;
 mod transaction;
+mod upload;
 
 use std::pin::Pin;
 use std::rc::Rc;
