@@ -872,7 +872,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__sync__subcmd__git)
-            opts="-v -h --repo --ref --depth --filter --sparse-checkout-file --path --submodules --root --wipe-root --link --publish --stale-worktree-timeout --keep-worktrees --git-gc --reuse --group-write --touch-file --error-file --period --init-period --period-jitter --max-backoff --one-time --sync-timeout --sync-concurrency --max-failures --init-max-failures --sync-on-signal --sync-token-file --max-staleness --verify-interval --exechook-command --exechook-timeout --exechook-backoff --pre-publish-exechook-command --pre-publish-exechook-timeout --pre-publish-exechook-backoff --pre-publish-exechook-gate --webhook-url --webhook-method --webhook-success-status --webhook-body --webhook-timeout --webhook-backoff --username --password --password-file --credential --askpass-url --cookie-file --ssh-key-file --ssh-known-hosts --ssh-known-hosts-file --github-app-application-id --github-app-client-id --github-app-installation-id --github-app-private-key-file --__env__GITSYNC_GITHUB_APP_PRIVATE_KEY --github-base-url --git-config --git-config-add --symlinks --max-pack-bytes --max-objects --max-object-bytes --max-tree-bytes --max-path-depth --verify-signatures --allowed-signers-file --openpgp-keyring-file --branch --rev --dest --wait --timeout --max-sync-failures --change-permissions --sync-hook-command --ssh --git --add-user --http-metrics --http-pprof --verbose --config --log --log-format --drain-timeout --termination-log --http-bind --help"
+            opts="-v -h --repo --ref --depth --filter --sparse-checkout-file --lfs --lfs-url --path --submodules --root --wipe-root --link --publish --stale-worktree-timeout --keep-worktrees --git-gc --reuse --group-write --archive --touch-file --error-file --period --init-period --period-jitter --max-backoff --one-time --sync-timeout --sync-concurrency --max-failures --init-max-failures --sync-on-signal --sync-token-file --max-staleness --verify-interval --exechook-command --exechook-timeout --exechook-backoff --pre-publish-exechook-command --pre-publish-exechook-timeout --pre-publish-exechook-backoff --pre-publish-exechook-gate --webhook-url --webhook-method --webhook-success-status --webhook-body --webhook-timeout --webhook-backoff --username --password --password-file --credential --askpass-url --cookie-file --ssh-key-file --ssh-known-hosts --ssh-known-hosts-file --github-app-application-id --github-app-client-id --github-app-installation-id --github-app-private-key-file --__env__GITSYNC_GITHUB_APP_PRIVATE_KEY --github-base-url --git-config --git-config-add --symlinks --max-pack-bytes --max-objects --max-object-bytes --max-tree-bytes --max-path-depth --verify-signatures --allowed-signers-file --openpgp-keyring-file --branch --rev --dest --wait --timeout --max-sync-failures --change-permissions --sync-hook-command --ssh --git --add-user --http-metrics --http-pprof --verbose --config --log --log-format --drain-timeout --termination-log --http-bind --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -895,6 +895,14 @@ _patterns() {
                     return 0
                     ;;
                 --sparse-checkout-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lfs)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --lfs-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -940,6 +948,10 @@ _patterns() {
                     ;;
                 --group-write)
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --archive)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --touch-file)
