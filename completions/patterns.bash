@@ -55,6 +55,9 @@ _patterns() {
             patterns__subcmd__adapt__subcmd__metrics,replay)
                 cmd="patterns__subcmd__adapt__subcmd__metrics__subcmd__replay"
                 ;;
+            patterns__subcmd__ambassador__subcmd__redis,explain)
+                cmd="patterns__subcmd__ambassador__subcmd__redis__subcmd__explain"
+                ;;
             patterns__subcmd__config,check)
                 cmd="patterns__subcmd__config__subcmd__check"
                 ;;
@@ -85,7 +88,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__adapt__subcmd__metrics)
-            opts="-h --statsd-listen --statsd-listen-tcp --statsd-listen-unixgram --statsd-listen-unix --statsd-unix-mode --statsd-receive-buffer --statsd-mapping --statsd-naming --statsd-ttl --statsd-relay --statsd-relay-packet-length --statsd-parse-dogstatsd-tags --statsd-parse-influxdb-tags --statsd-parse-librato-tags --statsd-parse-signalfx-tags --graphite-listen --graphite-listen-pickle --graphite-mapping --graphite-strict --influx-listen --influx-http --sample-expiry --statsd-exporter-metrics --metrics-path --lifecycle-for-all --series-limit --series-limit-per-family --series-limit-per-source --config --log --log-format --drain-timeout --termination-log --http-bind --help check explain replay diff dump"
+            opts="-h --statsd-listen --statsd-listen-tcp --statsd-listen-unixgram --statsd-listen-unix --statsd-unix-mode --statsd-receive-buffer --statsd-mapping --statsd-naming --statsd-ttl --statsd-relay --statsd-relay-packet-length --statsd-parse-dogstatsd-tags --statsd-parse-influxdb-tags --statsd-parse-librato-tags --statsd-parse-signalfx-tags --graphite-listen --graphite-listen-pickle --graphite-mapping --graphite-strict --influx-listen --influx-http --sample-expiry --statsd-exporter-metrics --json-modules --metrics-path --lifecycle-for-all --series-limit --series-limit-per-family --series-limit-per-source --config --log --log-format --drain-timeout --termination-log --http-bind --help check explain replay diff dump"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -183,6 +186,10 @@ _patterns() {
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
+                --json-modules)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --metrics-path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -271,7 +278,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__adapt__subcmd__metrics__subcmd__dump)
-            opts="-h --adapter --count --jmx --rules-file --help"
+            opts="-h --adapter --count --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -285,14 +292,6 @@ _patterns() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --jmx)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --rules-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -301,21 +300,13 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__adapt__subcmd__metrics__subcmd__explain)
-            opts="-h --line --bean --rules-file --statsd-mapping --statsd-naming --help"
+            opts="-h --line --statsd-mapping --statsd-naming --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --line)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --bean)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --rules-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -357,7 +348,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__ambassador__subcmd__redis)
-            opts="-h --primary --replica --upstream --sentinel --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --users-file --read-from --consistency --max-replica-lag --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --listen --listen-plain --unix-socket-mode --reuse-port --proxy-protocol-from --tls-certificate --tls-key --tls-client-authorities --tls-client-certificates --upstream-tls --upstream-tls-authorities --upstream-tls-certificate --upstream-tls-key --upstream-tls-server-name --upstream-tls-verify --config --log --log-format --drain-timeout --termination-log --http-bind --help"
+            opts="-h --primary --replica --upstream --sentinel --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --users-file --read-from --consistency --max-replica-lag --max-replica-lag-time --zone --node-zone --node-weight --max-ejected --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --slowlog-slower-than --slowlog-max-len --key-sampling --listen --listen-plain --unix-socket-mode --reuse-port --proxy-protocol-from --tls-certificate --tls-key --tls-client-authorities --tls-client-certificates --upstream-tls --upstream-tls-authorities --upstream-tls-certificate --upstream-tls-key --upstream-tls-server-name --upstream-tls-verify --config --log --log-format --drain-timeout --termination-log --http-bind --help explain"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -400,7 +391,7 @@ _patterns() {
                     return 0
                     ;;
                 --read-from)
-                    COMPREPLY=($(compgen -W "primary prefer-primary replica prefer-replica any" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "primary prefer-primary replica prefer-replica any nearest" -- "${cur}"))
                     return 0
                     ;;
                 --consistency)
@@ -408,6 +399,26 @@ _patterns() {
                     return 0
                     ;;
                 --max-replica-lag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-replica-lag-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node-zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node-weight)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-ejected)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -448,6 +459,18 @@ _patterns() {
                     return 0
                     ;;
                 --workers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slowlog-slower-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slowlog-max-len)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-sampling)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -532,6 +555,192 @@ _patterns() {
                     return 0
                     ;;
                 --http-bind)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        patterns__subcmd__ambassador__subcmd__redis__subcmd__explain)
+            opts="-h --replica --upstream --sentinel --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --users-file --read-from --consistency --max-replica-lag --max-replica-lag-time --zone --node-zone --node-weight --max-ejected --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --slowlog-slower-than --slowlog-max-len --key-sampling --listen --listen-plain --unix-socket-mode --reuse-port --proxy-protocol-from --tls-certificate --tls-key --tls-client-authorities --tls-client-certificates --upstream-tls --upstream-tls-authorities --upstream-tls-certificate --upstream-tls-key --upstream-tls-server-name --upstream-tls-verify --primary --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --replica)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-primary)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --users-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --read-from)
+                    COMPREPLY=($(compgen -W "primary prefer-primary replica prefer-replica any nearest" -- "${cur}"))
+                    return 0
+                    ;;
+                --consistency)
+                    COMPREPLY=($(compgen -W "eventual session proxy primary" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-replica-lag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-replica-lag-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node-zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node-weight)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-ejected)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --failover-hold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reply-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --probe-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --probe-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deny)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-bulk)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-clients)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --idle-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --workers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slowlog-slower-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slowlog-max-len)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-sampling)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen-plain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unix-socket-mode)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy-protocol-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-certificate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-client-authorities)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-client-certificates)
+                    COMPREPLY=($(compgen -W "required optional" -- "${cur}"))
+                    return 0
+                    ;;
+                --upstream-tls-authorities)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream-tls-certificate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream-tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream-tls-server-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upstream-tls-verify)
+                    COMPREPLY=($(compgen -W "full authority none" -- "${cur}"))
+                    return 0
+                    ;;
+                --primary)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -663,7 +872,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__sync__subcmd__git)
-            opts="-v -h --repo --ref --depth --filter --sparse-checkout-file --submodules --root --wipe-root --link --publish --stale-worktree-timeout --keep-worktrees --git-gc --reuse --group-write --touch-file --error-file --period --init-period --period-jitter --max-backoff --one-time --sync-timeout --max-failures --init-max-failures --sync-on-signal --sync-token-file --max-staleness --verify-interval --exechook-command --exechook-timeout --exechook-backoff --pre-publish-exechook-command --pre-publish-exechook-timeout --pre-publish-exechook-backoff --pre-publish-exechook-gate --webhook-url --webhook-method --webhook-success-status --webhook-body --webhook-timeout --webhook-backoff --username --password --password-file --credential --askpass-url --cookie-file --ssh-key-file --ssh-known-hosts --ssh-known-hosts-file --github-app-application-id --github-app-client-id --github-app-installation-id --github-app-private-key-file --__env__GITSYNC_GITHUB_APP_PRIVATE_KEY --github-base-url --git-config --git-config-add --symlinks --max-pack-bytes --max-objects --max-object-bytes --max-tree-bytes --max-path-depth --verify-signatures --allowed-signers-file --openpgp-keyring-file --branch --rev --dest --wait --timeout --max-sync-failures --change-permissions --sync-hook-command --ssh --git --add-user --http-metrics --http-pprof --verbose --config --log --log-format --drain-timeout --termination-log --http-bind --help"
+            opts="-v -h --repo --ref --depth --filter --sparse-checkout-file --lfs --lfs-url --path --submodules --root --wipe-root --link --publish --stale-worktree-timeout --keep-worktrees --git-gc --reuse --group-write --archive --touch-file --error-file --period --init-period --period-jitter --max-backoff --one-time --sync-timeout --sync-concurrency --max-failures --init-max-failures --sync-on-signal --sync-token-file --max-staleness --verify-interval --exechook-command --exechook-timeout --exechook-backoff --pre-publish-exechook-command --pre-publish-exechook-timeout --pre-publish-exechook-backoff --pre-publish-exechook-gate --webhook-url --webhook-method --webhook-success-status --webhook-body --webhook-timeout --webhook-backoff --username --password --password-file --credential --askpass-url --cookie-file --ssh-key-file --ssh-known-hosts --ssh-known-hosts-file --github-app-application-id --github-app-client-id --github-app-installation-id --github-app-private-key-file --__env__GITSYNC_GITHUB_APP_PRIVATE_KEY --github-base-url --git-config --git-config-add --symlinks --max-pack-bytes --max-objects --max-object-bytes --max-tree-bytes --max-path-depth --verify-signatures --allowed-signers-file --openpgp-keyring-file --branch --rev --dest --wait --timeout --max-sync-failures --change-permissions --sync-hook-command --ssh --git --add-user --http-metrics --http-pprof --verbose --config --log --log-format --drain-timeout --termination-log --http-bind --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -686,6 +895,18 @@ _patterns() {
                     return 0
                     ;;
                 --sparse-checkout-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lfs)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --lfs-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -729,6 +950,10 @@ _patterns() {
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
+                --archive)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --touch-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -758,6 +983,10 @@ _patterns() {
                     return 0
                     ;;
                 --sync-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sync-concurrency)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -39,6 +39,9 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l ref -d 'W
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l depth -d 'How many commits of history to keep; 0 keeps all' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l filter -d 'Fetch with this partial-clone filter (blob:none, tree:0, …); what the tree needs comes in one further request' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l sparse-checkout-file -d 'A file with git\'s sparse-checkout patterns: only what they let through is written' -r -F
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l lfs -d 'Write the contents of Git LFS files, not their pointers; not in submodules' -r -f -a "true\t''
+false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l lfs-url -d 'The LFS server [default: what .lfsconfig says, else --repo with .git/info/lfs behind it]' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l path -d 'Write only this directory (or file) of the repository, and fetch only its files where the server can (--filter blob:none); may be repeated' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l submodules -d 'Which submodules to write' -r -f -a "recursive\t'All, to any depth'
 shallow\t'Those of the repository, but not theirs'
@@ -63,6 +66,7 @@ hardlink\t'As hard links to those of the published tree; whoever writes into one
 recycle\t'Moved, with whole directories where nothing in them changed, out of the tree before, which is kept inside .git for this when its time is over: a change costs what it changes. No file is in two trees, and a program that still has the old tree open sees files vanish from it, as when it is removed, never new ones in it'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l group-write -d 'Make everything that is written writable for the group' -r -f -a "true\t''
 false\t''"
+complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l archive -d 'Also write the tree as a file that ends in .tar.gz, .tgz or .tar, absolute or relative to --root, with its SHA-256 beside it: the same bytes for the same commit, replaced in one step before the link turns' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l touch-file -d 'A file to touch after each sync that changed something, absolute or relative to --root' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l error-file -d 'A file that holds the last error as JSON and is removed after a success, absolute or relative to --root' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l period -d 'The pause after a sync' -r
