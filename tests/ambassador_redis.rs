@@ -23,6 +23,8 @@ mod failover;
 mod faults;
 #[path = "ambassador_redis/insight.rs"]
 mod insight;
+#[path = "ambassador_redis/library.rs"]
+mod library;
 #[path = "ambassador_redis/limits.rs"]
 mod limits;
 #[path = "ambassador_redis/model.rs"]

@@ -282,3 +282,62 @@ fn a_password_that_is_set_meanwhile_is_accepted_in_every_database() {
     assert_eq!(other.ask("SELECT 9"), "+OK");
     assert_eq!(other.ask("GET k"), "nine");
 }
+
+#[test]
+fn tracking_works_in_every_mode() {
+    let set = Set::start(1, &[]);
+    let (mut cache, mut writer) = (set.client(), set.client());
+    cache.ask("HELLO 3");
+    assert_eq!(cache.ask("CLIENT TRACKING ON BCAST PREFIX user:"), "+OK");
+    assert_eq!(writer.ask("SET user:1 x"), "+OK");
+    assert_eq!(cache.reply(), ">[invalidate, [user:1]]");
+    assert_eq!(cache.ask("CLIENT TRACKING OFF"), "+OK");
+    assert_eq!(cache.ask("CLIENT TRACKING ON OPTIN"), "+OK");
+    assert_eq!(cache.ask("GET untracked"), "(nil)");
+    assert_eq!(cache.ask("CLIENT CACHING YES"), "+OK");
+    assert_eq!(cache.ask("GET tracked"), "(nil)");
+    assert_eq!((writer.ask("SET untracked 1"), writer.ask("SET tracked 1")), ("+OK".into(), "+OK".into()));
+    assert_eq!(cache.reply(), ">[invalidate, [tracked]]");
+    // RESP2: the invalidations of one connection go to another.
+    let (mut listener, mut reader) = (set.client(), set.client());
+    let id = listener.ask("CLIENT ID");
+    assert_eq!(listener.ask("SUBSCRIBE __redis__:invalidate"), "[subscribe, __redis__:invalidate, :1]");
+    assert_eq!(reader.ask(&format!("CLIENT TRACKING ON REDIRECT {}", &id[1..])), "+OK");
+    assert_eq!(reader.ask("GET redirected"), "(nil)");
+    assert_eq!(writer.ask("SET redirected 1"), "+OK");
+    assert_eq!(listener.reply(), "[message, __redis__:invalidate, [redirected]]");
+}
+
+#[test]
+fn replies_that_a_client_does_not_want_are_not_sent() {
+    let set = Set::start(1, &[]);
+    let mut client = set.client();
+    for line in ["CLIENT REPLY OFF", "SET k v", "GET k"] {
+        client.send(&line.split(' ').collect::<Vec<_>>());
+    }
+    assert_eq!(client.ask("CLIENT REPLY ON"), "+OK");
+    client.send(&["CLIENT", "REPLY", "SKIP"]);
+    client.send(&["SET", "k", "w"]);
+    assert_eq!(client.ask("GET k"), "w");
+}
+
+#[test]
+fn read_only_functions_and_scripts_are_answered_by_replicas() {
+    let set = Set::start(1, &[]);
+    let mut client = set.client();
+    let library = "#!lua name=lib\nredis.register_function{function_name='peek',callback=function(k) return redis.call('get',k[1]) end,flags={'no-writes'}}";
+    client.send(&["FUNCTION", "LOAD", library]);
+    assert_eq!(client.reply(), "lib");
+    assert_eq!(client.ask("SET k v"), "+OK");
+    wait_for("the function on the replica", || {
+        assert_eq!(client.ask("FCALL_RO peek 1 k"), "v");
+        assert_eq!(client.ask("EVAL_RO return(redis.call('get',KEYS[1])) 1 k"), "v");
+        (set.replica_calls("fcall_ro") > 0 && set.replica_calls("eval_ro") > 0).then_some(())
+    });
+    // A script that only the primary knows is no error on the way.
+    let sha = client.ask("SCRIPT LOAD return(redis.call('get',KEYS[1]))");
+    for _ in 0..5 {
+        assert_eq!(client.ask(&format!("EVALSHA_RO {sha} 1 k")), "v");
+    }
+    assert!(client.ask("EVAL_RO return(redis.call('set',KEYS[1],1)) 1 k").contains("Write commands are not allowed"));
+}
