@@ -348,7 +348,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__ambassador__subcmd__redis)
-            opts="-h --primary --replica --upstream --sentinel --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --users-file --read-from --consistency --max-replica-lag --max-replica-lag-time --zone --node-zone --node-weight --max-ejected --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --slowlog-slower-than --slowlog-max-len --key-sampling --listen --listen-plain --unix-socket-mode --reuse-port --proxy-protocol-from --tls-certificate --tls-key --tls-client-authorities --tls-client-certificates --upstream-tls --upstream-tls-authorities --upstream-tls-certificate --upstream-tls-key --upstream-tls-server-name --upstream-tls-verify --config --log --log-format --drain-timeout --termination-log --http-bind --help explain"
+            opts="-h --primary --replica --upstream --sentinel --cluster --map-address --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --users-file --read-from --consistency --max-replica-lag --max-replica-lag-time --zone --node-zone --node-weight --max-ejected --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --slowlog-slower-than --slowlog-max-len --key-sampling --listen --listen-plain --unix-socket-mode --reuse-port --proxy-protocol-from --tls-certificate --tls-key --tls-client-authorities --tls-client-certificates --upstream-tls --upstream-tls-authorities --upstream-tls-certificate --upstream-tls-key --upstream-tls-server-name --upstream-tls-verify --fault-error --fault-delay --mirror --mirror-commands --mirror-percent --config --log --log-format --drain-timeout --termination-log --http-bind --help explain"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -367,6 +367,14 @@ _patterns() {
                     return 0
                     ;;
                 --sentinel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --map-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -534,6 +542,26 @@ _patterns() {
                     COMPREPLY=($(compgen -W "full authority none" -- "${cur}"))
                     return 0
                     ;;
+                --fault-error)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fault-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mirror)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mirror-commands)
+                    COMPREPLY=($(compgen -W "writes all" -- "${cur}"))
+                    return 0
+                    ;;
+                --mirror-percent)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -566,7 +594,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__ambassador__subcmd__redis__subcmd__explain)
-            opts="-h --replica --upstream --sentinel --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --users-file --read-from --consistency --max-replica-lag --max-replica-lag-time --zone --node-zone --node-weight --max-ejected --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --slowlog-slower-than --slowlog-max-len --key-sampling --listen --listen-plain --unix-socket-mode --reuse-port --proxy-protocol-from --tls-certificate --tls-key --tls-client-authorities --tls-client-certificates --upstream-tls --upstream-tls-authorities --upstream-tls-certificate --upstream-tls-key --upstream-tls-server-name --upstream-tls-verify --primary --help"
+            opts="-h --replica --upstream --sentinel --cluster --map-address --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --users-file --read-from --consistency --max-replica-lag --max-replica-lag-time --zone --node-zone --node-weight --max-ejected --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --slowlog-slower-than --slowlog-max-len --key-sampling --listen --listen-plain --unix-socket-mode --reuse-port --proxy-protocol-from --tls-certificate --tls-key --tls-client-authorities --tls-client-certificates --upstream-tls --upstream-tls-authorities --upstream-tls-certificate --upstream-tls-key --upstream-tls-server-name --upstream-tls-verify --fault-error --fault-delay --mirror --mirror-commands --mirror-percent --primary --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -581,6 +609,14 @@ _patterns() {
                     return 0
                     ;;
                 --sentinel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --map-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -738,6 +774,26 @@ _patterns() {
                     ;;
                 --upstream-tls-verify)
                     COMPREPLY=($(compgen -W "full authority none" -- "${cur}"))
+                    return 0
+                    ;;
+                --fault-error)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fault-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mirror)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mirror-commands)
+                    COMPREPLY=($(compgen -W "writes all" -- "${cur}"))
+                    return 0
+                    ;;
+                --mirror-percent)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --primary)
