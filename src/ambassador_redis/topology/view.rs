@@ -122,15 +122,17 @@ fn by_sentinels(
 ) -> Result<usize, String> {
     let place = match (named, before.primary) {
         (Ok(Some(place)), _) => *place,
-        (Ok(None), _) => return Err("the Sentinels name a server that is not known yet".to_owned()),
+        (Ok(None), _) => return Err("the server that is named as the primary is not known yet".to_owned()),
         // Sentinels that are away change nothing.
         (Err(_), Some(place)) => place,
         (Err(why), None) => return Err(why.clone()),
     };
     match &answers[place] {
-        Ok(seen) if !seen.is_primary => Err("the server that the Sentinels name says that it is a replica".to_owned()),
+        Ok(seen) if !seen.is_primary => {
+            Err("the server that is named as the primary says that it is a replica".to_owned())
+        }
         Ok(_) if fenced && before.primary == Some(place) => {
-            Err("a failover is under way; waiting for the Sentinels to name the new primary".to_owned())
+            Err("a failover is under way; waiting until the new primary is named".to_owned())
         }
         Ok(_) => Ok(place),
         Err(_) if before.primary == Some(place) => Ok(place),
