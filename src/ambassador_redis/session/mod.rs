@@ -19,6 +19,7 @@ mod farewell;
 mod intake;
 mod own;
 mod slots;
+mod upload;
 mod wire;
 
 use std::cell::{Cell, RefCell};
