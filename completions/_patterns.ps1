@@ -297,7 +297,7 @@ Register-ArgumentCompleter -Native -CommandName 'patterns' -ScriptBlock {
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Says what becomes of a StatsD line or a bean''s value: every rule tried, the final series')
             [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Reads captured StatsD lines and prints the page that they give')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Says which series change between two mapping files, over captured StatsD lines')
-            [CompletionResult]::new('dump', 'dump', [CompletionResultType]::ParameterValue, 'Shows the next StatsD lines that a running adapter receives, or the values of a JVM, as rules see them')
+            [CompletionResult]::new('dump', 'dump', [CompletionResultType]::ParameterValue, 'Shows the next StatsD lines of a running adapter, or the values of a JVM, as the rules see them')
             break
         }
         'patterns;adapt-metrics;check' {

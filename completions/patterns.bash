@@ -278,7 +278,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__adapt__subcmd__metrics__subcmd__dump)
-            opts="-h --adapter --count --help"
+            opts="-h --adapter --count --jmx --rules-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -292,6 +292,14 @@ _patterns() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --jmx)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rules-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -300,13 +308,21 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__adapt__subcmd__metrics__subcmd__explain)
-            opts="-h --line --statsd-mapping --statsd-naming --help"
+            opts="-h --line --bean --rules-file --statsd-mapping --statsd-naming --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --line)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bean)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rules-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

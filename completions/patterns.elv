@@ -290,7 +290,7 @@ set edit:completion:arg-completer[patterns] = {|@words|
             cand explain 'Says what becomes of a StatsD line or a bean''s value: every rule tried, the final series'
             cand replay 'Reads captured StatsD lines and prints the page that they give'
             cand diff 'Says which series change between two mapping files, over captured StatsD lines'
-            cand dump 'Shows the next StatsD lines that a running adapter receives, or the values of a JVM, as rules see them'
+            cand dump 'Shows the next StatsD lines of a running adapter, or the values of a JVM, as the rules see them'
         }
         &'patterns;adapt-metrics;check'= {
             cand --format 'How to tell it'

@@ -17,7 +17,7 @@ use crate::core::mode::Verb;
 /// Asks a running adapter for lines.
 pub(super) const VERB: Verb = Verb {
     name: "dump",
-    about: "Shows the next StatsD lines that a running adapter receives, or the values of a JVM, as rules see them",
+    about: "Shows the next StatsD lines of a running adapter, or the values of a JVM, as the rules see them",
     arguments: Dump::augment_args,
     run,
 };
