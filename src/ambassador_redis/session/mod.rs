@@ -18,6 +18,7 @@ mod aside;
 mod farewell;
 mod intake;
 mod own;
+mod sending;
 mod slots;
 mod upload;
 mod wire;
