@@ -51,7 +51,7 @@ complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l wipe-root
 false\t''"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l link -d 'What to publish, absolute or relative to --root: a symbolic link, unless --publish says otherwise [default: the last part of --repo]' -r -F
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l publish -d 'What stands at --link, and how it changes' -r -f -a "symlink\t'A symbolic link to the commit\'s tree, named by its hash: readers see the old tree or the new one, never a mixture; a process that resolved the link before (its working directory, a subPath mount) stays in the old tree'
-exchange\t'A directory, which changes places with the new one in a single step (renameat2): for readers that cannot follow a link. They see the old tree or the new one; a process in the old directory, and a subPath mount of it, stays there. Needs a file system that can exchange (not NFS), and --link on that of --root'
+exchange\t'A directory, which changes places with the new one in a single step (renameat2): for readers that cannot follow a link. They see the old tree or the new one; a process in the old directory, and a subPath mount of it, stays there. Needs a file system that can exchange (not NFS), and --link on that of --root. Before the exchange, git does not work in the new directory (a hook of --pre-publish-exechook-command reads its files)'
 in-place\t'A directory that stays the same one while its changed files are replaced, each in a single step: for subPath mounts and processes that stay in it. They see a mixture of the two commits for the moment of a change, and after a crash until the next start; other files in it are left alone. Needs --link on the file system of --root'"
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l stale-worktree-timeout -d 'How long a replaced tree stays; 0 removes it at once' -r
 complete -c patterns -n "__fish_patterns_using_subcommand sync-git" -l keep-worktrees -d 'How many replaced trees stay at least, the newest first, whatever their age' -r
@@ -175,9 +175,9 @@ replica\t'Only replicas'
 prefer-replica\t'A replica; the primary if no replica may answer'
 any\t'Whoever has least to do, the primary included'
 nearest\t'Whoever answers soonest, the primary included; in doubt who has least to do'"
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l consistency -d 'What a read may miss: nothing that this ambassador\'s clients were told (proxy), nothing that its own connection was told (session), anything (eventual); `primary` reads from the primary only' -r -f -a "eventual\t'A replica may answer whatever it has'
-session\t'A client connection sees all that it has seen or written before'
-proxy\t'Every client of this ambassador sees what any of them was told before'
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l consistency -d 'What a read may miss: nothing that the primary has told any client of this ambassador (proxy) or the read\'s own connection (session), anything (eventual); `primary` reads from the primary only. In proxy and session what a connection reads never goes back in time; two connections may for a moment see different replicas of what others write' -r -f -a "eventual\t'A replica may answer whatever it has'
+session\t'A client connection sees all that it has written, and all that it has seen'
+proxy\t'Every client of this ambassador sees what the primary has told any of them, and each all that it has seen itself'
 primary\t'Only the primary answers'"
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l max-replica-lag -d 'How far a replica may trail behind the primary, in bytes of the replication stream, and still answer' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and not __fish_seen_subcommand_from explain" -l max-replica-lag-time -d 'How long a replica may lack what the primary has, and still answer; measured from offsets, to the precision of --probe-period. 0 for as long as --max-replica-lag allows' -r
@@ -250,9 +250,9 @@ replica\t'Only replicas'
 prefer-replica\t'A replica; the primary if no replica may answer'
 any\t'Whoever has least to do, the primary included'
 nearest\t'Whoever answers soonest, the primary included; in doubt who has least to do'"
-complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l consistency -d 'What a read may miss: nothing that this ambassador\'s clients were told (proxy), nothing that its own connection was told (session), anything (eventual); `primary` reads from the primary only' -r -f -a "eventual\t'A replica may answer whatever it has'
-session\t'A client connection sees all that it has seen or written before'
-proxy\t'Every client of this ambassador sees what any of them was told before'
+complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l consistency -d 'What a read may miss: nothing that the primary has told any client of this ambassador (proxy) or the read\'s own connection (session), anything (eventual); `primary` reads from the primary only. In proxy and session what a connection reads never goes back in time; two connections may for a moment see different replicas of what others write' -r -f -a "eventual\t'A replica may answer whatever it has'
+session\t'A client connection sees all that it has written, and all that it has seen'
+proxy\t'Every client of this ambassador sees what the primary has told any of them, and each all that it has seen itself'
 primary\t'Only the primary answers'"
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l max-replica-lag -d 'How far a replica may trail behind the primary, in bytes of the replication stream, and still answer' -r
 complete -c patterns -n "__fish_patterns_using_subcommand ambassador-redis; and __fish_seen_subcommand_from explain" -l max-replica-lag-time -d 'How long a replica may lack what the primary has, and still answer; measured from offsets, to the precision of --probe-period. 0 for as long as --max-replica-lag allows' -r

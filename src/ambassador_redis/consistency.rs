@@ -21,9 +21,9 @@ use arc_swap::ArcSwap;
 pub enum Consistency {
     /// A replica may answer whatever it has.
     Eventual,
-    /// A client connection sees all that it has seen or written before.
+    /// A client connection sees all that it has written, and all that it has seen.
     Session,
-    /// Every client of this ambassador sees what any of them was told before.
+    /// Every client of this ambassador sees what the primary has told any of them, and each all that it has seen itself.
     Proxy,
     /// Only the primary answers.
     Primary,

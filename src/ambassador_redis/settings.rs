@@ -75,8 +75,9 @@ pub struct Settings {
     #[arg(long, value_name = "POLICY", default_value = "prefer-replica", value_enum)]
     pub read_from: ReadFrom,
 
-    /// What a read may miss: nothing that this ambassador's clients were told (proxy), nothing that its own connection was told
-    /// (session), anything (eventual); `primary` reads from the primary only
+    /// What a read may miss: nothing that the primary has told any client of this ambassador (proxy) or the read's own connection
+    /// (session), anything (eventual); `primary` reads from the primary only. In proxy and session what a connection reads never goes
+    /// back in time; two connections may for a moment see different replicas of what others write
     #[arg(long, value_name = "SCOPE", default_value = "proxy", value_enum)]
     pub consistency: Consistency,
 

@@ -24,7 +24,8 @@ pub(crate) enum Publish {
     Symlink,
     /// A directory, which changes places with the new one in a single step (renameat2): for readers that cannot follow a
     /// link. They see the old tree or the new one; a process in the old directory, and a subPath mount of it, stays there.
-    /// Needs a file system that can exchange (not NFS), and --link on that of --root
+    /// Needs a file system that can exchange (not NFS), and --link on that of --root. Before the exchange, git does not work in
+    /// the new directory (a hook of --pre-publish-exechook-command reads its files)
     Exchange,
     /// A directory that stays the same one while its changed files are replaced, each in a single step: for subPath mounts
     /// and processes that stay in it. They see a mixture of the two commits for the moment of a change, and after a crash

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use crate::remote::backend::{Aside, Backend, Mode, Seen};
 use crate::remote::ssh::{Sshd, make_key};
 use crate::remote::tls::{certificate, terminate_tls};
-use crate::world::{World, git};
+use crate::world::{World, git, misused};
 
 /// `user:secret`.
 const BASIC: &str = "dXNlcjpzZWNyZXQ=";
@@ -360,7 +360,7 @@ fn the_server_is_where_lfsconfig_or_the_operator_says() {
     large.sync(&[&format!("--lfs-url={}/lfs-here", large.backend.origin())]);
     let url = format!("--lfs-url={}/lfs-here", large.backend.origin());
     let output = large.world.once(&[&url]);
-    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert_eq!(output.status.code(), misused(), "{}", said(&output));
 }
 
 #[test]

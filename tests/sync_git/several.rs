@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use crate::support::{self, Process, wait_for};
-use crate::world::{World, git, published};
+use crate::world::{World, git, misconfigured, published};
 
 fn config(world: &World, text: &str) -> PathBuf {
     let path = world.path("patterns.yaml");
@@ -159,7 +159,7 @@ fn every_mistake_of_the_file_is_told_with_its_line() {
     ] {
         let text = format!("sync-git:\n  root: {}\n  repositories: {repositories}\n", root.display());
         let output = once(&world, &text);
-        assert_eq!(output.status.code(), Some(78), "{repositories}: {}", said(&output));
+        assert_eq!(output.status.code(), misconfigured(), "{repositories}: {}", said(&output));
         assert!(said(&output).contains(wanted), "{repositories}: {}", said(&output));
     }
 }

@@ -14,7 +14,16 @@ pub struct World {
 
 /// The exit code of settings that cannot be used: git-sync's, when the tests call us so.
 pub fn misused() -> Option<i32> {
-    Some(if std::env::var("AS_LINK").is_ok_and(|name| name == "git-sync") { 1 } else { 2 })
+    Some(if is_git_sync() { 1 } else { 2 })
+}
+
+/// The exit code of a settings file that is wrong, likewise.
+pub fn misconfigured() -> Option<i32> {
+    Some(if is_git_sync() { 1 } else { 78 })
+}
+
+fn is_git_sync() -> bool {
+    std::env::var("AS_LINK").is_ok_and(|name| name == "git-sync")
 }
 
 /// git with no configuration but ours.
