@@ -126,8 +126,9 @@ pub struct Settings {
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = values::duration)]
     pub probe_timeout: Duration,
 
-    /// Commands that are refused; a comma between two
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "shutdown,replicaof,slaveof,failover")]
+    /// Commands that are refused; a comma between two. What else an application may do to its Redis (REPLICAOF, CONFIG, DEBUG) is for
+    /// the ACL of the servers to say; it is done by the primary
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "shutdown,failover")]
     pub deny: Vec<String>,
 
     /// The longest argument that a client may send
