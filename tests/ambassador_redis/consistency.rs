@@ -1,6 +1,6 @@
 //! Read-your-writes: no reply of a replica is older than what the application was told.
 
-use crate::servers::{RedisServer, Set};
+use crate::servers::{Ambassador, RedisServer, Set};
 use crate::support::wait_for;
 
 /// Writers and readers on several connections: every read must return the last acknowledged write or a later one.
@@ -99,4 +99,20 @@ fn a_replica_that_follows_another_server_now_gives_no_answer() {
         assert_eq!(client.ask(&format!("SET k {n}")), "+OK");
         assert_eq!(client.ask("GET k"), n.to_string());
     }
+}
+
+#[test]
+fn replicas_that_join_a_lone_primary_answer() {
+    // Its first replica gives a primary's history another name; the connections that are there know the old one.
+    let (primary, replica) = (RedisServer::start(), RedisServer::start());
+    let named = |flag: &str, server: &RedisServer| format!("--{flag}=127.0.0.1:{}", server.port);
+    let ambassador = Ambassador::start(&[named("primary", &primary), named("replica", &replica)]);
+    ambassador.wait_until_ready();
+    let mut client = ambassador.client();
+    assert_eq!(client.ask("SET k 1"), "+OK");
+    replica.follow(primary.port);
+    wait_for("a read by the replica", || {
+        assert_eq!(client.ask("GET k"), "1");
+        (replica.calls("get") > 0).then_some(())
+    });
 }

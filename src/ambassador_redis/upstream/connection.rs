@@ -361,7 +361,7 @@ impl Connection {
         state.transport = Some(transport);
         state.scanner = Scanner::default();
         state.carry.clear();
-        state.applied = Mark::default();
+        (state.applied, state.asked_history) = (Mark::default(), 0);
         (state.asks_applied, state.unmarked, state.behind) = (false, false, false);
         state.failure = None;
         if matches!(self.purpose, Purpose::Primary(_)) {
@@ -426,6 +426,9 @@ impl Connection {
             state.unmarked = false;
             if let Some(pending) = self.worker.watermark().mark(state.history) {
                 state.own(&[b"ROLE"], Owner::Watermark(pending));
+            } else if state.asked_history != self.worker.generation() {
+                state.asked_history = self.worker.generation();
+                state.own(&[b"INFO", b"replication"], Owner::History);
             }
         }
         let Some(transport) = &mut state.transport else { return Ok(()) };

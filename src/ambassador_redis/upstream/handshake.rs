@@ -155,7 +155,7 @@ fn about_replication(out: &mut Vec<u8>) {
 }
 
 /// Finds the history in the reply of `INFO`.
-fn history_in(info: &[u8]) -> Option<History> {
+pub(super) fn history_in(info: &[u8]) -> Option<History> {
     let at = memchr::memmem::find(info, b"\nmaster_replid:")? + b"\nmaster_replid:".len();
     History::parse(std::str::from_utf8(info.get(at..at + 40)?).ok()?)
 }

@@ -29,7 +29,7 @@ impl Connection {
             at += run.bytes;
             match run.owner {
                 Owner::Stream(session) => session.abort(),
-                Owner::Nobody | Owner::Watermark(_) | Owner::Applied(_) => {}
+                Owner::Nobody | Owner::Watermark(_) | Owner::History | Owner::Applied(_) => {}
                 Owner::Session(ticket) if ticket.torn => ticket.session.abort(),
                 Owner::Session(ticket) if matches!(self.purpose, Purpose::Private(_)) && !ticket.session.is_plain() => {
                     ticket.session.fail(ticket.slot, run.left, &lost(&self.node.address.to_string(), why));

@@ -11,6 +11,7 @@ use crate::ambassador_redis::resp::reply::{Scanner, Step};
 use crate::ambassador_redis::session::{Position, Session};
 
 use super::connection::{Connection, Purpose};
+use super::handshake::history_in;
 use super::loss::remaining;
 use super::role::Role;
 use super::run::{Owner, Run, Ticket};
@@ -71,7 +72,7 @@ impl Connection {
                     return Ok(());
                 }
                 Owner::Session(_) => at = self.scan_session(state, data, at)?,
-                Owner::Nobody | Owner::Watermark(_) | Owner::Applied(_) => {
+                Owner::Nobody | Owner::Watermark(_) | Owner::History | Owner::Applied(_) => {
                     match state.scanner.step(&data[at..]).map_err(|e| e.to_string())? {
                         Step::Partial if matches!(run.owner, Owner::Nobody) => return Ok(()),
                         Step::Partial => {
@@ -102,6 +103,11 @@ impl Connection {
                     _ => None,
                 };
                 self.worker.watermark().cover(pending, lane, offset);
+            }
+            (Owner::History, _) => {
+                state.history = history_in(reply).unwrap_or(state.history);
+                // What was told without being marked is marked now.
+                state.unmarked = true;
             }
             (Owner::Watermark(_), Some(Role::Replica { .. })) => self.worker.suspect(&self.node),
             (Owner::Applied(generation), Some(Role::Replica { offset, linked: true, source }))

@@ -30,6 +30,8 @@ pub enum Owner {
     Nobody,
     /// The `ROLE` behind a batch on the primary.
     Watermark(Pending),
+    /// The question for the primary's history, when another one than it told is in force.
+    History,
     /// The `ROLE` in front of reads on a replica, and the generation in which it was sent.
     Applied(u64),
 }

@@ -22,8 +22,10 @@ pub(super) struct State {
     pub(super) scanner: Scanner,
     /// The beginning of a reply that must be seen whole before it is acted upon.
     pub(super) carry: Vec<u8>,
-    /// The replication history that a primary told when it was greeted.
+    /// The replication history that a primary told last.
     pub(super) history: History,
+    /// The generation in which it was asked for that again: its history has another name once the first replica comes.
+    pub(super) asked_history: u64,
     /// The offset that this server is known to have applied.
     pub(super) applied: Mark,
     /// Whether a `ROLE` waits unsent before the reads of this turn.
