@@ -7,12 +7,11 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use git2::Oid;
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{Mode, OFlags};
 
 use super::early::Written;
-use super::files::{At, FileError, make_dirs, remove, unique_name};
+use super::files::{At, FileError, make_dirs, remove, replace, unique_name};
 use super::manifest::Manifest;
-use super::retire;
 use super::spare::Spare;
 use super::sparse::Patterns;
 
@@ -99,7 +98,7 @@ impl Draft {
     /// # Errors
     /// The volume's; the draft is gone then.
     pub(crate) fn place(mut self, at: &Path) -> Result<Option<Spare>, FileError> {
-        place(&self.blank.unfinished, at)?;
+        replace(at, &self.blank.unfinished)?;
         self.blank.is_finished = true;
         Ok(self.remains.take())
     }
@@ -108,21 +107,4 @@ impl Draft {
     pub(crate) fn path(&self) -> &Path {
         &self.blank.unfinished
     }
-}
-
-/// Moves a finished tree to its place, changing places with what stands there.
-fn place(unfinished: &Path, at: &Path) -> Result<(), FileError> {
-    if std::fs::symlink_metadata(at).is_err() {
-        return std::fs::rename(unfinished, at).at("move the tree to", at);
-    }
-    match rustix::fs::renameat_with(CWD, unfinished, CWD, at, RenameFlags::EXCHANGE) {
-        Ok(()) => {}
-        // A file system that cannot exchange: there is a moment without the tree, and no other way.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            retire::discard(at)?;
-            return std::fs::rename(unfinished, at).at("move the tree to", at);
-        }
-        Err(error) => return Err(error).at("exchange the tree at", at),
-    }
-    remove(unfinished)
 }

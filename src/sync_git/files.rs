@@ -7,6 +7,9 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+
 /// An operation on a path that the operating system refused.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what} {}: {source}", path.display())]
@@ -111,6 +114,28 @@ pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Puts the directory `fresh` in the place of `at`, and removes what stood there. The two change places in a single step, so
+/// that whoever is killed leaves the one or the other there.
+///
+/// # Errors
+/// The volume's; `fresh` is where it was if the place was not taken.
+pub(crate) fn replace(at: &Path, fresh: &Path) -> Result<(), FileError> {
+    if std::fs::symlink_metadata(at).is_err() {
+        return std::fs::rename(fresh, at).at("move to its place", at);
+    }
+    match rustix::fs::renameat_with(CWD, fresh, CWD, at, RenameFlags::EXCHANGE) {
+        Ok(()) => remove(fresh),
+        // A file system that cannot exchange: there is a moment with neither, and no other way.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            let aside = at.with_file_name(unique_name());
+            std::fs::rename(at, &aside).at("set aside", at)?;
+            std::fs::rename(fresh, at).at("move to its place", at)?;
+            remove(&aside)
+        }
+        Err(error) => Err(error).at("exchange the directory at", at),
+    }
+}
+
 /// Nothing there, or a part of the path is not a directory.
 pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
@@ -180,6 +205,21 @@ mod tests {
         remove(&tree).unwrap();
         assert!(kept.join("file").exists());
         assert!(!tree.exists());
+    }
+
+    #[test]
+    fn a_directory_takes_the_place_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let (at, fresh) = (dir.path().join("at"), dir.path().join("fresh"));
+        for content in ["one", "two"] {
+            std::fs::create_dir(&fresh).unwrap();
+            std::fs::write(fresh.join(content), content).unwrap();
+            replace(&at, &fresh).unwrap();
+            assert_eq!(names_in(&at).unwrap(), [content]);
+            assert_eq!(names_in(dir.path()).unwrap(), ["at"]);
+        }
+        replace(&at, &fresh).unwrap_err();
+        assert_eq!(names_in(&at).unwrap(), ["two"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Garbage: objects that no kept tree needs go away when they have become too many.
 //!
 //! In: the store, the commits whose trees are kept, the history that they shall have. Out: a store with one pack of what they
-//! need, changed for the old one by two renames; a crash in between costs a fetch, never a published tree. Of a partial store
+//! need, which changes places with the old one in a single step, so that a kill leaves a whole one. Of a partial store
 //! everything stays that is here and is needed; what was left out is not asked for.
 
 use std::collections::HashSet;
@@ -10,7 +10,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use git2::{ObjectType, Oid};
 
-use super::files::{At, FileError, make_dirs, names_in, remove, unique_name};
+use super::files::{At, FileError, make_dirs, names_in, remove, replace, unique_name};
 use super::pack::{Durability, PackError, PackReceiver, PackStore, Promise};
 use super::remote::{Absent, Depth, FetchRequest, Remote, RemoteError, Url, UrlError};
 use super::store::{Store, StoreError};
@@ -83,12 +83,8 @@ pub(crate) async fn collect(store: &mut Store, tips: Vec<Oid>, depth: Depth, pro
         remove(&fresh)?;
         return collected;
     }
-    let objects = store.dir().join("objects");
-    let aside = store.dir().join(unique_name());
-    std::fs::rename(&objects, &aside).at("set aside", &objects)?;
-    std::fs::rename(&fresh, &objects).at("move to its place", &fresh)?;
-    store.reopen()?;
-    Ok(remove(&aside)?)
+    replace(&store.dir().join("objects"), &fresh)?;
+    Ok(store.reopen()?)
 }
 
 async fn pack(store: &Store, tips: Vec<Oid>, depth: Depth, promise: Promise, into: &Path) -> Result<(), GcError> {

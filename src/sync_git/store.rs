@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Odb, Oid};
 
-use super::files::{At, FileError, make_dirs, read_small, remove, sweep_unfinished, unique_name, write_whole};
+use super::files::{FileError, make_dirs, read_small, remove, replace, sweep_unfinished, unique_name, write_whole};
 use super::pack;
 
 /// The branch that always names the last synced commit, as with git-sync.
@@ -187,14 +187,12 @@ impl Store {
     /// The volume's.
     pub(crate) fn drop_objects(&mut self) -> Result<(), StoreError> {
         self.forget_tip()?;
-        let objects = self.dir.join("objects");
-        let aside = self.dir.join(unique_name());
-        std::fs::rename(&objects, &aside).at("set aside", &objects)?;
-        make_dirs(&objects.join("pack"))?;
-        make_dirs(&objects.join("info"))?;
+        let empty = self.dir.join(unique_name());
+        make_dirs(&empty.join("pack"))?;
+        make_dirs(&empty.join("info"))?;
+        replace(&self.dir.join("objects"), &empty)?;
         remove(&self.dir.join("shallow"))?;
-        self.reopen()?;
-        Ok(remove(&aside)?)
+        self.reopen()
     }
 
     /// Opens the object database anew, after all of it was changed.
