@@ -83,16 +83,9 @@ fn offline(words: &[Vec<u8>], settings: &Settings, table: &Table) -> String {
         }
         (Class::Read | Class::ReadScript, ReadFrom::Replica, _) => "a replica, else an error: --read-from replica",
         (Class::Read | Class::ReadScript, ..) => "a replica that is in step, else the primary",
-        (
-            Class::Select
-            | Class::Hello
-            | Class::Auth
-            | Class::Quit
-            | Class::Reset
-            | Class::ClientName
-            | Class::ClientInfo,
-            ..,
-        ) => "nowhere, or where the session's next request goes: the ambassador keeps what the session has chosen",
+        (class, ..) if class.label() == "session" => {
+            "nowhere, or where the session's next request goes: the ambassador keeps what the session has chosen"
+        }
         (Class::CrossProtocol, ..) => "nowhere: the connection is closed, as Redis closes it",
         _ => "the primary",
     };

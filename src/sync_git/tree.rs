@@ -174,6 +174,30 @@ fn without_ignorable(name: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// A tree of plain files, for tests.
+#[cfg(test)]
+pub(crate) fn sample(repo: &git2::Repository, files: &[(&str, &str)]) -> Oid {
+    let mut index = git2::Index::new().unwrap();
+    for (path, content) in files {
+        let entry = git2::IndexEntry {
+            ctime: git2::IndexTime::new(0, 0),
+            mtime: git2::IndexTime::new(0, 0),
+            dev: 0,
+            ino: 0,
+            mode: 0o100_644,
+            uid: 0,
+            gid: 0,
+            file_size: 0,
+            id: repo.blob(content.as_bytes()).unwrap(),
+            flags: 0,
+            flags_extended: 0,
+            path: path.as_bytes().to_vec(),
+        };
+        index.add(&entry).unwrap();
+    }
+    index.write_tree_to(repo).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

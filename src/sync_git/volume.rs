@@ -326,25 +326,7 @@ mod tests {
 
     fn commit(volume: &Volume, files: &[(&str, &str)]) -> Oid {
         let repo = git2::Repository::open(volume.store.dir()).unwrap();
-        let mut index = git2::Index::new().unwrap();
-        for (path, content) in files {
-            let entry = git2::IndexEntry {
-                ctime: git2::IndexTime::new(0, 0),
-                mtime: git2::IndexTime::new(0, 0),
-                dev: 0,
-                ino: 0,
-                mode: 0o100_644,
-                uid: 0,
-                gid: 0,
-                file_size: 0,
-                id: repo.blob(content.as_bytes()).unwrap(),
-                flags: 0,
-                flags_extended: 0,
-                path: path.as_bytes().to_vec(),
-            };
-            index.add(&entry).unwrap();
-        }
-        let tree = repo.find_tree(index.write_tree_to(&repo).unwrap()).unwrap();
+        let tree = repo.find_tree(crate::sync_git::tree::sample(&repo, files)).unwrap();
         let who = git2::Signature::new("a", "b", &git2::Time::new(1234, 60)).unwrap();
         repo.commit(None, &who, &who, "m", &tree, &[]).unwrap()
     }

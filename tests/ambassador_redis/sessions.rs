@@ -160,6 +160,11 @@ fn denied_commands_are_refused_by_name() {
     let mut client = set.client();
     assert_eq!(client.ask("FLUSHALL"), "-NOPERM ambassador: the command 'flushall' is denied here (--deny)");
     assert_eq!(client.ask("PING"), "+PONG");
+    assert_eq!(client.ask("MULTI"), "+OK");
+    assert_eq!(client.ask("SET k v"), "+QUEUED");
+    assert!(client.ask("SHUTDOWN").starts_with("-ERR Command not allowed inside a transaction"));
+    assert!(client.ask("EXEC").starts_with("-EXECABORT"), "what was queued beside it is not done");
+    assert_eq!(client.ask("GET k"), "(nil)");
 }
 
 #[test]

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::ambassador_redis::downstream::Peer;
+use crate::ambassador_redis::downstream::unread::{self, CLOGGED, Unread};
 use crate::ambassador_redis::resp::{Version, encode, request};
 use crate::ambassador_redis::upstream::{Connection, Greeted, Line, Observe};
 use crate::ambassador_redis::users::{Access, Users};
@@ -39,12 +40,8 @@ pub use wire::Wire;
 
 /// Reads in one turn of the task.
 const READS_A_TURN: usize = 4;
-/// Unread replies beyond which the session takes no further requests.
-const CLOGGED: usize = 256 * 1024;
 /// Requests that are read ahead while the session waits.
 const READ_AHEAD: usize = 64 * 1024;
-/// An output buffer that an idle session may keep.
-const KEEP: usize = 1024;
 
 /// One client's connection.
 pub struct Session {
@@ -63,8 +60,7 @@ struct State {
     /// Requests that are not complete, or must wait.
     tail: Vec<u8>,
     scanner: request::Scanner,
-    out: Vec<u8>,
-    written: usize,
+    out: Unread,
     slots: Slots,
     line: Line,
     /// The ambassador's own users, if it has some: those that were in force when the session began.
@@ -162,8 +158,7 @@ impl Session {
             transport,
             tail: Vec::new(),
             scanner: request::Scanner::default(),
-            out: Vec::new(),
-            written: 0,
+            out: Unread::default(),
             slots: Slots::default(),
             lines: worker.lines(&line),
             line,
@@ -248,7 +243,7 @@ impl Session {
         }
         // Replies may still come for it: they go nowhere.
         state.transport = Wire::Closed;
-        (state.out, state.written, state.tail) = (Vec::new(), 0, Vec::new());
+        (state.out, state.tail) = (Unread::default(), Vec::new());
         let current = state.current.take();
         let lines = state.lines.clone();
         drop(state);
@@ -356,7 +351,7 @@ impl Session {
     /// Bytes that the client has not read yet.
     pub fn unread(&self) -> usize {
         let state = self.state.borrow();
-        state.out.len() - state.written
+        state.out.len()
     }
 
     /// Whether the client leaves so much unread that nothing more should be fetched for it.
@@ -387,20 +382,15 @@ impl Session {
             && let Some(waker) = &*self.waker.borrow()
         {
             let mut cx = Context::from_waker(waker);
-            while !bytes.is_empty() {
-                match state.transport.poll_write(&mut cx, bytes) {
-                    Poll::Ready(Ok(written)) if written > 0 => bytes = &bytes[written..],
-                    Poll::Ready(_) => {
-                        state.ending = Ending::Now;
-                        waker.wake_by_ref();
-                        return;
-                    }
-                    Poll::Pending => break,
-                }
-            }
+            let Ok(taken) = unread::taken(bytes, |bytes| state.transport.poll_write(&mut cx, bytes)) else {
+                state.ending = Ending::Now;
+                waker.wake_by_ref();
+                return;
+            };
+            bytes = &bytes[taken..];
         }
         if state.ending != Ending::Now {
-            state.out.extend_from_slice(bytes);
+            state.out.end().extend_from_slice(bytes);
         }
     }
 
@@ -443,24 +433,12 @@ impl State {
     /// Writes what waits.
     fn flush(&mut self, cx: &mut Context<'_>) {
         let clogged = self.is_clogged();
-        while self.written < self.out.len() {
-            match self.transport.poll_write(cx, &self.out[self.written..]) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(written)) if written > 0 => self.written += written,
-                Poll::Ready(_) => {
-                    self.ending = Ending::Now;
-                    return;
-                }
-            }
+        if self.out.flush(|bytes| self.transport.poll_write(cx, bytes)).is_err() {
+            self.ending = Ending::Now;
+            return;
         }
-        if self.written == self.out.len() {
-            self.out.clear();
-            self.out.shrink_to(KEEP);
-            self.written = 0;
+        if self.out.is_empty() {
             self.slots.shrink();
-        } else if self.written > CLOGGED {
-            self.out.drain(..self.written);
-            self.written = 0;
         }
         if clogged && !self.is_clogged() {
             self.private
@@ -483,7 +461,7 @@ impl State {
     }
 
     fn is_clogged(&self) -> bool {
-        self.out.len() - self.written + self.slots.parked() > CLOGGED
+        self.out.len() + self.slots.parked() > CLOGGED
     }
 
     /// Whether further requests may be taken in.

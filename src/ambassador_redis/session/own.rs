@@ -22,7 +22,13 @@ impl Session {
         }
         if entry.denied {
             let name = String::from_utf8_lossy(frame.name.of(bytes)).to_ascii_lowercase();
-            return self.refuse(state, 1, &format!("NOPERM ambassador: the command '{name}' is denied here (--deny)"));
+            let why = format!("ambassador: the command '{name}' is denied here (--deny)");
+            if let (Mode::Transaction { multi: true, .. }, Some(private)) = (state.mode, &state.private) {
+                // A request that cannot be queued spoils the transaction, as a refusal of the server's own would.
+                private.append_own(&[b"EVAL"]);
+                return self.refuse(state, 1, &format!("ERR Command not allowed inside a transaction, {why}"));
+            }
+            return self.refuse(state, 1, &format!("NOPERM {why}"));
         }
         let idle = state.slots.is_empty();
         match class {

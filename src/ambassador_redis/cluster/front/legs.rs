@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::ambassador_redis::downstream::unread::KEEP;
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
 
 use super::super::pipe::Pipe;
 use super::super::slots::ShardNumber;
-use super::{Ending, Front, KEEP};
+use super::{Ending, Front};
 
 /// One session.
 pub(super) struct Leg {
@@ -202,7 +203,7 @@ impl Front {
                 }
                 Ok(Step::Partial) => {
                     if let Some(Awaited { owner: Owner::Place(place, part), .. }) = leg.awaited.front() {
-                        self.order.append(*place, *part, rest, &mut self.out);
+                        self.order.append(*place, *part, rest, self.out.end());
                     }
                     return replies.len();
                 }
@@ -232,7 +233,7 @@ impl Front {
         let leg = &mut self.legs[at];
         let Some(awaited) = leg.awaited.pop_front() else {
             // The session says why it ends.
-            self.out.extend_from_slice(reply);
+            self.out.end().extend_from_slice(reply);
             self.ending = Ending::Soon;
             return;
         };
@@ -246,13 +247,13 @@ impl Front {
         }
         match awaited.owner {
             Owner::Place(place, part) => {
-                self.order.append(place, part, reply, &mut self.out);
-                self.order.complete(place, self.version, &mut self.out);
+                self.order.append(place, part, reply, self.out.end());
+                self.order.complete(place, self.version, self.out.end());
                 self.then(self.legs[at].shard, reply);
             }
             Owner::Queued(place) => {
-                self.order.append(place, 0, reply, &mut self.out);
-                self.order.complete(place, self.version, &mut self.out);
+                self.order.append(place, 0, reply, self.out.end());
+                self.order.complete(place, self.version, self.out.end());
             }
             Owner::Exec(place) => self.executed(place, reply, &awaited),
             Owner::Replayed | Owner::Nobody | Owner::Confirmations(..) => {}

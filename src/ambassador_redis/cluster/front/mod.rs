@@ -24,7 +24,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::Sleep;
 
-use crate::ambassador_redis::downstream::Peer;
+use crate::ambassador_redis::downstream::unread::CLOGGED;
+use crate::ambassador_redis::downstream::{Peer, Unread};
 use crate::ambassador_redis::resp::{Version, encode, request};
 use crate::ambassador_redis::transport::Transport;
 use crate::ambassador_redis::users::Access;
@@ -38,12 +39,8 @@ use transaction::Transaction;
 
 /// Reads in one turn of the task.
 const READS_A_TURN: usize = 4;
-/// Unread replies beyond which no further request is taken.
-const CLOGGED: usize = 256 * 1024;
 /// Requests that are read ahead while the client waits.
 const READ_AHEAD: usize = 64 * 1024;
-/// An output buffer that an idle client may keep.
-const KEEP: usize = 1024;
 
 /// One client.
 pub struct Front {
@@ -55,8 +52,7 @@ pub struct Front {
     /// Requests that are not complete, or must wait.
     tail: Vec<u8>,
     scanner: request::Scanner,
-    out: Vec<u8>,
-    written: usize,
+    out: Unread,
     order: Order,
     /// What answers no request, until no reply is half written.
     pushes: Vec<u8>,
@@ -123,8 +119,7 @@ impl Front {
             peer,
             tail: Vec::new(),
             scanner: request::Scanner::default(),
-            out: Vec::new(),
-            written: 0,
+            out: Unread::default(),
             order: Order::default(),
             pushes: Vec::new(),
             legs: Vec::new(),
@@ -211,30 +206,15 @@ impl Front {
 
     fn flush(&mut self, cx: &mut Context<'_>) {
         if !self.pushes.is_empty() && !self.order.is_torn() {
-            self.out.append(&mut self.pushes);
+            self.out.end().append(&mut self.pushes);
         }
-        while self.written < self.out.len() {
-            match self.transport.poll_write(cx, &self.out[self.written..]) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(written)) if written > 0 => self.written += written,
-                Poll::Ready(_) => {
-                    self.ending = Ending::Now;
-                    return;
-                }
-            }
-        }
-        if self.written == self.out.len() {
-            self.out.clear();
-            self.out.shrink_to(KEEP);
-            self.written = 0;
-        } else if self.written > CLOGGED {
-            self.out.drain(..self.written);
-            self.written = 0;
+        if self.out.flush(|bytes| self.transport.poll_write(cx, bytes)).is_err() {
+            self.ending = Ending::Now;
         }
     }
 
     fn is_clogged(&self) -> bool {
-        self.out.len() - self.written + self.order.parked() > CLOGGED
+        self.out.len() + self.order.parked() > CLOGGED
     }
 
     /// Whether further requests may be taken in.
@@ -246,7 +226,7 @@ impl Front {
     /// Answers out of what the ambassador itself knows, in order.
     fn answer(&mut self, reply: &[u8]) {
         if self.order.is_empty() {
-            self.out.extend_from_slice(reply);
+            self.out.end().extend_from_slice(reply);
         } else {
             self.order.answer(reply);
         }

@@ -80,8 +80,8 @@ impl Front {
         match awaited.owner {
             Owner::Queued(place) => {
                 self.note_redirected_transaction();
-                self.order.append(place, 0, b"+QUEUED\r\n", &mut self.out);
-                self.order.complete(place, self.version, &mut self.out);
+                self.order.append(place, 0, b"+QUEUED\r\n", self.out.end());
+                self.order.complete(place, self.version, self.out.end());
             }
             Owner::Replayed => self.note_redirected_transaction(),
             Owner::Exec(place) => {
@@ -161,14 +161,14 @@ impl Front {
         encode::error(&mut reply, text);
         match awaited.owner {
             Owner::Place(place, part) => {
-                self.order.append(place, part, &reply, &mut self.out);
-                self.order.complete(place, self.version, &mut self.out);
+                self.order.append(place, part, &reply, self.out.end());
+                self.order.complete(place, self.version, self.out.end());
                 self.then = None;
             }
             Owner::Queued(place) | Owner::Exec(place) => {
                 self.transaction = None;
-                self.order.append(place, 0, &reply, &mut self.out);
-                self.order.complete(place, self.version, &mut self.out);
+                self.order.append(place, 0, &reply, self.out.end());
+                self.order.complete(place, self.version, self.out.end());
             }
             Owner::Confirmations(..) => self.deaf(&reply),
             Owner::Replayed | Owner::Nobody => {}

@@ -214,16 +214,16 @@ impl Front {
     /// `EXEC` was answered: passes that on, or does the transaction again where the Cluster says.
     pub(super) fn executed(&mut self, place: u64, reply: &[u8], awaited: &Awaited) {
         let Some(transaction) = &mut self.transaction else {
-            self.order.append(place, 0, reply, &mut self.out);
-            return self.order.complete(place, self.version, &mut self.out);
+            self.order.append(place, 0, reply, self.out.end());
+            return self.order.complete(place, self.version, self.out.end());
         };
         if transaction.is_redirected && reply.first() == Some(&b'-') {
             if transaction.is_watching {
                 // As if a watched key had changed: the client reads again, and finds the new place.
                 let conflict = self.conflict();
                 self.transaction = None;
-                self.order.append(place, 0, conflict, &mut self.out);
-                return self.order.complete(place, self.version, &mut self.out);
+                self.order.append(place, 0, conflict, self.out.end());
+                return self.order.complete(place, self.version, self.out.end());
             }
             if transaction.bytes <= KEPT {
                 self.paused = true;
@@ -237,8 +237,8 @@ impl Front {
             }
         }
         self.transaction = None;
-        self.order.append(place, 0, reply, &mut self.out);
-        self.order.complete(place, self.version, &mut self.out);
+        self.order.append(place, 0, reply, self.out.end());
+        self.order.complete(place, self.version, self.out.end());
     }
 
     /// Does the whole transaction at the place where its slot is now.
