@@ -45,18 +45,20 @@ fn may_mean_missing(reply: &[u8]) -> bool {
 impl Connection {
     pub(super) fn receive(self: &Rc<Self>, state: &mut State, data: &[u8]) -> Result<(), String> {
         state.heard = self.worker.second();
+        // All that one read brings came at the same moment.
+        let now = Instant::now();
         if state.carry.is_empty() {
-            return self.scan(state, data);
+            return self.scan(state, data, now);
         }
         let mut joined = std::mem::take(&mut state.carry);
         joined.extend_from_slice(data);
         if joined.len() > MAX_CARRY + data.len() {
             return Err("a reply to the ambassador itself is too long".to_owned());
         }
-        self.scan(state, &joined)
+        self.scan(state, &joined, now)
     }
 
-    fn scan(self: &Rc<Self>, state: &mut State, data: &[u8]) -> Result<(), String> {
+    fn scan(self: &Rc<Self>, state: &mut State, data: &[u8], now: Instant) -> Result<(), String> {
         let mut at = 0;
         while at < data.len() {
             let Some(run) = state.runs.front_mut() else {
@@ -71,7 +73,7 @@ impl Connection {
                     session.stream(&data[at..], position);
                     return Ok(());
                 }
-                Owner::Session(_) => at = self.scan_session(state, data, at)?,
+                Owner::Session(_) => at = self.scan_session(state, data, at, now)?,
                 Owner::Nobody | Owner::Watermark(_) | Owner::History | Owner::Applied(_) => {
                     match state.scanner.step(&data[at..]).map_err(|e| e.to_string())? {
                         Step::Partial if matches!(run.owner, Owner::Nobody) => return Ok(()),
@@ -127,7 +129,13 @@ impl Connection {
     }
 
     /// Hands the replies of the front run to its session; returns the place behind them.
-    fn scan_session(self: &Rc<Self>, state: &mut State, data: &[u8], start: usize) -> Result<usize, String> {
+    fn scan_session(
+        self: &Rc<Self>,
+        state: &mut State,
+        data: &[u8],
+        start: usize,
+        now: Instant,
+    ) -> Result<usize, String> {
         let State { runs, scanner, carry, applied, behind, session, replaced, .. } = state;
         let (first, second) = runs.as_mut_slices();
         let Some((Run { owner: Owner::Session(ticket), left, .. }, later)) = first.split_first_mut() else {
@@ -201,7 +209,7 @@ impl Connection {
         if let Some(why) = refused {
             self.redo_front(state, why);
         } else if *left == 0 {
-            self.note_finished(state);
+            self.note_finished(state, now);
             state.finish_front();
         } else if !carry.is_empty() {
             return Ok(data.len());

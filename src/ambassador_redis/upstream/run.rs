@@ -65,7 +65,7 @@ pub struct Ticket {
 #[derive(Debug)]
 pub enum Observe {
     Select(u32),
-    Greeted(Greeted),
+    Greeted(Box<Greeted>),
     Nothing,
 }
 
