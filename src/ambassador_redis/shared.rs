@@ -30,6 +30,9 @@ const ALARM: Duration = Duration::from_secs(15);
 /// milliseconds, and what the old primary acknowledges from then on is lost.
 const SELECTED: Duration = Duration::from_secs(3);
 
+/// For how long after a `DEBUG` every read goes to the primary: what is debugged there would otherwise happen to nobody.
+const DEBUGGED: Duration = Duration::from_secs(5);
+
 /// Reads of several keys, and scripts: while a slot is being moved, a replica of its old shard lacks some of the keys without knowing it,
 /// and what it answers does not show that.
 const WHOLE_READS: [&str; 13] = [
@@ -90,6 +93,8 @@ pub struct Shared {
     fenced_until: AtomicU64,
     /// Until when a client has paused the primary.
     paused_until: AtomicU64,
+    /// Until when the primary is looked at closely by a client.
+    debugged_until: AtomicU64,
     started: Instant,
 }
 
@@ -127,6 +132,7 @@ impl Shared {
             alarmed_until: AtomicU64::new(0),
             fenced_until: AtomicU64::new(0),
             paused_until: AtomicU64::new(0),
+            debugged_until: AtomicU64::new(0),
             started: Instant::now(),
         })
     }
@@ -179,6 +185,7 @@ impl Shared {
             sentinel_password_file: None,
             alarmed_until: AtomicU64::new(0),
             paused_until: AtomicU64::new(0),
+            debugged_until: AtomicU64::new(0),
             fenced_until: AtomicU64::new(0),
             started: Instant::now(),
         })
@@ -243,6 +250,16 @@ impl Shared {
 
     pub fn is_paused(&self) -> bool {
         let until = self.paused_until.load(Relaxed);
+        until > 0 && self.millis(Duration::ZERO) < until
+    }
+
+    /// A client debugs the primary: for a while it is that server that everybody talks to.
+    pub fn debug(&self) {
+        self.debugged_until.store(self.millis(DEBUGGED), Relaxed);
+    }
+
+    pub fn is_debugged(&self) -> bool {
+        let until = self.debugged_until.load(Relaxed);
         until > 0 && self.millis(Duration::ZERO) < until
     }
 

@@ -102,7 +102,7 @@ impl Session {
         encode::command(&mut bytes, &words);
         let limits = Limits { bulk: i64::MAX >> 1, client: Client::Known };
         match (Scanner::default().step(&bytes, limits), state.mode) {
-            (Ok(Step::Request(_)), Mode::Pinned) => self.send_one(state, &bytes, Class::Hello, None),
+            (Ok(Step::Request(_)), Mode::Pinned { .. }) => self.send_one(state, &bytes, Class::Hello, None),
             (Ok(Step::Request(frame)), _) => self.about_session(state, &bytes, &frame, Class::Hello),
             _ => Taken::Yes,
         }

@@ -121,7 +121,9 @@ enum Mode {
         watch: bool,
     },
     /// Everything goes to the private connection, for good.
-    Pinned,
+    Pinned {
+        multi: bool,
+    },
     /// The same, and replies are no longer counted.
     Stream,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::ambassador_redis::command::{Class, Entry};
 use crate::ambassador_redis::resp::request::{Frame, arguments};
 use crate::ambassador_redis::resp::{Version, encode, parse_integer};
-use crate::ambassador_redis::upstream::{Connection, Credentials, Greeted, Identity, Line, Observe, unreachable};
+use crate::ambassador_redis::upstream::{Connection, Credentials, Greeted, Identity, Line, Observe, own, unreachable};
 
 use super::intake::Taken;
 use super::{Ending, Mode, Session, State};
@@ -23,7 +23,8 @@ impl Session {
         if entry.denied {
             let name = String::from_utf8_lossy(frame.name.of(bytes)).to_ascii_lowercase();
             let why = format!("ambassador: the command '{name}' is denied here (--deny)");
-            if let (Mode::Transaction { multi: true, .. }, Some(private)) = (state.mode, &state.private) {
+            let queues = matches!(state.mode, Mode::Transaction { multi: true, .. } | Mode::Pinned { multi: true });
+            if let (true, Some(private)) = (queues, &state.private) {
                 // A request that cannot be queued spoils the transaction, as a refusal of the server's own would.
                 private.append_own(&[b"EVAL"]);
                 return self.refuse(state, 1, &format!("ERR Command not allowed inside a transaction, {why}"));
@@ -47,8 +48,8 @@ impl Session {
             Class::Select | Class::Hello | Class::Auth | Class::ClientName | Class::ClientInfo => {
                 match (state.mode, &state.private) {
                     // Inside a transaction it is queued like any command, and takes effect who knows when.
-                    (Mode::Transaction { .. }, _) => {
-                        state.mode = Mode::Pinned;
+                    (Mode::Transaction { multi, .. }, _) => {
+                        state.mode = Mode::Pinned { multi };
                         self.send_one(state, bytes, class, None)
                     }
                     (Mode::Plain, Some(_)) if !idle => Taken::NotYet,
@@ -60,7 +61,10 @@ impl Session {
                 self.send_one(state, bytes, Class::Neutral, None)
             }
             Class::Control => {
-                state.operates |= frame.name.of(bytes).eq_ignore_ascii_case(b"debug");
+                if frame.name.of(bytes).eq_ignore_ascii_case(b"debug") {
+                    state.operates = true;
+                    self.worker.debug_primary();
+                }
                 self.on_private(state, bytes, frame, class)
             }
             Class::Stateful => {
@@ -98,6 +102,7 @@ impl Session {
         }
         let transaction = match state.mode {
             Mode::Transaction { multi, watch } => (multi, watch),
+            Mode::Pinned { multi } => (multi, false),
             _ => (false, false),
         };
         let (multi, watch) = match class {
@@ -109,7 +114,7 @@ impl Session {
         };
         state.mode = match (state.mode, class) {
             (_, Class::Stream | Class::Replication) => Mode::Stream,
-            (Mode::Pinned, _) | (_, Class::Stateful) => Mode::Pinned,
+            (Mode::Pinned { .. }, _) | (_, Class::Stateful) => Mode::Pinned { multi },
             _ if multi || watch => Mode::Transaction { multi, watch },
             _ => Mode::Plain,
         };
@@ -124,7 +129,7 @@ impl Session {
                 return Taken::Yes;
             }
             // WAIT is about the writes of its connection: a first command tells the server that all earlier ones are meant.
-            Some(private) if class == Class::Wait && !multi => private.append_own(&[b"PING"]),
+            Some(private) if class == Class::Wait && !multi => private.append_own(&[own::PING]),
             _ => {}
         }
         self.send_one(state, bytes, class, None)
@@ -136,10 +141,12 @@ impl Session {
         private.belong_to(Some(self.clone()));
         if let Some(extra) = &state.extra {
             if !extra.name.is_empty() {
-                private.append_own(&[b"CLIENT", b"SETNAME", &extra.name]);
+                private.append_own(&[own::CLIENT, b"SETNAME", &extra.name]);
             }
             for info in &extra.infos {
-                private.append_own(&arguments(info).collect::<Vec<_>>());
+                let mut words: Vec<&[u8]> = arguments(info).collect();
+                words.iter_mut().take(1).for_each(|name| *name = own::CLIENT);
+                private.append_own(&words);
             }
         }
         Ok(private)
@@ -347,7 +354,10 @@ impl Session {
         state.line = self.worker.usual_line(Version::Resp2);
         state.lines = self.worker.lines(&state.line);
         state.forget_user();
-        state.extra = None;
+        if let Some(extra) = &mut state.extra {
+            // What library it uses stays, as with Redis.
+            (extra.name, extra.user) = (Vec::new(), None);
+        }
         self.write(state, b"+RESET\r\n");
         Taken::Yes
     }

@@ -159,7 +159,7 @@ impl Session {
         let primary = || lines.primary.clone().map(|primary| (primary, None)).map_err(Nobody::Primary);
         let reason = match () {
             () if !batch.reads => Some(Reason::Command),
-            () if state.operates => Some(Reason::Policy),
+            () if state.operates || self.worker.is_debugged() => Some(Reason::Policy),
             () if lines.replicas.is_empty() => Some(Reason::NoReplica),
             () => None,
         };

@@ -355,7 +355,8 @@ impl Probed {
             }
         };
         let asked = Instant::now();
-        let info: String = redis::cmd("INFO").query_async(connection).await.map_err(|error| reason(&error))?;
+        // Spelled so that it can be told from what clients ask.
+        let info: String = redis::cmd("iNFO").query_async(connection).await.map_err(|error| reason(&error))?;
         self.node.note_round_trip(asked.elapsed());
         Observation::parse(&info).ok_or_else(|| "it is neither a primary nor a replica".to_owned())
     }
@@ -363,7 +364,7 @@ impl Probed {
 
 /// Adds what the server's `COMMAND` lists to the known commands; `None` if there is nothing to add.
 async fn learn_commands(connection: &mut MultiplexedConnection, known: &Table) -> Option<Table> {
-    let reply: Vec<redis::Value> = redis::cmd("COMMAND").query_async(connection).await.ok()?;
+    let reply: Vec<redis::Value> = redis::cmd("cOMMAND").query_async(connection).await.ok()?;
     let mut table = known.clone();
     for entry in &reply {
         let redis::Value::Array(fields) = entry else { continue };

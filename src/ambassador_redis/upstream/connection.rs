@@ -32,6 +32,7 @@ use super::loss::Abandon;
 use super::role::Role;
 use super::run::{Owner, Run, Ticket};
 use super::state::State;
+use super::stream::own;
 
 /// Reads in one turn of the task, so that one busy server cannot starve the others.
 const READS_A_TURN: usize = 8;
@@ -425,10 +426,10 @@ impl Connection {
         if matches!(self.purpose, Purpose::Primary(_)) && state.unmarked && self.worker.wants_mark() {
             state.unmarked = false;
             if let Some(pending) = self.worker.watermark().mark(state.history) {
-                state.own(&[b"ROLE"], Owner::Watermark(pending));
+                state.own(&[own::ROLE], Owner::Watermark(pending));
             } else if state.asked_history != self.worker.generation() {
                 state.asked_history = self.worker.generation();
-                state.own(&[b"INFO", b"replication"], Owner::History);
+                state.own(&[own::INFO, b"replication"], Owner::History);
             }
         }
         let Some(transport) = &mut state.transport else { return Ok(()) };

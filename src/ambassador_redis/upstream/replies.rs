@@ -67,8 +67,10 @@ impl Connection {
                     if let Purpose::Private(lane) = self.purpose {
                         self.worker.acknowledge(lane);
                     }
-                    let position = position(&mut state.scanner, &data[at..], &mut state.opaque);
-                    session.stream(&data[at..], position);
+                    let data = &data[at..];
+                    let used =
+                        state.stream.pass(&mut state.scanner, data, |bytes, position| session.stream(bytes, position));
+                    state.carry.extend_from_slice(&data[used..]);
                     return Ok(());
                 }
                 Owner::Session(_) => at = self.scan_session(state, data, at)?,
@@ -298,18 +300,6 @@ impl Connection {
             _ => Err("it answered without being asked".to_owned()),
         }
     }
-}
-
-/// Where a stream stands behind these bytes. What is no RESP (a copy of the data for a replica) is `opaque` from there on.
-fn position(scanner: &mut Scanner, mut data: &[u8], opaque: &mut bool) -> Position {
-    while !*opaque && !data.is_empty() {
-        match scanner.step(data) {
-            Ok(Step::Reply { len, .. } | Step::Push { len }) => data = &data[len..],
-            Ok(Step::Partial) => return Position::Within,
-            Err(_) => *opaque = true,
-        }
-    }
-    if *opaque { Position::Within } else { Position::Between }
 }
 
 /// Whether a refused write may wait for the next primary although the session has asked for more behind it. What is a read, or will be

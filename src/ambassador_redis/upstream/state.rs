@@ -13,6 +13,7 @@ use crate::ambassador_redis::transport::Transport;
 
 use super::outbound::Outbound;
 use super::run::{Owner, Run, Ticket};
+use super::stream::{Stream, own};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -45,8 +46,8 @@ pub(super) struct State {
     pub(super) broken: Option<&'static str>,
     /// The session whose reply is too large for what its client reads, and since when.
     pub(super) clog: Option<(Rc<Session>, Instant)>,
-    /// The stream of its session is no RESP.
-    pub(super) opaque: bool,
+    /// The stream of its session, if it has come to that.
+    pub(super) stream: Stream,
     /// The second in which the server last said something.
     pub(super) heard: u32,
     /// Another connection carries what comes from now on.
@@ -89,7 +90,7 @@ impl State {
 
     pub(super) fn ask_applied(&mut self, generation: u64) {
         self.asks_applied = true;
-        self.own(&[b"ROLE"], Owner::Applied(generation));
+        self.own(&[own::ROLE], Owner::Applied(generation));
     }
 
     pub(super) fn requeue(&mut self, runs: VecDeque<Run>, bytes: &[u8], generation: u64) {

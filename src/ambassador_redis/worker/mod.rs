@@ -293,6 +293,16 @@ impl Worker {
         self.shared.pause(duration);
     }
 
+    /// Whether a client of ours debugs the primary.
+    pub fn is_debugged(&self) -> bool {
+        self.shared.is_debugged()
+    }
+
+    pub fn debug_primary(&self) {
+        self.shared.debug();
+        self.interest.set(0);
+    }
+
     /// When the primary was last known to be up.
     pub fn primary_up(&self) -> Option<Instant> {
         self.primary_up.get()

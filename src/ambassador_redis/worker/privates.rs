@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::Worker;
 use crate::ambassador_redis::resp::Version;
-use crate::ambassador_redis::upstream::{Connection, Line};
+use crate::ambassador_redis::upstream::{Connection, Line, own};
 
 /// Private connections that wait for a session.
 const POOL: usize = 64;
@@ -53,7 +53,7 @@ impl Worker {
         match (&lines.primary, private.number_at_server()) {
             (Ok(primary), Some(number)) if primary.is_ready() => {
                 let number = number.to_string();
-                primary.append_own(&[b"CLIENT", b"UNBLOCK", number.as_bytes(), b"ERROR"]);
+                primary.append_own(&[own::CLIENT, b"UNBLOCK", number.as_bytes(), b"ERROR"]);
                 primary.wake();
                 true
             }
