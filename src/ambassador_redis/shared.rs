@@ -15,6 +15,7 @@ use super::dial::Dialer;
 use super::insight::Slowlog;
 use super::metrics::{Refused, Stats};
 use super::mirror::Mirror;
+use super::session::Ended;
 use super::settings::{AddressMap, Policy, Servers, Settings};
 use super::topology::Topology;
 use super::users::Users;
@@ -93,6 +94,8 @@ pub struct Shared {
     fenced_until: AtomicU64,
     /// Until when a client has paused the primary.
     paused_until: AtomicU64,
+    /// Whose sessions a client has ended last, for the workers to follow.
+    pub ended: ArcSwap<Ended>,
     /// Until when the primary is looked at closely by a client.
     debugged_until: AtomicU64,
     started: Instant,
@@ -132,6 +135,7 @@ impl Shared {
             alarmed_until: AtomicU64::new(0),
             fenced_until: AtomicU64::new(0),
             paused_until: AtomicU64::new(0),
+            ended: ArcSwap::default(),
             debugged_until: AtomicU64::new(0),
             started: Instant::now(),
         })
@@ -185,6 +189,7 @@ impl Shared {
             sentinel_password_file: None,
             alarmed_until: AtomicU64::new(0),
             paused_until: AtomicU64::new(0),
+            ended: ArcSwap::default(),
             debugged_until: AtomicU64::new(0),
             fenced_until: AtomicU64::new(0),
             started: Instant::now(),

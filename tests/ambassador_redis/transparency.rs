@@ -55,6 +55,30 @@ fn a_monitor_is_shown_the_clients_and_not_the_ambassador() {
 }
 
 #[test]
+fn clients_are_counted_and_ended_as_if_the_ambassador_were_the_server() {
+    let set = Set::start(0, &[]);
+    let clients = |client: &mut crate::client::Client| {
+        let info = client.ask("INFO clients");
+        let line = info.lines().find_map(|line| line.strip_prefix("connected_clients:")).expect("a count");
+        line.parse::<u64>().expect("a number")
+    };
+    let (mut operator, mut one, mut other) = (set.client(), set.client(), set.client());
+    assert_eq!((one.ask("PING"), other.ask("SET k v")), ("+PONG".into(), "+OK".into()));
+    let direct = set.primary.client();
+    wait_for("all to be counted", || (clients(&mut operator) == 4).then_some(()));
+    drop(direct);
+    wait_for("one to be gone", || (clients(&mut operator) == 3).then_some(()));
+    assert_eq!(operator.ask("CLIENT KILL SKIPME yes"), ":2");
+    assert_eq!((one.reply(), other.reply()), ("(closed)".into(), "(closed)".into()));
+    assert_eq!(operator.ask("GET k"), "v");
+    let mut late = set.client();
+    assert_eq!(late.ask("GET k"), "v");
+    wait_for("both to be counted", || (clients(&mut operator) == 2).then_some(()));
+    assert_eq!(operator.ask("CLIENT KILL SKIPME no"), ":2");
+    assert_eq!((operator.reply(), late.reply()), ("(closed)".into(), "(closed)".into()));
+}
+
+#[test]
 fn while_the_primary_is_debugged_everybody_reads_from_it() {
     let set = Set::start(1, &[]);
     let (mut operator, mut other) = (set.client(), set.client());

@@ -149,6 +149,7 @@ fn allows(access: Access, class: Class, name: &[u8], second: &[u8]) -> bool {
         (Access::Read, Class::Select | Class::ClientName | Class::ClientInfo) => true,
         (Access::Read, Class::Blocking) => is(name, &[b"xread"]),
         (Access::Read, Class::Stateful) => is(second, &[b"id", b"info", b"trackinginfo"]),
+        (Access::Read, Class::Info) => true,
         (Access::Read, Class::Neutral) => {
             is(name, &[b"ping", b"echo", b"info", b"time", b"role", b"lastsave", b"command", b"readonly", b"readwrite"])
         }

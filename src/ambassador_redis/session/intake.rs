@@ -231,6 +231,9 @@ impl Session {
             Class::Read if self.worker.is_paused() && frame.name.of(bytes).eq_ignore_ascii_case(b"pfcount") => {
                 Class::Script
             }
+            Class::Neutral if self.worker.is_alone() && frame.name.of(bytes).eq_ignore_ascii_case(b"info") => {
+                Class::Info
+            }
             Class::Exec | Class::Discard | Class::Unwatch if state.private.is_none() => Class::Neutral,
             Class::Multi if frame.arguments != 1 => Class::Neutral,
             class => class,
@@ -269,7 +272,7 @@ fn is_plain(state: &State, entry: &Entry) -> bool {
         Class::Script => state.private.is_some(),
         Class::Blocking | Class::Wait | Class::Control => state.private.is_some() && is_pinned,
         Class::Reset | Class::Quit | Class::CrossProtocol | Class::Stream | Class::Replication => false,
-        Class::Multi | Class::Exec | Class::Discard => false,
+        Class::Multi | Class::Exec | Class::Discard | Class::Info | Class::Stateful => false,
         _ => is_pinned,
     }
 }

@@ -56,6 +56,7 @@ impl Session {
                     _ => self.about_session(state, bytes, frame, class),
                 }
             }
+            Class::Info => self.overview(state, bytes),
             Class::Settings => {
                 state.operates = true;
                 self.send_one(state, bytes, Class::Neutral, None)
@@ -93,6 +94,9 @@ impl Session {
                     .worker
                     .fresh(&Line { db: 0, ..state.line.clone() })
                     .inspect(|private| private.belong_to(Some(self.clone()))),
+                Class::Stateful | Class::Stream => {
+                    self.worker.untouched(&state.line).inspect(|private| self.dress(state, private))
+                }
                 _ => self.attach(state),
             };
             match attached {
@@ -132,12 +136,20 @@ impl Session {
             Some(private) if class == Class::Wait && !multi => private.append_own(&[own::PING]),
             _ => {}
         }
-        self.send_one(state, bytes, class, None)
+        let observe = match class {
+            Class::Stateful if !multi => self.killing(state.private.as_ref(), &arguments(bytes).collect::<Vec<_>>()),
+            _ => None,
+        };
+        self.send_one(state, bytes, class, observe)
     }
 
     /// A connection of the session's own, in the state in which the client believes its connection to be.
     pub(super) fn attach(self: &Rc<Self>, state: &State) -> Result<Rc<Connection>, String> {
-        let private = self.worker.private(&state.line)?;
+        self.worker.private(&state.line).inspect(|private| self.dress(state, private))
+    }
+
+    /// Tells a connection who the client is.
+    fn dress(self: &Rc<Self>, state: &State, private: &Connection) {
         private.belong_to(Some(self.clone()));
         if let Some(extra) = &state.extra {
             if !extra.name.is_empty() {
@@ -149,7 +161,6 @@ impl Session {
                 private.append_own(&words);
             }
         }
-        Ok(private)
     }
 
     pub(super) fn about_session(

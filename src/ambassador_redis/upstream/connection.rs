@@ -96,7 +96,7 @@ impl Connection {
             purpose,
             counts: worker.stats().node(&node.address.to_string()),
             worker: worker.clone(),
-            state: RefCell::default(),
+            state: RefCell::new(State { seat: Some(node.seat()), ..State::default() }),
         })
     }
 
@@ -154,7 +154,9 @@ impl Connection {
 
     /// Gives a private connection to a session, or back to the pool.
     pub fn belong_to(&self, session: Option<Rc<Session>>) {
-        self.state.borrow_mut().session = session;
+        let mut state = self.state.borrow_mut();
+        state.used |= session.is_some();
+        state.session = session;
     }
 
     /// Keeps a private connection from being used by another session: it was told who its client is.
@@ -166,6 +168,11 @@ impl Connection {
     pub fn is_clean(&self) -> bool {
         let state = self.state.borrow();
         !state.spoiled && state.retired.is_none()
+    }
+
+    /// Whether no session has had this private connection yet.
+    pub fn is_unused(&self) -> bool {
+        !self.state.borrow().used
     }
 
     /// Why nothing can be sent, if so.
@@ -346,6 +353,7 @@ impl Connection {
     }
 
     async fn open(&self) -> Result<(), String> {
+        let seat = self.state.borrow_mut().seat.take().unwrap_or_else(|| self.node.seat());
         let (transport, greeting) = self.worker.connect(&self.node, &self.line, self.purpose).await?;
         match (self.purpose, greeting.role) {
             (Purpose::Primary(_), Some(Role::Replica { .. })) => {
@@ -359,7 +367,7 @@ impl Connection {
         let mut state = self.state.borrow_mut();
         let Greeting { hello, history, .. } = greeting;
         state.hello = Some(hello.into());
-        state.transport = Some(transport);
+        (state.transport, state.seat) = (Some(transport), Some(seat));
         state.scanner = Scanner::default();
         state.carry.clear();
         (state.applied, state.asked_history) = (Mark::default(), 0);

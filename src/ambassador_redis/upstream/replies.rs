@@ -8,13 +8,13 @@ use std::time::Instant;
 use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::Mark;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
-use crate::ambassador_redis::session::{Position, Session};
+use crate::ambassador_redis::session::{Position, Session, recounted, with_clients};
 
 use super::connection::{Connection, Purpose};
 use super::handshake::history_in;
 use super::loss::remaining;
 use super::role::Role;
-use super::run::{Owner, Run, Ticket};
+use super::run::{Observe, Owner, Run, Ticket};
 use super::state::State;
 
 /// The longest reply of our own questions.
@@ -141,7 +141,7 @@ impl Connection {
             return Ok(start);
         }
         let (mut at, mut replies, mut refused) = (start, 0, None);
-        let mut torn = None;
+        let (mut torn, mut reworded) = (None, None);
         let confirms = self.purpose == Purpose::Replica && ticket.repeatable && self.worker.confirms_missing();
         while at < data.len() && replies < *left {
             let whole = scanner.is_between();
@@ -160,11 +160,18 @@ impl Connection {
                         break;
                     }
                     if let Some(observe) = ticket.observe.take() {
-                        ticket.session.observe(observe, &data[at..at + len]);
+                        reworded = self.learn(&ticket.session, observe, &data[at..at + len]);
                     }
                     at += len;
                     replies += 1;
                     ticket.torn = false;
+                }
+                // Nobody looks for a number of clients in so much text.
+                Step::Partial
+                    if data.len() - at > MAX_CARRY / 2 && matches!(ticket.observe, Some(Observe::Clients)) =>
+                {
+                    ticket.observe = None;
+                    (at, ticket.torn) = (data.len(), true);
                 }
                 // Errors are looked at whole, as are replies that the session learns from.
                 Step::Partial if whole && (data[at] == b'-' || ticket.observe.is_some()) => {
@@ -192,7 +199,8 @@ impl Connection {
                 Purpose::Replica => {}
             }
             ticket.received += at - start;
-            ticket.session.deliver(ticket.slot, &data[start..at], replies);
+            let bytes = reworded.as_deref().unwrap_or(&data[start..at]);
+            ticket.session.deliver(ticket.slot, bytes, replies);
             torn = (ticket.torn && session.is_none()).then(|| ticket.session.clone());
         }
         *left -= replies;
@@ -209,6 +217,22 @@ impl Connection {
             return Ok(data.len());
         }
         Ok(at)
+    }
+
+    /// The session learns from a reply; what it is told instead, if it is told something else.
+    fn learn(&self, session: &Rc<Session>, observe: Observe, reply: &[u8]) -> Option<Vec<u8>> {
+        match observe {
+            Observe::Clients => with_clients(reply, self.node.connections(), self.worker.everybody()),
+            Observe::Killed { by, ours, spared } if reply.first() == Some(&b':') => {
+                let sessions = self.worker.everybody();
+                self.worker.end_everybody(by);
+                recounted(reply, ours, sessions.saturating_sub(spared))
+            }
+            observe => {
+                session.observe(observe, reply);
+                None
+            }
+        }
     }
 
     /// Stops reading while the client of a large reply does not keep up. What comes from now on takes another connection.

@@ -9,6 +9,7 @@ use crate::ambassador_redis::consistency::{History, Mark};
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::reply::Scanner;
 use crate::ambassador_redis::session::Session;
+use crate::ambassador_redis::topology::Seat;
 use crate::ambassador_redis::transport::Transport;
 
 use super::outbound::Outbound;
@@ -18,6 +19,8 @@ use super::stream::{Stream, own};
 #[derive(Default)]
 pub(super) struct State {
     pub(super) transport: Option<Transport>,
+    /// Its place among the connections to the server, while it is connected.
+    pub(super) seat: Option<Seat>,
     pub(super) out: Outbound,
     pub(super) runs: VecDeque<Run>,
     pub(super) scanner: Scanner,
@@ -42,6 +45,8 @@ pub(super) struct State {
     pub(super) in_flight: u32,
     pub(super) retired: Option<&'static str>,
     pub(super) spoiled: bool,
+    /// A session has, or had, this private connection.
+    pub(super) used: bool,
     /// Why the stream is given up.
     pub(super) broken: Option<&'static str>,
     /// The session whose reply is too large for what its client reads, and since when.

@@ -22,11 +22,26 @@ impl Worker {
     /// # Errors
     /// There is no primary; the text says why.
     pub fn private(self: &Rc<Self>, line: &Line) -> Result<Rc<Connection>, String> {
+        self.pooled(line, |_| true)
+    }
+
+    /// The same for a client that will look at the connection itself: one on which nothing was done yet.
+    ///
+    /// # Errors
+    /// There is no primary; the text says why.
+    pub fn untouched(self: &Rc<Self>, line: &Line) -> Result<Rc<Connection>, String> {
+        self.pooled(line, Connection::is_unused)
+    }
+
+    fn pooled(self: &Rc<Self>, line: &Line, suits: impl Fn(&Connection) -> bool) -> Result<Rc<Connection>, String> {
         let topology = self.topology.borrow().clone();
         let node = topology.primary.as_ref().map_err(Clone::clone)?;
         let mut pool = self.pool.borrow_mut();
         let at = pool.iter().position(|connection| {
-            connection.line == *line && connection.node.number == node.number && !connection.is_over()
+            connection.line == *line
+                && connection.node.number == node.number
+                && !connection.is_over()
+                && suits(connection)
         });
         if let Some(at) = at {
             return Ok(pool.remove(at));
