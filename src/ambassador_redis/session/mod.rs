@@ -15,6 +15,7 @@
 
 mod access;
 mod aside;
+mod census;
 mod farewell;
 mod intake;
 mod own;
@@ -35,6 +36,7 @@ use crate::ambassador_redis::upstream::{Connection, Greeted, Line, Observe};
 use crate::ambassador_redis::users::{Access, Users};
 use crate::ambassador_redis::worker::{Lines, Worker};
 
+pub use census::{Ended, recounted, with_clients};
 use slots::Slots;
 pub use wire::Wire;
 
@@ -121,7 +123,9 @@ enum Mode {
         watch: bool,
     },
     /// Everything goes to the private connection, for good.
-    Pinned,
+    Pinned {
+        multi: bool,
+    },
     /// The same, and replies are no longer counted.
     Stream,
 }
@@ -338,7 +342,7 @@ impl Session {
                     state.extra.get_or_insert_default().name = name;
                 }
             }
-            Observe::Nothing => return,
+            Observe::Nothing | Observe::Clients | Observe::Killed { .. } => return,
         }
         state.lines = self.worker.lines(&state.line);
     }

@@ -105,9 +105,11 @@ impl Session {
         }
     }
 
-    /// What a client with a name writes goes over the connection that bears the name; and what it reads, if no replica ever could.
+    /// What a client with a name writes goes over the connection that bears the name; and what it reads, if no replica
+    /// ever could or the primary is what it is about.
     fn named(self: &Rc<Self>, state: &mut State, batch: &Batch, connection: Rc<Connection>) -> Rc<Connection> {
-        let is_shared = batch.reads && !state.lines.replicas.is_empty();
+        let is_looked_at = state.operates || self.worker.is_debugged();
+        let is_shared = batch.reads && !state.lines.replicas.is_empty() && !is_looked_at;
         if !state.is_named() || is_shared || !state.lines.is_primary(&connection) {
             return connection;
         }
@@ -159,7 +161,7 @@ impl Session {
         let primary = || lines.primary.clone().map(|primary| (primary, None)).map_err(Nobody::Primary);
         let reason = match () {
             () if !batch.reads => Some(Reason::Command),
-            () if state.operates => Some(Reason::Policy),
+            () if state.operates || self.worker.is_debugged() => Some(Reason::Policy),
             () if lines.replicas.is_empty() => Some(Reason::NoReplica),
             () => None,
         };

@@ -15,7 +15,7 @@ impl Connection {
     pub(super) fn lose(&self, why: &str) {
         let mut state = self.state.borrow_mut();
         tracing::debug!(node = %self.node.address, why, "connection lost");
-        state.transport = None;
+        (state.transport, state.seat) = (None, None);
         state.last_up = Some(Instant::now());
         state.failure = Some(format!("{}: {why}", self.node.address));
         let runs = std::mem::take(&mut state.runs);

@@ -12,9 +12,11 @@ mod replies;
 mod role;
 mod run;
 mod state;
+mod stream;
 
 pub use connection::{Connection, Purpose};
 pub use handshake::{Credentials, Greeting, Identity, Line, greet, permit_reads};
 pub use loss::unreachable;
 pub use outbound::Outbound;
 pub use run::{Greeted, Observe, Ticket};
+pub use stream::own;

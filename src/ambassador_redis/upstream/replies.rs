@@ -8,13 +8,13 @@ use std::time::Instant;
 use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::Mark;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
-use crate::ambassador_redis::session::{Position, Session};
+use crate::ambassador_redis::session::{Position, Session, recounted, with_clients};
 
 use super::connection::{Connection, Purpose};
 use super::handshake::history_in;
 use super::loss::remaining;
 use super::role::Role;
-use super::run::{Owner, Run, Ticket};
+use super::run::{Observe, Owner, Run, Ticket};
 use super::state::State;
 
 /// The longest reply of our own questions.
@@ -67,8 +67,10 @@ impl Connection {
                     if let Purpose::Private(lane) = self.purpose {
                         self.worker.acknowledge(lane);
                     }
-                    let position = position(&mut state.scanner, &data[at..], &mut state.opaque);
-                    session.stream(&data[at..], position);
+                    let data = &data[at..];
+                    let used =
+                        state.stream.pass(&mut state.scanner, data, |bytes, position| session.stream(bytes, position));
+                    state.carry.extend_from_slice(&data[used..]);
                     return Ok(());
                 }
                 Owner::Session(_) => at = self.scan_session(state, data, at)?,
@@ -139,7 +141,7 @@ impl Connection {
             return Ok(start);
         }
         let (mut at, mut replies, mut refused) = (start, 0, None);
-        let mut torn = None;
+        let (mut torn, mut reworded) = (None, None);
         let confirms = self.purpose == Purpose::Replica && ticket.repeatable && self.worker.confirms_missing();
         while at < data.len() && replies < *left {
             let whole = scanner.is_between();
@@ -158,11 +160,18 @@ impl Connection {
                         break;
                     }
                     if let Some(observe) = ticket.observe.take() {
-                        ticket.session.observe(observe, &data[at..at + len]);
+                        reworded = self.learn(&ticket.session, observe, &data[at..at + len]);
                     }
                     at += len;
                     replies += 1;
                     ticket.torn = false;
+                }
+                // Nobody looks for a number of clients in so much text.
+                Step::Partial
+                    if data.len() - at > MAX_CARRY / 2 && matches!(ticket.observe, Some(Observe::Clients)) =>
+                {
+                    ticket.observe = None;
+                    (at, ticket.torn) = (data.len(), true);
                 }
                 // Errors are looked at whole, as are replies that the session learns from.
                 Step::Partial if whole && (data[at] == b'-' || ticket.observe.is_some()) => {
@@ -190,7 +199,8 @@ impl Connection {
                 Purpose::Replica => {}
             }
             ticket.received += at - start;
-            ticket.session.deliver(ticket.slot, &data[start..at], replies);
+            let bytes = reworded.as_deref().unwrap_or(&data[start..at]);
+            ticket.session.deliver(ticket.slot, bytes, replies);
             torn = (ticket.torn && session.is_none()).then(|| ticket.session.clone());
         }
         *left -= replies;
@@ -207,6 +217,22 @@ impl Connection {
             return Ok(data.len());
         }
         Ok(at)
+    }
+
+    /// The session learns from a reply; what it is told instead, if it is told something else.
+    fn learn(&self, session: &Rc<Session>, observe: Observe, reply: &[u8]) -> Option<Vec<u8>> {
+        match observe {
+            Observe::Clients => with_clients(reply, self.node.connections(), self.worker.everybody()),
+            Observe::Killed { by, ours, spared } if reply.first() == Some(&b':') => {
+                let sessions = self.worker.everybody();
+                self.worker.end_everybody(by);
+                recounted(reply, ours, sessions.saturating_sub(spared))
+            }
+            observe => {
+                session.observe(observe, reply);
+                None
+            }
+        }
     }
 
     /// Stops reading while the client of a large reply does not keep up. What comes from now on takes another connection.
@@ -298,18 +324,6 @@ impl Connection {
             _ => Err("it answered without being asked".to_owned()),
         }
     }
-}
-
-/// Where a stream stands behind these bytes. What is no RESP (a copy of the data for a replica) is `opaque` from there on.
-fn position(scanner: &mut Scanner, mut data: &[u8], opaque: &mut bool) -> Position {
-    while !*opaque && !data.is_empty() {
-        match scanner.step(data) {
-            Ok(Step::Reply { len, .. } | Step::Push { len }) => data = &data[len..],
-            Ok(Step::Partial) => return Position::Within,
-            Err(_) => *opaque = true,
-        }
-    }
-    if *opaque { Position::Within } else { Position::Between }
 }
 
 /// Whether a refused write may wait for the next primary although the session has asked for more behind it. What is a read, or will be

@@ -67,6 +67,15 @@ pub enum Observe {
     Select(u32),
     Greeted(Greeted),
     Nothing,
+    /// The reply tells how many clients there are.
+    Clients,
+    /// The reply tells how many clients were ended: all, or all but the one that has asked for it.
+    Killed {
+        by: u64,
+        /// The ambassador's own connections among those.
+        ours: u64,
+        spared: u64,
+    },
 }
 
 /// The session has proved who it is, or chosen its protocol version.

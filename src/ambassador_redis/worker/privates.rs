@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::Worker;
 use crate::ambassador_redis::resp::Version;
-use crate::ambassador_redis::upstream::{Connection, Line};
+use crate::ambassador_redis::upstream::{Connection, Line, own};
 
 /// Private connections that wait for a session.
 const POOL: usize = 64;
@@ -22,11 +22,26 @@ impl Worker {
     /// # Errors
     /// There is no primary; the text says why.
     pub fn private(self: &Rc<Self>, line: &Line) -> Result<Rc<Connection>, String> {
+        self.pooled(line, |_| true)
+    }
+
+    /// The same for a client that will look at the connection itself: one on which nothing was done yet.
+    ///
+    /// # Errors
+    /// There is no primary; the text says why.
+    pub fn untouched(self: &Rc<Self>, line: &Line) -> Result<Rc<Connection>, String> {
+        self.pooled(line, Connection::is_unused)
+    }
+
+    fn pooled(self: &Rc<Self>, line: &Line, suits: impl Fn(&Connection) -> bool) -> Result<Rc<Connection>, String> {
         let topology = self.topology.borrow().clone();
         let node = topology.primary.as_ref().map_err(Clone::clone)?;
         let mut pool = self.pool.borrow_mut();
         let at = pool.iter().position(|connection| {
-            connection.line == *line && connection.node.number == node.number && !connection.is_over()
+            connection.line == *line
+                && connection.node.number == node.number
+                && !connection.is_over()
+                && suits(connection)
         });
         if let Some(at) = at {
             return Ok(pool.remove(at));
@@ -53,7 +68,7 @@ impl Worker {
         match (&lines.primary, private.number_at_server()) {
             (Ok(primary), Some(number)) if primary.is_ready() => {
                 let number = number.to_string();
-                primary.append_own(&[b"CLIENT", b"UNBLOCK", number.as_bytes(), b"ERROR"]);
+                primary.append_own(&[own::CLIENT, b"UNBLOCK", number.as_bytes(), b"ERROR"]);
                 primary.wake();
                 true
             }
