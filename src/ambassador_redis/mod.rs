@@ -163,8 +163,12 @@ fn start_cluster(
     users: Option<Arc<Rotating<Users>>>,
 ) -> Result<(), Fault> {
     let nobody = Topology { epoch: 0, primary: Err("the servers belong to shards".to_owned()), replicas: Vec::new() };
-    let shared = Shared::new(settings, dialer, users, None, nobody);
+    let (mirror, receiving) = Mirror::new(&settings.mirror).unzip();
+    let shared = Shared::new(settings, dialer, users, mirror, nobody);
     shared.credentials().map_err(Fault::config)?;
+    if let Some(receiving) = receiving {
+        process.tasks.spawn("mirror", receiving.follow(shared.clone(), process.drain.clone()));
+    }
     process.metrics.register(Arc::new(metrics::Page(shared.clone())));
     status::describe(process, &shared);
     insight::serve(process, &shared);

@@ -1,5 +1,6 @@
 //! A Redis Cluster behind one port.
 
 mod changes;
+mod connection;
 mod requests;
 mod servers;
