@@ -2,5 +2,6 @@
 
 mod changes;
 mod connection;
+mod explain;
 mod requests;
 mod servers;
