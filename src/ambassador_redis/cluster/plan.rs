@@ -22,6 +22,11 @@ pub enum Plan {
     /// To the home shard, its reply changed.
     Home(How),
     Scan,
+    /// `CLIENT REPLY`, `CLIENT TRACKING`, `CLIENT CACHING` and `MONITOR`: about the client's whole connection, and so for its front.
+    Reply,
+    Tracking,
+    Caching,
+    Monitor,
     /// As a Redis answers that is part of no Cluster.
     Alone,
     /// It cannot work over several servers; the text says why.
@@ -48,9 +53,6 @@ pub struct Plans {
     keys: KeyTable,
 }
 
-const TRACKING: &str = "CLIENT TRACKING is not possible over a Redis Cluster: the invalidations of several servers do not come in one order";
-const REPLY: &str = "CLIENT REPLY is not possible over a Redis Cluster: replies could not be put in order";
-const MONITOR: &str = "MONITOR shows the commands of one server; connect to that server";
 const REPLICATION: &str = "a Redis Cluster has one replication stream per shard; connect to a server of it";
 
 impl Plans {
@@ -89,7 +91,7 @@ fn by_name(name: &str) -> Option<Plan> {
         "info" => Plan::Home(How::Info),
         "hello" => Plan::Home(How::Hello),
         "cluster" | "readonly" | "readwrite" | "asking" => Plan::Alone,
-        "monitor" => Plan::Refused(MONITOR),
+        "monitor" => Plan::Monitor,
         "sync" | "psync" | "replconf" => Plan::Refused(REPLICATION),
         _ => return None,
     })
@@ -110,8 +112,9 @@ fn container(name: &[u8], sub: &[u8]) -> Plan {
         b"latency reset" | b"slowlog len" => Plan::All(How::Sum),
         b"pubsub shardchannels" | b"slowlog get" => Plan::All(How::Concat),
         b"script debug" => Plan::Refused("SCRIPT DEBUG works on one server; connect to that server"),
-        b"client tracking" | b"client caching" => Plan::Refused(TRACKING),
-        b"client reply" => Plan::Refused(REPLY),
+        b"client tracking" => Plan::Tracking,
+        b"client caching" => Plan::Caching,
+        b"client reply" => Plan::Reply,
         _ => Plan::Keyed(Keys::None),
     }
 }
@@ -151,6 +154,7 @@ mod tests {
         for line in ["CLUSTER INFO", "READONLY", "ASKING"] {
             assert_eq!(plan(line), Plan::Alone, "{line}");
         }
-        assert!(matches!(plan("CLIENT TRACKING on"), Plan::Refused(_)));
+        assert_eq!(plan("client tracking ON"), Plan::Tracking);
+        assert_eq!(plan("CLIENT TRACKINGINFO"), Plan::Keyed(Keys::None));
     }
 }

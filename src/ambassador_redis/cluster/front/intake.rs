@@ -3,15 +3,19 @@
 //! What it refuses: input that Redis refuses (with Redis' words), keys of several slots where Redis would have to do the work in one go
 //! (`CROSSSLOT`), and what cannot work over several servers (with the reason).
 
-use crate::ambassador_redis::command::{Class, classify};
+use crate::ambassador_redis::command::{Class, Entry, classify};
+use crate::ambassador_redis::faults::Fault;
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::request::{Client, Frame, Limits, Scanner, Step, arguments};
+use crate::ambassador_redis::users::Access;
 
+use super::super::fleet::Commands;
 use super::super::keys::Place;
 use super::super::merge::{How, resume};
 use super::super::plan::{Plan, Split};
 use super::super::slots::{ShardNumber, slot};
 use super::legs::{Awaited, Kind, Owner, Target};
+use super::tracking::Caching;
 use super::{Ending, Front};
 
 /// Requests of one client that may be awaited at a time.
@@ -50,11 +54,11 @@ impl Front {
     }
 
     fn requests(&mut self, input: &[u8]) -> usize {
-        let client = if self.is_stranger { Client::Stranger } else { Client::Known };
+        let client = if self.access == Access::Stranger { Client::Stranger } else { Client::Known };
         let limits = Limits { bulk: self.fleet.shared.policy.load().max_bulk, client };
         let commands = self.fleet.commands();
         let mut at = 0;
-        while at < input.len() && self.ending == Ending::No && !self.paused {
+        while at < input.len() && self.ending == Ending::No && !self.paused && !self.handle.delayed.get() {
             if self.upload.is_some() {
                 let taken = self.continue_upload(&input[at..], limits);
                 at += taken;
@@ -107,8 +111,36 @@ impl Front {
         at
     }
 
-    fn request(&mut self, commands: &super::super::fleet::Commands, bytes: &[u8], frame: &Frame) -> Taken {
+    fn request(&mut self, commands: &Commands, bytes: &[u8], frame: &Frame) -> Taken {
         let entry = classify(&commands.table, bytes, frame);
+        let fault = match std::mem::replace(&mut self.is_seen, true) {
+            true => None,
+            false => {
+                self.mirror(&entry, bytes);
+                self.strike(bytes, frame)
+            }
+        };
+        if let Some(Fault::Delay(delay)) = fault {
+            self.delay(delay);
+            return Taken::NotYet;
+        }
+        let silence = self.begin_silence();
+        let taken = match fault {
+            Some(_) => self.err_on_purpose(),
+            None => self.known(commands, bytes, frame, entry),
+        };
+        self.end_silence(silence, taken);
+        if taken == Taken::Yes {
+            self.is_seen = false;
+            // It was about this request, unless that is another word about the connection.
+            if !frame.name.of(bytes).eq_ignore_ascii_case(b"client") {
+                self.caching = Caching::Unsaid;
+            }
+        }
+        taken
+    }
+
+    fn known(&mut self, commands: &Commands, bytes: &[u8], frame: &Frame, entry: Entry) -> Taken {
         if entry.denied {
             let name = String::from_utf8_lossy(frame.name.of(bytes)).to_ascii_lowercase();
             self.refuse(&format!("NOPERM ambassador: the command '{name}' is denied here (--deny)"));
@@ -119,16 +151,16 @@ impl Front {
             self.refuse(&text);
             return Taken::Yes;
         }
-        if self.is_stranger
+        if self.access == Access::Stranger
             && !matches!(entry.class, Class::Auth | Class::Hello | Class::Quit | Class::Reset | Class::CrossProtocol)
         {
             self.single(bytes, Target::Home);
             return Taken::Yes;
         }
-        if self.is_deaf_to(entry.class) {
+        let plan = commands.plans.of(entry.number, frame.name.of(bytes), frame.second.of(bytes));
+        if self.is_deaf_to(entry.class, &plan) {
             return self.while_listening(bytes, frame);
         }
-        let plan = commands.plans.of(entry.number, frame.name.of(bytes), frame.second.of(bytes));
         if self.transaction.as_ref().is_some_and(|transaction| transaction.is_open()) {
             return self.in_transaction(&plan, bytes, frame, entry.class);
         }
@@ -152,8 +184,13 @@ impl Front {
                 self.about_transaction(plan, bytes, frame, class)
             }
             Class::Neutral | Class::Control | Class::Stateful => self.planned(plan, bytes, frame),
-            _ if matches!(plan, Plan::Refused(_)) => self.planned(plan, bytes, frame),
+            _ if matches!(plan, Plan::Refused(_) | Plan::Reply) => self.planned(plan, bytes, frame),
             _ if !is_idle => Taken::NotYet,
+            Class::Stream if matches!(plan, Plan::Tracking) => self.track(bytes),
+            Class::Stream if matches!(plan, Plan::Monitor) => {
+                self.monitor();
+                Taken::Yes
+            }
             Class::Quit => {
                 self.answer(b"+OK\r\n");
                 self.ending = Ending::Soon;
@@ -195,6 +232,10 @@ impl Front {
             }
             Plan::Split(split) => self.split(*split, bytes),
             Plan::Scan => self.scan(bytes),
+            Plan::Reply => self.set_silence(bytes),
+            Plan::Caching => return self.cache(bytes),
+            Plan::Tracking => return self.track(bytes),
+            Plan::Monitor => self.monitor(),
             Plan::Alone => self.refuse(ALONE),
             Plan::Refused(why) => self.refuse(&format!("ERR ambassador: {why}")),
         }
@@ -203,7 +244,12 @@ impl Front {
 
     pub(super) fn single(&mut self, bytes: &[u8], target: Target) {
         let place = self.order.open();
-        self.send(bytes, Awaited::new(Owner::Place(place, 0), target), Kind::Requests);
+        self.ask(bytes, Awaited::new(Owner::Place(place, 0), target));
+    }
+
+    /// Sends a request of the client's, with what it has said of it before.
+    fn ask(&mut self, bytes: &[u8], awaited: Awaited) {
+        self.send(bytes, Awaited { caching: self.caching, ..awaited }, Kind::Requests);
     }
 
     fn everywhere(&mut self, how: How, bytes: &[u8], shards: &[ShardNumber]) {
@@ -212,7 +258,7 @@ impl Front {
         let turn = if how == How::Some { place as usize ^ self.id as usize } else { 0 };
         for part in 0..shards.len() {
             let shard = shards[(part + turn) % shards.len()];
-            self.send(bytes, Awaited::new(Owner::Place(place, part), Target::Shard(shard)), Kind::Requests);
+            self.ask(bytes, Awaited::new(Owner::Place(place, part), Target::Shard(shard)));
         }
     }
 
@@ -252,7 +298,7 @@ impl Front {
                 (_, words) => encode::command(&mut request, &[arguments[0], words[0]]),
             }
             let awaited = Awaited::new(Owner::Place(place, part), Target::Slot(slot(words[0])));
-            self.send(&request, awaited, Kind::Requests);
+            self.ask(&request, awaited);
         }
     }
 
