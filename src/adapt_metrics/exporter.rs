@@ -1,12 +1,9 @@
-//! For users of statsd_exporter and graphite_exporter: their command lines, turned into ours, and statsd_exporter's own
-//! metrics' names, told beside ours.
+//! For users of statsd_exporter, graphite_exporter and json_exporter: their command lines, turned into ours.
+//!
+//! What their parser does with arguments is done here too: `--no-` before a switch, a value behind `=` or behind a space,
+//! `@FILE` for arguments that stand in a file, a line each.
 
 use std::ffi::OsString;
-
-use super::metrics::Telemetry;
-use super::statsd::line::Reason;
-use super::statsd::tally::{Drop, Tally};
-use crate::core::metrics::{Collect, Encoder, FamilyHead, Kind, Point};
 
 /// Flags of theirs that set something of ours.
 const SAME: &[(&str, &str)] = &[
@@ -64,6 +61,7 @@ const JSON_DEFAULTS: &[(&str, &str)] = &[("json-modules", "config.yml"), ("http-
 
 /// Rewrites the command line of any of them. One of ours passes through as it is.
 pub fn arguments(given: Vec<OsString>) -> Vec<OsString> {
+    let given: Vec<OsString> = given.into_iter().flat_map(from_file).collect();
     let is_theirs = |argument: &OsString| {
         let text = argument.to_string_lossy();
         let name = text.trim_start_matches('-').trim_start_matches("no-");
@@ -90,6 +88,15 @@ pub fn arguments(given: Vec<OsString>) -> Vec<OsString> {
         reading.take(argument, &mut rest);
     }
     reading.finish()
+}
+
+/// The arguments that stand in the file of `@FILE`. One that cannot be read stays what it is, and the parser refuses it.
+fn from_file(argument: OsString) -> Vec<OsString> {
+    let text = argument.to_str().and_then(|argument| argument.strip_prefix('@'));
+    match text.and_then(|path| std::fs::read_to_string(path).ok()) {
+        Some(lines) => lines.lines().filter(|line| !line.starts_with('#')).map(OsString::from).collect(),
+        None => vec![argument],
+    }
 }
 
 struct Reading {
@@ -155,88 +162,6 @@ impl Reading {
     }
 }
 
-/// Our counts under their names.
-pub struct ExporterNames {
-    /// Our counts.
-    pub telemetry: std::sync::Arc<Telemetry>,
-}
-
-impl Collect for ExporterNames {
-    fn collect(&self, out: &mut dyn Encoder) {
-        let mut all = Tally::default();
-        let mut packets = [("udp", 0), ("unixgram", 0)];
-        for receiver in &self.telemetry.receivers {
-            let tally = receiver.desk.tally();
-            if let Some((_, count)) = packets.iter_mut().find(|(name, _)| *name == receiver.desk.name) {
-                *count = tally.packets;
-            }
-            all.absorb(tally);
-        }
-        let mut counter = |noun: &str, help: &str, samples: &[(&[(&str, &str)], u64)]| {
-            let name = format!("statsd_exporter_{noun}_total");
-            out.family(&FamilyHead { name: &name, kind: Kind::Counter, unit: "", help });
-            samples.iter().for_each(|(labels, count)| out.sample(labels, Point::Value(*count as f64)));
-        };
-        counter("lines", "StatsD lines received.", &[(&[], all.lines)]);
-        counter("samples", "StatsD samples received.", &[(&[], all.samples)]);
-        counter("tags", "Samples with tags.", &[(&[], all.tagged)]);
-        counter("tag_errors", "Tags that were malformed.", &[(&[], all.tag_errors)]);
-        counter("udp_packets", "StatsD packets received over UDP.", &[(&[], packets[0].1)]);
-        counter("unixgram_packets", "StatsD packets received over a unix datagram socket.", &[(&[], packets[1].1)]);
-        counter("events_unmapped", "Samples that no mapping matched.", &[(&[], all.unmapped)]);
-        let [counters, gauges, observers, _] = all.events;
-        counter(
-            "events",
-            "Samples taken, by type.",
-            &[(&[("type", "counter")], counters), (&[("type", "gauge")], gauges), (&[("type", "observer")], observers)],
-        );
-        counter(
-            "events_actions",
-            "Samples that a mapping matched, by action.",
-            &[(&[("action", "drop")], all.dropped_by_rule), (&[("action", "map")], all.mapped)],
-        );
-        let reasons: Vec<(&str, u64)> = Reason::ALL
-            .iter()
-            .map(|reason| (reason.name(), all.refused.get(reason).map_or(0, |(count, _)| *count)))
-            .collect();
-        by(&mut counter, "sample_errors", "Lines and samples refused, by reason.", &reasons);
-        let reasons: Vec<(&str, u64)> =
-            Drop::ALL.iter().map(|why| (why.name(), all.dropped.get(why).copied().unwrap_or_default())).collect();
-        by(&mut counter, "events_error", "Samples discarded, by reason.", &reasons);
-        let conflicts: Vec<([(&str, &str); 2], u64)> = all
-            .conflicts
-            .iter()
-            .map(|((kind, name), count)| ([("metric_name", name.as_str()), ("type", *kind)], *count))
-            .collect();
-        let conflicts: Vec<(&[(&str, &str)], u64)> =
-            conflicts.iter().map(|(labels, count)| (&labels[..], *count)).collect();
-        counter("events_conflict", "Samples whose name belongs to a metric of another type.", &conflicts);
-        let reloads = &self.telemetry.reloads;
-        counter(
-            "config_reloads",
-            "Reloads of the mapping file, by outcome.",
-            &[(&[("outcome", "failure")], reloads.failed.value()), (&[("outcome", "success")], reloads.good.value())],
-        );
-        let loaded = self.telemetry.hub.rules().list().len();
-        out.family(&FamilyHead {
-            name: "statsd_exporter_loaded_mappings",
-            kind: Kind::Gauge,
-            unit: "",
-            help: "Mappings in force.",
-        });
-        out.sample(&[], Point::Value(loaded as f64));
-    }
-}
-
-type Samples<'a> = &'a [(&'a [(&'a str, &'a str)], u64)];
-
-fn by(counter: &mut impl FnMut(&str, &str, Samples<'_>), noun: &str, help: &str, values: &[(&str, u64)]) {
-    let labels: Vec<([(&str, &str); 1], u64)> =
-        values.iter().map(|(value, count)| ([("reason", *value)], *count)).collect();
-    let samples: Vec<(&[(&str, &str)], u64)> = labels.iter().map(|(labels, count)| (&labels[..], *count)).collect();
-    counter(noun, help, &samples);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,6 +207,18 @@ mod tests {
         let ours = rewritten(&["--statsd.listen-tcp=", "--statsd.listen-unixgram=", "--statsd.relay.address="]);
         assert!(ours.contains(&"--statsd-listen-tcp=".to_owned()));
         assert!(!ours.iter().any(|argument| argument.contains("unixgram") || argument.contains("relay")));
+    }
+
+    #[test]
+    fn arguments_may_stand_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("arguments");
+        std::fs::write(&path, "# their defaults but one\n--statsd.listen-udp=:8125\n--no-statsd.parse-librato-tags\n")
+            .unwrap();
+        let given = format!("@{}", path.display());
+        let ours = rewritten(&[&given]);
+        assert_eq!(ours[..2], ["--statsd-listen=:8125", "--statsd-parse-librato-tags=false"]);
+        assert_eq!(rewritten(&["@/nowhere"]), ["@/nowhere"]);
     }
 
     #[test]

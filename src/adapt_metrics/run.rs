@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use hyper::{Method, StatusCode};
 use tracing::{error, info, warn};
 
-use super::exporter::ExporterNames;
+use super::exporter_names::ExporterNames;
 use super::hub::Hub;
 use super::json::{Modules, probe};
 use super::metrics::{Reloads, SourceMetrics, Telemetry};
@@ -65,7 +65,8 @@ pub fn run(invocation: &Invocation) -> Result<(), Fault> {
         let telemetry = Arc::new(Telemetry { hub, receivers, reloads });
         process.metrics.register(telemetry.clone());
         if settings.statsd_exporter_metrics {
-            process.metrics.register(Arc::new(ExporterNames { telemetry: telemetry.clone() }));
+            let has_relay = settings.statsd_relay.is_some();
+            process.metrics.register(Arc::new(ExporterNames::new(telemetry.clone(), &process.metrics, has_relay)));
         }
         status::describe(process, &telemetry, &runners);
         serve(process, &settings.metrics_path, runners, telemetry.hub.clone());

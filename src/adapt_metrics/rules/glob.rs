@@ -29,8 +29,17 @@ pub struct Tree {
 struct Node {
     literals: HashMap<Box<str>, usize>,
     star: Option<usize>,
-    /// The first rule that ends here, by class.
-    rules: [Option<usize>; Class::COUNT],
+    /// The rule that ends here, by class.
+    rules: [Option<End>; Class::COUNT],
+}
+
+/// A rule at the end of its glob.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    /// The first of those with this glob.
+    rule: usize,
+    /// Where it stands among other globs: at the last of those with this glob, since statsd_exporter has it so.
+    place: usize,
 }
 
 impl Tree {
@@ -44,7 +53,7 @@ impl Tree {
         self.precedence
     }
 
-    /// Adds a glob for one class of samples, or for all; of two equal ones the first stands.
+    /// Adds a glob for one class of samples, or for all; of two equal ones the first stands, in the place of the second.
     pub fn insert(&mut self, glob: &str, class: Option<Class>, rule: usize) {
         let mut at = 0;
         for segment in glob.split('.') {
@@ -62,7 +71,7 @@ impl Tree {
             });
         }
         for one in Class::ALL.into_iter().filter(|one| class.is_none_or(|class| class == *one)) {
-            self.nodes[at].rules[one as usize].get_or_insert(rule);
+            self.nodes[at].rules[one as usize].get_or_insert(End { rule, place: rule }).place = rule;
         }
     }
 
@@ -71,7 +80,7 @@ impl Tree {
         let segments: Vec<&str> = name.split('.').collect();
         let mut walk = Walk { tree: self, segments: &segments, class, stars: Vec::new(), best: None };
         walk.from(0, 0);
-        walk.best
+        walk.best.map(|(end, stars)| (end.rule, stars))
     }
 }
 
@@ -80,7 +89,7 @@ struct Walk<'t, 's, 'n> {
     segments: &'s [&'n str],
     class: Class,
     stars: Vec<&'n str>,
-    best: Option<(usize, Vec<&'n str>)>,
+    best: Option<(End, Vec<&'n str>)>,
 }
 
 impl Walk<'_, '_, '_> {
@@ -88,10 +97,10 @@ impl Walk<'_, '_, '_> {
     fn from(&mut self, node: usize, depth: usize) {
         let node = &self.tree.nodes[node];
         let Some(segment) = self.segments.get(depth) else {
-            if let Some(rule) = node.rules[self.class as usize]
-                && self.best.as_ref().is_none_or(|(best, _)| rule < *best)
+            if let Some(end) = node.rules[self.class as usize]
+                && self.best.as_ref().is_none_or(|(best, _)| end.place < best.place)
             {
-                self.best = Some((rule, self.stars.clone()));
+                self.best = Some((end, self.stars.clone()));
             }
             return;
         };
@@ -160,6 +169,13 @@ mod tests {
     }
 
     #[test]
+    fn a_glob_that_is_written_again_moves_the_first_behind_those_between() {
+        let globs = tree(&["a.*", "*.b", "a.*"], Precedence::Earliest);
+        assert_eq!(find(&globs, "a.b"), Some((1, vec!["a"])));
+        assert_eq!(find(&globs, "a.c"), Some((0, vec!["c"])));
+    }
+
+    #[test]
     fn the_most_specific_rule_wins_where_order_is_off() {
         let globs = tree(&["no.*.*", "no.*.b", "no.c.b", "back.*.b", "back.just.a"], Precedence::MostSpecific);
         assert_eq!(find(&globs, "no.good.b"), Some((1, vec!["good"])));
@@ -188,8 +204,9 @@ mod tests {
             globs in proptest::collection::vec("(\\*|[ab])(\\.(\\*|[ab])){0,3}", 1..12),
             name in "[abc](\\.[abc]){0,3}",
         ) {
-            let refs: Vec<&str> = globs.iter().map(String::as_str).collect();
-            let by_regex = globs.iter().position(|glob| regex::Regex::new(&to_regex(glob)).unwrap().is_match(&name));
+            let mut refs: Vec<&str> = Vec::new();
+            globs.iter().for_each(|glob| if !refs.contains(&glob.as_str()) { refs.push(glob) });
+            let by_regex = refs.iter().position(|glob| regex::Regex::new(&to_regex(glob)).unwrap().is_match(&name));
             prop_assert_eq!(find(&tree(&refs, Precedence::Earliest), &name).map(|(rule, _)| rule), by_regex);
         }
     }
