@@ -255,7 +255,7 @@ pub(crate) fn full_oid(text: &str) -> Option<Oid> {
 
 /// Removes what killed runs left unfinished in a git directory, and in those of its submodules.
 fn sweep(dir: &Path, level: usize) -> Result<(), FileError> {
-    for swept in ["", "refs/heads", "objects", "objects/pack", "worktrees"] {
+    for swept in ["", "refs/heads", "objects", "objects/pack", "worktrees", "lfs/trees"] {
         sweep_unfinished(&dir.join(swept))?;
     }
     for worktree in names_in(&dir.join("worktrees"))? {
