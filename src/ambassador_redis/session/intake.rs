@@ -273,6 +273,8 @@ fn is_plain(state: &State, entry: &Entry) -> bool {
         Class::Blocking | Class::Wait | Class::Control => state.private.is_some() && is_pinned,
         Class::Reset | Class::Quit | Class::CrossProtocol | Class::Stream | Class::Replication => false,
         Class::Multi | Class::Exec | Class::Discard | Class::Info | Class::Stateful => false,
+        // Remembered, for the connection that comes when this one is given up.
+        Class::ClientName | Class::ClientInfo => state.mode == Mode::Pinned { multi: true },
         _ => is_pinned,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::ambassador_redis::resp::Version;
@@ -13,6 +14,8 @@ const POOL: usize = 64;
 const WARM: usize = 4;
 /// From how few on they are made anew: not one by one, since the server shows each to whoever monitors it.
 const LOW: usize = 2;
+/// How soon they are made anew again.
+const WARM_PAUSE: Duration = Duration::from_millis(20);
 /// For how many versions and databases.
 const WARM_LINES: usize = 4;
 
@@ -36,6 +39,7 @@ impl Worker {
     fn pooled(self: &Rc<Self>, line: &Line, suits: impl Fn(&Connection) -> bool) -> Result<Rc<Connection>, String> {
         let topology = self.topology.borrow().clone();
         let node = topology.primary.as_ref().map_err(Clone::clone)?;
+        self.note_wanted(line);
         let mut pool = self.pool.borrow_mut();
         let at = pool.iter().position(|connection| {
             connection.line == *line
@@ -48,6 +52,12 @@ impl Worker {
         }
         drop(pool);
         self.fresh(line)
+    }
+
+    /// Whether a private connection is one to the server that is the primary now.
+    pub fn is_current(&self, private: &Connection) -> bool {
+        let is_primary = self.topology.borrow().primary.as_ref().is_ok_and(|node| node.number == private.node.number);
+        is_primary && !private.is_over()
     }
 
     /// A new connection to the primary for one session alone.
@@ -101,17 +111,37 @@ impl Worker {
         });
     }
 
+    /// A session wants a private connection of this line: the next one may, too.
+    fn note_wanted(&self, line: &Line) {
+        let mut wanted = self.wanted.borrow_mut();
+        match wanted.iter().position(|other| other == line) {
+            Some(place) => wanted[..=place].rotate_right(1),
+            None => {
+                wanted.truncate(WARM_LINES - 1);
+                wanted.insert(0, line.clone());
+            }
+        }
+    }
+
     /// Keeps a few private connections connected before they are needed: a command that blocks must reach the server before what
-    /// another client sends right behind it.
-    pub(super) fn warm(self: &Rc<Self>) {
+    /// another client sends right behind it. Does nothing if it was done just before: the server may close what it is offered.
+    pub fn warm(self: &Rc<Self>) {
+        if self.warmed.get().is_some_and(|warmed| warmed.elapsed() < WARM_PAUSE) {
+            return;
+        }
         let identity = self.default_identity();
-        let lines: Vec<Line> =
-            self.lines.borrow().keys().filter(|line| line.identity == identity).take(WARM_LINES).cloned().collect();
+        let wanted = self.wanted.borrow().clone();
+        let others: Vec<Line> = self.lines.borrow().keys().filter(|line| !wanted.contains(line)).cloned().collect();
+        let mut lines = [wanted, others].concat();
+        lines.retain(|line| line.identity == identity);
+        lines.truncate(WARM_LINES);
         for line in lines.iter().filter(|line| self.is_proved(line)) {
-            let have = self.pool.borrow().iter().filter(|connection| connection.line == *line).count();
+            let is_there = |connection: &&Rc<Connection>| connection.line == *line && !connection.is_over();
+            let have = self.pool.borrow().iter().filter(is_there).count();
             if have >= LOW {
                 continue;
             }
+            self.warmed.set(Some(Instant::now()));
             for _ in have..WARM {
                 if let Ok(connection) = self.fresh(line) {
                     self.pool.borrow_mut().push(connection);
