@@ -352,7 +352,7 @@ impl Connection {
         self.state.borrow_mut().retired.get_or_insert("the connection is closed");
         self.give_up();
         if was_wanted {
-            self.worker.warm();
+            self.worker.miss();
         }
     }
 

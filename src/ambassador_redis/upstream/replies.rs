@@ -216,10 +216,9 @@ impl Connection {
     fn learn(&self, session: &Rc<Session>, observe: Observe, reply: &[u8]) -> Option<Vec<u8>> {
         match observe {
             Observe::Clients => with_clients(reply, self.node.connections(), self.worker.everybody()),
-            Observe::Killed { by, ours, spared } if reply.first() == Some(&b':') => {
-                let sessions = self.worker.everybody();
+            Observe::Killed { by, ours, theirs } if reply.first() == Some(&b':') => {
                 self.worker.end_everybody(by);
-                recounted(reply, ours, sessions.saturating_sub(spared))
+                recounted(reply, ours, theirs)
             }
             observe => {
                 session.observe(observe, reply);

@@ -87,7 +87,8 @@ pub enum Observe {
         by: u64,
         /// The ambassador's own connections among those.
         ours: u64,
-        spared: u64,
+        /// The sessions that end.
+        theirs: u64,
     },
 }
 

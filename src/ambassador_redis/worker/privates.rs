@@ -12,8 +12,6 @@ use crate::ambassador_redis::upstream::{Connection, Line, own};
 const POOL: usize = 64;
 /// Private connections that are kept connected for those who will need one.
 const WARM: usize = 4;
-/// From how few on they are made anew: not one by one, since the server shows each to whoever monitors it.
-const LOW: usize = 2;
 /// How soon they are made anew again.
 const WARM_PAUSE: Duration = Duration::from_millis(20);
 /// For how many versions and databases.
@@ -47,11 +45,10 @@ impl Worker {
                 && !connection.is_over()
                 && suits(connection)
         });
-        if let Some(at) = at {
-            return Ok(pool.remove(at));
-        }
+        let pooled = at.map(|at| pool.remove(at));
         drop(pool);
-        self.fresh(line)
+        self.warm();
+        pooled.map_or_else(|| self.fresh(line), Ok)
     }
 
     /// Whether a private connection is one to the server that is the primary now.
@@ -103,7 +100,7 @@ impl Worker {
         self.pool.borrow_mut().retain(|connection| {
             let is_usual = connection.line == usual;
             kept += usize::from(is_usual);
-            let is_wanted = used.contains(&connection.line) || is_usual && kept <= LOW;
+            let is_wanted = used.contains(&connection.line) || is_usual && kept <= WARM;
             if !is_wanted {
                 connection.retire("no session needs it");
             }
@@ -123,12 +120,17 @@ impl Worker {
         }
     }
 
-    /// Keeps a few private connections connected before they are needed: a command that blocks must reach the server before what
-    /// another client sends right behind it. Does nothing if it was done just before: the server may close what it is offered.
-    pub fn warm(self: &Rc<Self>) {
-        if self.warmed.get().is_some_and(|warmed| warmed.elapsed() < WARM_PAUSE) {
-            return;
+    /// A private connection was closed by its server, perhaps one of those that are kept for the next one. Nothing is done if some were made
+    /// just before: the server may close whatever it is offered.
+    pub fn miss(self: &Rc<Self>) {
+        if self.warmed.get().is_none_or(|warmed| warmed.elapsed() >= WARM_PAUSE) {
+            self.warm();
         }
+    }
+
+    /// Keeps a few private connections connected before they are needed: a command that blocks must reach the server before what
+    /// another client sends right behind it.
+    pub(super) fn warm(self: &Rc<Self>) {
         let identity = self.default_identity();
         let wanted = self.wanted.borrow().clone();
         let others: Vec<Line> = self.lines.borrow().keys().filter(|line| !wanted.contains(line)).cloned().collect();
@@ -138,10 +140,9 @@ impl Worker {
         for line in lines.iter().filter(|line| self.is_proved(line)) {
             let is_there = |connection: &&Rc<Connection>| connection.line == *line && !connection.is_over();
             let have = self.pool.borrow().iter().filter(is_there).count();
-            if have >= LOW {
-                continue;
+            if have < WARM {
+                self.warmed.set(Some(Instant::now()));
             }
-            self.warmed.set(Some(Instant::now()));
             for _ in have..WARM {
                 if let Ok(connection) = self.fresh(line) {
                     self.pool.borrow_mut().push(connection);
