@@ -79,6 +79,35 @@ fn clients_are_counted_and_ended_as_if_the_ambassador_were_the_server() {
 }
 
 #[test]
+fn a_reply_that_breaks_the_protocol_harms_only_who_has_provoked_it() {
+    let set = Set::start(0, &[]);
+    let (mut rude, mut other) = (set.client(), set.client());
+    assert_eq!(other.ask("SET k v"), "+OK");
+    let list = || set.primary.client().ask("CLIENT LIST");
+    let shared = list().lines().find(|line| line.contains("cmd=set ")).expect("the shared connection").to_owned();
+    let id = shared.split(' ').next().expect("a number").to_owned();
+    // The server repeats the line end within its error.
+    rude.send(&["FUNCTION", "LIST", "\r\n"]);
+    assert!(rude.reply().starts_with("-ERR"));
+    assert_eq!(other.ask("GET k"), "v");
+    assert!(list().contains(&format!("{id} ")), "the others keep their connection");
+}
+
+#[test]
+fn a_session_is_reset_and_authenticated_in_the_words_of_the_server() {
+    let set = Set::start(0, &[]);
+    let mut client = set.client();
+    client.ask("HELLO 3");
+    assert_eq!(client.ask("RESET now"), "-ERR wrong number of arguments for 'reset' command");
+    assert_eq!(client.ask("GET k"), "(nil)");
+    assert!(client.ask("HELLO 3 AUTH default any").starts_with('{'));
+    assert!(client.ask("AUTH any").starts_with("-ERR AUTH <password> called without any password configured"));
+    assert!(client.ask("CLIENT ID").starts_with(':'));
+    assert!(client.ask("HELLO 3 SETNAME me").starts_with('{'));
+    assert_eq!(client.ask("CLIENT GETNAME"), "me");
+}
+
+#[test]
 fn while_the_primary_is_debugged_everybody_reads_from_it() {
     let set = Set::start(1, &[]);
     let (mut operator, mut other) = (set.client(), set.client());

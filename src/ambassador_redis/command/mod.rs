@@ -6,8 +6,10 @@
 
 mod names;
 mod table;
+mod wait;
 
 pub use table::{Entry, Table};
+pub use wait::with_remaining_wait;
 
 use crate::ambassador_redis::resp::request::{Frame, arguments};
 

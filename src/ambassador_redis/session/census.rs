@@ -41,7 +41,8 @@ impl Session {
         };
         // Counted now: some may be closed before the reply is here.
         let ours = private?.node.connections().saturating_sub(spared);
-        Some(Observe::Killed { by: self.id, ours, spared })
+        let theirs = self.worker.everybody().saturating_sub(spared);
+        Some(Observe::Killed { by: self.id, ours, theirs })
     }
 
     /// A client has ended the sessions of all.

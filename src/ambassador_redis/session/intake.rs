@@ -227,9 +227,12 @@ impl Session {
             Class::Read if self.worker.is_paused() && frame.name.of(bytes).eq_ignore_ascii_case(b"pfcount") => {
                 Class::Script
             }
-            Class::Neutral if self.worker.is_alone() && frame.name.of(bytes).eq_ignore_ascii_case(b"info") => {
-                Class::Info
-            }
+            Class::Neutral if self.worker.is_alone() => match frame.name.of(bytes) {
+                name if name.eq_ignore_ascii_case(b"info") => Class::Info,
+                // Its errors repeat line ends of the client, which nobody else's replies may stand behind.
+                name if name.eq_ignore_ascii_case(b"function") => Class::Script,
+                _ => Class::Neutral,
+            },
             Class::Exec | Class::Discard | Class::Unwatch if state.private.is_none() => Class::Neutral,
             Class::Multi if frame.arguments != 1 => Class::Neutral,
             class => class,
@@ -269,6 +272,8 @@ fn is_plain(state: &State, entry: &Entry) -> bool {
         Class::Blocking | Class::Wait | Class::Control => state.private.is_some() && is_pinned,
         Class::Reset | Class::Quit | Class::CrossProtocol | Class::Stream | Class::Replication => false,
         Class::Multi | Class::Exec | Class::Discard | Class::Info | Class::Stateful => false,
+        // Remembered, for the connection that comes when this one is given up.
+        Class::ClientInfo => state.mode == Mode::Pinned { multi: true },
         _ => is_pinned,
     }
 }

@@ -14,6 +14,7 @@
 //! unread bytes than the limits allow: then it stops reading until the client has caught up.
 
 mod access;
+mod again;
 mod aside;
 mod census;
 mod farewell;
@@ -321,6 +322,12 @@ impl Session {
     pub fn is_plain(&self) -> bool {
         let state = self.state.borrow();
         state.mode == Mode::Plain && state.is_named() && state.upload.is_none()
+    }
+
+    /// Whether what the session's own connection was asked can be asked again on another one.
+    pub fn holds_nothing(&self) -> bool {
+        let state = self.state.borrow();
+        state.mode == Mode::Plain && state.upload.is_none() && !state.draining
     }
 
     /// Requests go another way than the one they were sent. What follows must not overtake them: it waits until they are answered.

@@ -43,6 +43,8 @@ impl Session {
                 state.ending = Ending::Soon;
                 Taken::Yes
             }
+            // The server says what is wrong with it.
+            Class::Reset if frame.arguments > 1 => self.send_one(state, bytes, Class::Neutral, None),
             Class::Reset if !idle => Taken::NotYet,
             Class::Reset => self.reset(state),
             Class::Select | Class::Hello | Class::Auth | Class::ClientName | Class::ClientInfo => {
@@ -133,7 +135,7 @@ impl Session {
                 return Taken::Yes;
             }
             // WAIT is about the writes of its connection: a first command tells the server that all earlier ones are meant.
-            Some(private) if class == Class::Wait && !multi => private.append_own(&[own::PING]),
+            Some(private) if class == Class::Wait && !multi && state.told => private.append_own(&[own::PING]),
             _ => {}
         }
         let observe = match class {
@@ -319,7 +321,9 @@ impl Session {
             [_, user, password] => Credentials { user: user.to_vec(), password: password.to_vec() },
             _ => return self.send_one(state, bytes, Class::Neutral, None),
         };
-        if self.is_known(state, &credentials) {
+        // A password alone is an error where none is needed, though the server has accepted it with a name.
+        let is_bare = arguments.len() == 2 && *state.line.identity != Identity::Own;
+        if !is_bare && self.is_known(state, &credentials) {
             self.write(state, b"+OK\r\n");
             return Taken::Yes;
         }

@@ -11,7 +11,7 @@ use crate::ambassador_redis::consistency::Mark;
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::request::arguments;
 use crate::ambassador_redis::route::{Question, Reason, Target, route};
-use crate::ambassador_redis::upstream::{Connection, Observe, Ticket, unreachable};
+use crate::ambassador_redis::upstream::{Connection, Observe, Purpose, Ticket, Way, unreachable};
 
 use super::intake::{Batch, Taken};
 use super::{Session, State};
@@ -61,7 +61,7 @@ impl Session {
                         if !self.worker.may_hold(bytes.len()) {
                             return self.refuse(state, batch.requests, &unreachable(&why));
                         }
-                        let ticket = self.ticket(state, batch, observe, None);
+                        let ticket = self.ticket(state, batch, observe, None, Way::Shared);
                         self.worker.hold(bytes, ticket, &why);
                         return Taken::Yes;
                     }
@@ -79,7 +79,11 @@ impl Session {
             }
             _ => (connection, needs),
         };
-        let ticket = self.ticket(state, batch, observe, needs);
+        let way = match connection.purpose {
+            Purpose::Private(_) => Way::Own,
+            _ => Way::Shared,
+        };
+        let ticket = self.ticket(state, batch, observe, needs, way);
         let slot = ticket.slot;
         match connection.append(bytes, ticket) {
             Ok(()) => {
@@ -126,6 +130,7 @@ impl Session {
         batch: &Batch,
         observe: Option<Observe>,
         needs: Option<Mark>,
+        way: Way,
     ) -> Ticket {
         Ticket {
             session: self.clone(),
@@ -135,6 +140,7 @@ impl Session {
             command: batch.command,
             repeatable: batch.repeatable && observe.is_none(),
             needs,
+            way,
             observe,
             started: Instant::now(),
             torn: false,

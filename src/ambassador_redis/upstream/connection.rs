@@ -348,8 +348,12 @@ impl Connection {
             }
             Err(why) => self.state.borrow_mut().failure = Some(why),
         }
+        let was_wanted = self.state.borrow().retired.is_none();
         self.state.borrow_mut().retired.get_or_insert("the connection is closed");
         self.give_up();
+        if was_wanted {
+            self.worker.miss();
+        }
     }
 
     async fn open(&self) -> Result<(), String> {

@@ -5,16 +5,14 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::Mark;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
 use crate::ambassador_redis::session::{Position, Session, recounted, with_clients};
 
 use super::connection::{Connection, Purpose};
 use super::handshake::history_in;
-use super::loss::remaining;
 use super::role::Role;
-use super::run::{Observe, Owner, Run, Ticket};
+use super::run::{Observe, Owner, Run};
 use super::state::State;
 
 /// The longest reply of our own questions.
@@ -74,6 +72,7 @@ impl Connection {
                     return Ok(());
                 }
                 Owner::Session(_) => at = self.scan_session(state, data, at)?,
+                Owner::Doubtful(_) => at += self.scan_doubtful(state, &data[at..])?,
                 Owner::Nobody | Owner::Watermark(_) | Owner::History | Owner::Applied(_) => {
                     match state.scanner.step(&data[at..]).map_err(|e| e.to_string())? {
                         Step::Partial if matches!(run.owner, Owner::Nobody) => return Ok(()),
@@ -131,13 +130,10 @@ impl Connection {
     /// Hands the replies of the front run to its session; returns the place behind them.
     fn scan_session(self: &Rc<Self>, state: &mut State, data: &[u8], start: usize) -> Result<usize, String> {
         let State { runs, scanner, carry, applied, behind, session, replaced, .. } = state;
-        let (first, second) = runs.as_mut_slices();
-        let Some((Run { owner: Owner::Session(ticket), left, .. }, later)) = first.split_first_mut() else {
-            return Ok(start);
-        };
+        let Some(Run { owner: Owner::Session(ticket), left, .. }) = runs.front_mut() else { return Ok(start) };
         if ticket.needs.take().is_some_and(|needs| *applied < needs) {
             *behind = true;
-            self.redo_front(state, "it is behind what the application has seen");
+            self.refuse_front(state, "it is behind what the application has seen");
             return Ok(start);
         }
         let (mut at, mut replies, mut refused) = (start, 0, None);
@@ -151,10 +147,7 @@ impl Connection {
             }
             match scanner.step(&data[at..]).map_err(|error| error.to_string())? {
                 Step::Reply { len, kind } => {
-                    if kind == b'-'
-                        && self.is_refusal(&data[at..at + len], ticket)
-                        && (ticket.repeatable || may_wait(ticket, later.iter().chain(second.iter())))
-                    {
+                    if kind == b'-' && self.is_refusal(&data[at..at + len], ticket) {
                         refused = Some("it refused a read");
                         *scanner = Scanner::default();
                         break;
@@ -209,7 +202,7 @@ impl Connection {
             return Ok(at);
         }
         if let Some(why) = refused {
-            self.redo_front(state, why);
+            self.refuse_front(state, why);
         } else if *left == 0 {
             self.note_finished(state);
             state.finish_front();
@@ -223,10 +216,9 @@ impl Connection {
     fn learn(&self, session: &Rc<Session>, observe: Observe, reply: &[u8]) -> Option<Vec<u8>> {
         match observe {
             Observe::Clients => with_clients(reply, self.node.connections(), self.worker.everybody()),
-            Observe::Killed { by, ours, spared } if reply.first() == Some(&b':') => {
-                let sessions = self.worker.everybody();
+            Observe::Killed { by, ours, theirs } if reply.first() == Some(&b':') => {
                 self.worker.end_everybody(by);
-                recounted(reply, ours, sessions.saturating_sub(spared))
+                recounted(reply, ours, theirs)
             }
             observe => {
                 session.observe(observe, reply);
@@ -271,50 +263,6 @@ impl Connection {
         }
     }
 
-    /// Counts an error. Whether it means that another server may well answer.
-    fn is_refusal(&self, error: &[u8], ticket: &Ticket) -> bool {
-        self.counts.errors.add(1);
-        if self.purpose != Purpose::Replica {
-            if !error.starts_with(b"-READONLY") {
-                return false;
-            }
-            self.worker.suspect(&self.node);
-            // It did not execute it: a single write waits for the next primary. Of several the later ones may have been executed.
-            return matches!(self.purpose, Purpose::Primary(_)) && ticket.requests == 1 && self.worker.may_hold(0);
-        }
-        let retry = error.starts_with(b"-LOADING ")
-            || error.starts_with(b"-MASTERDOWN ")
-            || (ticket.class == Class::ReadScript && error.starts_with(b"-NOSCRIPT "));
-        if retry && ticket.class != Class::ReadScript {
-            self.worker.suspect(&self.node);
-        }
-        retry && ticket.repeatable
-    }
-
-    /// Sends what the front run still awaits to the primary, and forgets the replies that come here.
-    fn redo_front(&self, state: &mut State, why: &'static str) {
-        let Some(run) = state.runs.front_mut() else { return };
-        let Owner::Session(ticket) = std::mem::replace(&mut run.owner, Owner::Nobody) else { return };
-        let (left, bytes) = (run.left, run.bytes);
-        state.in_flight -= ticket.requests.min(state.in_flight);
-        // What the session has asked behind it must not be answered as of an earlier moment: it takes the same way.
-        for run in state.runs.iter_mut().skip(1) {
-            match &mut run.owner {
-                Owner::Session(later) if later.repeatable && Rc::ptr_eq(&later.session, &ticket.session) => {
-                    later.needs = Some(Mark::BEYOND);
-                }
-                _ => {}
-            }
-        }
-        let requests = remaining(&state.out.unanswered()[..bytes], ticket.requests - left);
-        match self.purpose {
-            Purpose::Primary(_) => {
-                self.worker.wait_for_other(&self.node, requests, Ticket { requests: left, ..ticket });
-            }
-            _ => self.worker.redo(requests, ticket, left, why),
-        }
-    }
-
     fn unexpected(&self, state: &mut State, data: &[u8]) -> Result<(), String> {
         match (&state.session, state.scanner.step(data)) {
             (Some(session), Ok(Step::Push { len })) if matches!(self.purpose, Purpose::Private(_)) => {
@@ -324,13 +272,4 @@ impl Connection {
             _ => Err("it answered without being asked".to_owned()),
         }
     }
-}
-
-/// Whether a refused write may wait for the next primary although the session has asked for more behind it. What is a read, or will be
-/// refused alike, waits as well; of anything else a part may be executed before it.
-fn may_wait<'a>(ticket: &Ticket, mut later: impl Iterator<Item = &'a Run>) -> bool {
-    later.all(|run| match &run.owner {
-        Owner::Session(later) if Rc::ptr_eq(&later.session, &ticket.session) => later.repeatable || later.requests == 1,
-        _ => true,
-    })
 }

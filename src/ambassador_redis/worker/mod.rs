@@ -63,6 +63,10 @@ pub struct Worker {
     /// Whose lane each one behind the first is.
     lanes: RefCell<[Option<Line>; LANES - 1]>,
     pool: RefCell<Vec<Rc<Connection>>>,
+    /// Of what lines private connections were wanted last.
+    wanted: RefCell<Vec<Line>>,
+    /// When connections for the pool were last made.
+    warmed: Cell<Option<Instant>>,
     /// Every private connection, in the pool or in use.
     privates: RefCell<Vec<Weak<Connection>>>,
     held: RefCell<held::Queue>,
@@ -138,6 +142,8 @@ impl Worker {
             lanes: RefCell::default(),
             pool: RefCell::default(),
             leaving: RefCell::default(),
+            warmed: Cell::new(None),
+            wanted: RefCell::default(),
             privates: RefCell::default(),
             held: RefCell::default(),
             had_primary: Cell::new(false),
