@@ -45,7 +45,7 @@ pub struct Settings {
     /// sees one Redis with one database. Keys of several slots at once are refused (CROSSSLOT), except by MGET, MSET (atomic only
     /// within a slot), DEL, UNLINK, EXISTS and TOUCH; a transaction has one slot. CLIENT TRACKING works in RESP3 only (no REDIRECT), and
     /// a client that tracks reads from primaries; MONITOR shows what all primaries do, WAIT counts the replicas of the shard that has
-    /// fewest
+    /// fewest; INFO tells of the shard with slot 0, INFO keyspace of all
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with_all = ["primary", "replica", "upstream", "sentinel"])]
     pub cluster: Vec<Endpoint>,
 

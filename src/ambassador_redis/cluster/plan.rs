@@ -69,6 +69,7 @@ impl Plans {
         match self.plans.get(usize::from(number)) {
             Some(Plan::Keyed(keys)) if *keys != Keys::None => Plan::Keyed(*keys),
             Some(Plan::Keyed(Keys::None)) => container(name, sub),
+            Some(Plan::Home(How::Info)) if sub.eq_ignore_ascii_case(b"keyspace") => Plan::All(How::Keyspace),
             Some(plan) => plan.clone(),
             None => Plan::Keyed(self.keys.of(number)),
         }
@@ -110,7 +111,10 @@ fn container(name: &[u8], sub: &[u8]) -> Plan {
         | b"client no-evict" | b"client no-touch" => Plan::All(How::Same),
         b"script kill" | b"function kill" => Plan::All(How::Either),
         b"latency reset" | b"slowlog len" => Plan::All(How::Sum),
-        b"pubsub shardchannels" | b"slowlog get" => Plan::All(How::Concat),
+        b"pubsub shardchannels" => Plan::All(How::Concat),
+        b"pubsub shardnumsub" => Plan::All(How::SumEach),
+        // As many as a server tells that is not told how many; the request may say.
+        b"slowlog get" => Plan::All(How::Newest(10)),
         b"script debug" => Plan::Refused("SCRIPT DEBUG works on one server; connect to that server"),
         b"client tracking" => Plan::Tracking,
         b"client caching" => Plan::Caching,

@@ -5,8 +5,8 @@
 
 use crate::ambassador_redis::command::{Class, Entry, classify};
 use crate::ambassador_redis::faults::Fault;
-use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::request::{Client, Frame, Limits, Scanner, Step, arguments};
+use crate::ambassador_redis::resp::{encode, parse_integer};
 use crate::ambassador_redis::users::Access;
 
 use super::super::fleet::Commands;
@@ -25,7 +25,8 @@ const SPOOL: usize = 1024 * 1024;
 /// The longest request that is taken apart or otherwise seen whole.
 const WHOLE: usize = 512 * 1024 * 1024;
 
-pub(super) const CROSSSLOT: &str = "CROSSSLOT Keys in request don't hash to the same slot";
+pub(super) const CROSSSLOT: &str = "CROSSSLOT Keys in request don't hash to the same slot; ambassador: over a Redis Cluster their names \
+                                    must have the same part in braces, as {x}a and {x}b have";
 const ALONE: &str = "ERR This instance has cluster support disabled";
 
 /// Whether a request could be taken now.
@@ -224,6 +225,10 @@ impl Front {
                 self.send(bytes, Awaited::new(Owner::Place(place, 0), Target::Home), Kind::Requests);
             }
             Plan::All(how) => {
+                let how = &match how {
+                    How::Newest(usual) => How::Newest(wanted(bytes, *usual)),
+                    how => how.clone(),
+                };
                 let shards = self.fleet.cluster.serving();
                 match shards.is_empty() {
                     true => self.single(bytes, Target::Home),
@@ -325,5 +330,14 @@ impl Front {
         encode::command(&mut request, &words);
         let place = self.order.open_gathering(How::Scan { shard, next, changes }, 1);
         self.send(&request, Awaited::new(Owner::Place(place, 0), Target::Shard(shard)), Kind::Requests);
+    }
+}
+
+/// How many entries of `SLOWLOG GET` are wanted.
+fn wanted(bytes: &[u8], usual: usize) -> usize {
+    match arguments(bytes).nth(2).map(parse_integer) {
+        None => usual,
+        // All of them, or no number: each server says what is wrong with that.
+        Some(count) => count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX),
     }
 }
