@@ -235,6 +235,8 @@ impl Store {
     /// # Errors
     /// When it cannot be opened.
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
+        // libgit2 shares a pack among all who have it open: one that were still open here would stay mapped for ever.
+        self.odb = Odb::new().map_err(|error| self.database(&error))?;
         self.odb = open_odb(&self.objects)?;
         Ok(())
     }
