@@ -266,11 +266,7 @@ impl Rule {
     fn covers(&self, other: &Self) -> bool {
         let is_wider = self.class.is_none() || self.class == other.class;
         let takes_all = match (&self.regex, &other.regex) {
-            (None, None) => {
-                let (own, theirs) = (self.matches.split('.'), other.matches.split('.'));
-                own.clone().count() == theirs.clone().count()
-                    && own.zip(theirs).all(|(own, theirs)| own == "*" || own == theirs)
-            }
+            (None, None) => glob::covers(&self.matches, &other.matches),
             (Some(_), Some(_)) => {
                 self.matches == other.matches
                     || matches!(self.matches.as_str(), "" | ".*" | "^.*$" | ".*$" | "^.*" | "(.*)")
