@@ -4,7 +4,7 @@
 //! node is reached by one path only, so a walk costs at most as many steps as the tree has nodes, and mostly as many as
 //! the name has segments.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Class;
 
@@ -94,6 +94,23 @@ impl Tree {
         for one in classes() {
             self.nodes[at].rules[one as usize].get_or_insert(End { rule, place: rule }).place = rule;
         }
+    }
+
+    /// The tree in the language of Graphviz: an edge for each segment, and at the ends the number of the rule, from nought.
+    pub fn graph(&self) -> String {
+        let mut out = "digraph globs {\n  rankdir=LR;\n".to_owned();
+        for (at, node) in self.nodes.iter().enumerate() {
+            let rules: BTreeSet<usize> = node.rules.iter().flatten().map(|end| end.rule).collect();
+            if !rules.is_empty() {
+                let told: Vec<String> = rules.iter().map(|rule| format!("rule {rule}")).collect();
+                out += &format!("  {at} [label={:?},shape=box];\n", told.join(", "));
+            }
+            let literals: BTreeMap<&str, usize> = node.literals.iter().map(|(text, to)| (&**text, *to)).collect();
+            for (segment, to) in literals.into_iter().chain(node.star.map(|to| ("*", to))) {
+                out += &format!("  {at} -> {to} [label={segment:?}];\n");
+            }
+        }
+        out + "}\n"
     }
 
     /// The rule that a name falls under, and the segments under its stars.
@@ -258,6 +275,16 @@ mod tests {
         assert_eq!(find(&globs, "a.x.b"), Some((1, vec!["x"])));
         assert_eq!(find(&globs, "b.x.c"), Some((0, vec!["b", "x", "c"])));
         assert_eq!(find(&globs, "a.x"), Some((2, vec!["x"])));
+    }
+
+    #[test]
+    fn a_tree_is_drawn() {
+        let drawn = tree(&["a.*", "a.b.c"], Precedence::Earliest).graph();
+        for line in
+            ["0 -> 1 [label=\"a\"];", "1 -> 2 [label=\"*\"];", "2 [label=\"rule 0\",shape=box];", "4 [label=\"rule 1\""]
+        {
+            assert!(drawn.contains(line), "{drawn}");
+        }
     }
 
     #[test]

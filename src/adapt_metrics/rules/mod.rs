@@ -184,6 +184,11 @@ impl Rules {
         &self.list
     }
 
+    /// The globs as a graph in the language of Graphviz.
+    pub fn graph(&self) -> String {
+        self.globs.graph()
+    }
+
     /// Rules that no name can reach, with the line of the one that takes all of theirs.
     pub fn unreached(&self) -> Vec<(usize, String)> {
         let mut told = Vec::new();
