@@ -5,6 +5,8 @@
 
 use std::ffi::OsString;
 
+use crate::core::values;
+
 /// Flags of theirs that set something of ours.
 const SAME: &[(&str, &str)] = &[
     ("web.listen-address", "http-bind"),
@@ -17,6 +19,7 @@ const SAME: &[(&str, &str)] = &[
     ("statsd.read-buffer", "statsd-receive-buffer"),
     ("statsd.relay.address", "statsd-relay"),
     ("statsd.relay.packet-length", "statsd-relay-packet-length"),
+    ("debug.dump-fsm", "statsd-glob-graph"),
     ("graphite.listen-address", "graphite-listen"),
     ("graphite.mapping-config", "graphite-mapping"),
     ("graphite.sample-expiry", "sample-expiry"),
@@ -32,17 +35,16 @@ const SWITCHES: &[(&str, &str)] = &[
     ("statsd.parse-librato-tags", "statsd-parse-librato-tags"),
     ("statsd.parse-signalfx-tags", "statsd-parse-signalfx-tags"),
 ];
-/// Flags about queues and caches that we do not have: taken, and without effect.
-const IDLE: &[&str] = &[
-    "statsd.cache-size",
-    "statsd.cache-type",
-    "statsd.event-queue-size",
-    "statsd.event-flush-threshold",
-    "statsd.event-flush-interval",
-    "statsd.udp-packet-queue-size",
-    "debug.dump-fsm",
-    "graphite.cache-size",
-    "graphite.cache-type",
+/// Flags about queues and caches that we do not have: taken if their value is one, and without effect.
+const IDLE: &[(&str, fn(&str) -> bool)] = &[
+    ("statsd.cache-size", is_count),
+    ("statsd.cache-type", is_cache),
+    ("statsd.event-queue-size", is_count),
+    ("statsd.event-flush-threshold", is_count),
+    ("statsd.event-flush-interval", |text| values::duration(text).is_ok()),
+    ("statsd.udp-packet-queue-size", is_count),
+    ("graphite.cache-size", is_count),
+    ("graphite.cache-type", is_cache),
 ];
 
 /// What statsd_exporter does where nothing is said. (It leaves the receive buffer at the kernel's default, and loses what is
@@ -99,6 +101,14 @@ fn from_file(argument: OsString) -> Vec<OsString> {
     }
 }
 
+fn is_count(text: &str) -> bool {
+    text.parse::<u64>().is_ok()
+}
+
+fn is_cache(text: &str) -> bool {
+    matches!(text, "lru" | "random")
+}
+
 struct Reading {
     ours: Vec<(String, String)>,
     check: bool,
@@ -114,17 +124,38 @@ impl Reading {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (bare, None),
         };
-        let mut value_of = |value: Option<String>| {
-            value.or_else(|| rest.next().map(|next| next.to_string_lossy().into_owned())).unwrap_or_default()
+        let needs_value = SAME.iter().any(|(theirs, _)| *theirs == name)
+            || IDLE.iter().any(|(theirs, _)| *theirs == name)
+            || name == "log.format";
+        let value = match value {
+            None if needs_value => rest.next().map(|next| next.to_string_lossy().into_owned()),
+            value => value,
         };
+        if needs_value && value.is_none() {
+            // The parser says what is missing.
+            let ours = SAME.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, ours)| ours);
+            self.ours.push((String::new(), format!("--{ours}")));
+            return;
+        }
+        let is_idle = |value: &str| IDLE.iter().any(|(theirs, is_sound)| *theirs == name && is_sound(value));
+        if value.as_deref().is_some_and(is_idle) {
+            return;
+        }
         if let Some((_, ours)) = SAME.iter().find(|(theirs, _)| *theirs == name) {
-            let value = value_of(value);
+            let value = value.unwrap_or_default();
             if matches!(*ours, "statsd-mapping" | "graphite-mapping" | "json-modules") {
                 self.mapping = Some(value.clone());
             }
             // Theirs turn a listener or a relay off with an empty text; a path of ours cannot be empty.
             if !(value.is_empty()
-                && matches!(*ours, "statsd-listen-unixgram" | "statsd-mapping" | "graphite-mapping" | "statsd-relay"))
+                && matches!(
+                    *ours,
+                    "statsd-listen-unixgram"
+                        | "statsd-mapping"
+                        | "graphite-mapping"
+                        | "statsd-relay"
+                        | "statsd-glob-graph"
+                ))
             {
                 self.ours.push(((*ours).to_owned(), value));
             }
@@ -132,13 +163,13 @@ impl Reading {
             self.ours.push(((*ours).to_owned(), value.unwrap_or_else(|| "true".to_owned())));
         } else if let Some((_, ours)) = SWITCHES.iter().find(|(theirs, _)| name.strip_prefix("no-") == Some(theirs)) {
             self.ours.push(((*ours).to_owned(), "false".to_owned()));
-        } else if IDLE.contains(&name) {
-            value_of(value);
         } else if matches!(name, "check-config" | "config.check") {
             self.check = value.is_none_or(|value| value != "false");
+        } else if matches!(name, "no-check-config" | "no-config.check") {
+            self.check = false;
         } else if name == "log.format" {
-            let format = if value_of(value) == "json" { "json" } else { "text" };
-            self.ours.push(("log-format".to_owned(), format.to_owned()));
+            let format = value.unwrap_or_default();
+            self.ours.push(("log-format".to_owned(), if format == "logfmt" { "text".to_owned() } else { format }));
         } else {
             // One of ours among theirs, or a mistake that the parser names.
             self.ours.push((String::new(), text));
@@ -147,7 +178,10 @@ impl Reading {
 
     fn finish(mut self) -> Vec<OsString> {
         if self.check {
-            return ["check".to_owned()].into_iter().chain(self.mapping).map(OsString::from).collect();
+            // Without a file there is nothing to be wrong.
+            let fallback = if self.defaults == JSON_DEFAULTS { "config.yml" } else { "/dev/null" };
+            let file = self.mapping.unwrap_or_else(|| fallback.to_owned());
+            return ["check".to_owned(), file].map(OsString::from).to_vec();
         }
         let is_set = |ours: &[(String, String)], name: &str| ours.iter().any(|(set, _)| set == name);
         for &(name, value) in self.defaults {
@@ -224,6 +258,8 @@ mod tests {
     #[test]
     fn a_check_becomes_the_verb() {
         assert_eq!(rewritten(&["--check-config", "--statsd.mapping-config=m.yml"]), ["check", "m.yml"]);
+        assert_eq!(rewritten(&["--check-config"]), ["check", "/dev/null"]);
+        assert_eq!(rewritten(&["--no-check-config", "--statsd.listen-tcp=:1"])[0], "--statsd-listen-tcp=:1");
     }
 
     #[test]
@@ -246,6 +282,15 @@ mod tests {
     fn json_exporters_command_line_has_its_own_defaults() {
         assert_eq!(rewritten(&["--config.file", "m.yml"]), ["--json-modules=m.yml", "--http-bind=:7979"]);
         assert_eq!(rewritten(&["--config.check", "--config.file=m.yml"]), ["check", "m.yml"]);
+    }
+
+    #[test]
+    fn what_is_no_value_there_is_none_here() {
+        for wrong in ["--statsd.cache-type=fifo", "--statsd.cache-size=x", "--statsd.event-flush-interval=soon"] {
+            assert!(rewritten(&[wrong]).contains(&wrong.to_owned()), "{wrong} is left to the parser, which refuses it");
+        }
+        assert_eq!(rewritten(&["--statsd.mapping-config"])[0], "--statsd-mapping");
+        assert!(rewritten(&["--statsd.listen-udp=:1", "--log.format=x"]).contains(&"--log-format=x".to_owned()));
     }
 
     #[test]

@@ -80,6 +80,11 @@ pub fn read(root: &Node, naming: Naming, ttl: u32, mistakes: &mut Mistakes) -> R
     }
     fields.finish();
     if compat == Compat::Exact {
+        let globs = rules.list.iter().filter(|rule| rule.regex.is_none()).map(|rule| rule.matches.as_str());
+        if defaults.precedence == Precedence::MostSpecific && !glob::needs_patience(&globs.collect::<Vec<_>>()) {
+            rules.globs.hurry();
+            remarks::hurry(&mut rules);
+        }
         remarks::repeated(&mut rules);
         remarks::order(&mut rules);
     }

@@ -184,6 +184,11 @@ impl Rules {
         &self.list
     }
 
+    /// The globs as a graph in the language of Graphviz.
+    pub fn graph(&self) -> String {
+        self.globs.graph()
+    }
+
     /// Rules that no name can reach, with the line of the one that takes all of theirs.
     pub fn unreached(&self) -> Vec<(usize, String)> {
         let mut told = Vec::new();
@@ -266,11 +271,7 @@ impl Rule {
     fn covers(&self, other: &Self) -> bool {
         let is_wider = self.class.is_none() || self.class == other.class;
         let takes_all = match (&self.regex, &other.regex) {
-            (None, None) => {
-                let (own, theirs) = (self.matches.split('.'), other.matches.split('.'));
-                own.clone().count() == theirs.clone().count()
-                    && own.zip(theirs).all(|(own, theirs)| own == "*" || own == theirs)
-            }
+            (None, None) => glob::covers(&self.matches, &other.matches),
             (Some(_), Some(_)) => {
                 self.matches == other.matches
                     || matches!(self.matches.as_str(), "" | ".*" | "^.*$" | ".*$" | "^.*" | "(.*)")

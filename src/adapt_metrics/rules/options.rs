@@ -70,6 +70,10 @@ pub(super) fn summary_options(fields: &mut Fields<'_, '_>) -> Option<OwnSummary>
     let mut inner = node.fields(&path, fields.mistakes())?;
     let quantiles = quantiles(&mut inner);
     let max_age = duration(&mut inner, "max_age");
+    if let Some(node) = inner.take("max_age").filter(|node| node.text().is_some_and(|text| text.starts_with('-'))) {
+        let path = inner.path("max_age");
+        inner.mistakes().add(node.at, path, "a window cannot be negative");
+    }
     let parts = typed(&mut inner, "age_buckets", count);
     // How many samples are buffered before they are merged: ours are not.
     typed(&mut inner, "buf_cap", count);

@@ -1,7 +1,7 @@
 //! What in a sound file works otherwise than it reads, told for `check`.
 
 use super::file::Matching;
-use super::{Quirk, Rules};
+use super::{Quirk, Rules, glob};
 use crate::core::document::Fields;
 
 /// References that are not what they look like.
@@ -80,6 +80,27 @@ pub(super) fn repeated(rules: &mut Rules) {
                 rule.matches, globs[again].1.line
             ),
         });
+    }
+    rules.quirks.extend(told);
+}
+
+/// Without order and without going back, globs that lose names to the beginning of a narrower one.
+pub(super) fn hurry(rules: &mut Rules) {
+    let globs: Vec<_> = rules.list.iter().filter(|rule| rule.regex.is_none()).collect();
+    let mut told = Vec::new();
+    for (at, rule) in globs.iter().enumerate() {
+        let narrower = globs.iter().enumerate().find(|(other, narrower)| {
+            *other != at && narrower.matches != rule.matches && glob::covers(&rule.matches, &narrower.matches)
+        });
+        if let Some((_, narrower)) = narrower.filter(|(_, narrower)| narrower.matches.contains('*')) {
+            told.push(Quirk {
+                line: rule.line,
+                told: format!(
+                    "without order, a name that begins like {} in line {} and does not match it may not reach {}",
+                    narrower.matches, narrower.line, rule.matches
+                ),
+            });
+        }
     }
     rules.quirks.extend(told);
 }
