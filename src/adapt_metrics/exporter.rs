@@ -35,8 +35,10 @@ const SWITCHES: &[(&str, &str)] = &[
     ("statsd.parse-librato-tags", "statsd-parse-librato-tags"),
     ("statsd.parse-signalfx-tags", "statsd-parse-signalfx-tags"),
 ];
+/// Whether a value is one that the flag takes.
+type Check = fn(&str) -> bool;
 /// Flags about queues and caches that we do not have: taken if their value is one, and without effect.
-const IDLE: &[(&str, fn(&str) -> bool)] = &[
+const IDLE: &[(&str, Check)] = &[
     ("statsd.cache-size", is_count),
     ("statsd.cache-type", is_cache),
     ("statsd.event-queue-size", is_count),
