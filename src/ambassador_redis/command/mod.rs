@@ -6,8 +6,10 @@
 
 mod names;
 mod table;
+mod wait;
 
 pub use table::{Entry, Table};
+pub use wait::with_remaining_wait;
 
 use crate::ambassador_redis::resp::request::{Frame, arguments};
 
@@ -32,6 +34,8 @@ pub enum Class {
     Blocking,
     /// `WAIT` and `WAITAOF`: blocking, and about the writes that came before.
     Wait,
+    /// `INFO`: neutral, with a figure that the ambassador knows better.
+    Info,
     /// Must overtake a command that keeps the server busy: a fresh connection for this one command.
     Control,
     /// Changes the connection for good: all that follows needs the same connection, each command with one reply.
@@ -74,7 +78,7 @@ impl Class {
             Class::Read | Class::ReadScript => 0,
             Class::PrimaryRead => 1,
             Class::Write | Class::Script => 2,
-            Class::Neutral | Class::Settings | Class::CrossProtocol => 3,
+            Class::Neutral | Class::Settings | Class::Info | Class::CrossProtocol => 3,
             Class::Blocking | Class::Wait => 4,
             Class::Control => 5,
             Class::Stateful | Class::Stream | Class::Replication => 6,
@@ -87,6 +91,11 @@ impl Class {
             | Class::ClientName
             | Class::ClientInfo => 8,
         }
+    }
+
+    /// Whether it writes, or may write, to the data.
+    pub fn may_write(self) -> bool {
+        matches!(self, Class::Write | Class::Script)
     }
 
     /// Whether sending the command twice does no harm.
