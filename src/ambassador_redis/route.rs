@@ -129,7 +129,7 @@ impl Reason {
 const IMBALANCE: u32 = 256;
 
 /// Decides.
-pub fn route(question: &Question, candidates: impl Iterator<Item = Candidate> + Clone) -> Target {
+pub fn route(question: &Question, candidates: &[Candidate]) -> Target {
     if !question.reads {
         return Target::Primary(Reason::Command);
     }
@@ -175,8 +175,8 @@ pub fn route(question: &Question, candidates: impl Iterator<Item = Candidate> + 
 
 /// The session's last replica, unless it is unfit or clearly worse than the best one. Among equally good ones each session begins with
 /// another, by their weights.
-fn choose(question: &Question, candidates: impl Iterator<Item = Candidate> + Clone) -> Option<(usize, Candidate)> {
-    let fit = candidates.enumerate().filter(|(_, candidate)| candidate.fit);
+fn choose<'a>(question: &Question, candidates: &'a [Candidate]) -> Option<(usize, &'a Candidate)> {
+    let fit = candidates.iter().enumerate().filter(|(_, candidate)| candidate.fit);
     let all_ejected = fit.clone().all(|(_, candidate)| candidate.ejected);
     let eligible = fit.filter(|(_, candidate)| all_ejected || !candidate.ejected);
     if let Some((index, sticky)) = eligible.clone().find(|(_, candidate)| Some(candidate.number) == question.sticky) {
@@ -185,7 +185,7 @@ fn choose(question: &Question, candidates: impl Iterator<Item = Candidate> + Clo
             (other.behind, other.tier) < (sticky.behind, sticky.tier)
                 || (other.behind, other.tier) == (sticky.behind, sticky.tier) && is_less_busy
         };
-        if !eligible.clone().any(|(_, other)| is_clearly_better(&other)) {
+        if !eligible.clone().any(|(_, other)| is_clearly_better(other)) {
             return Some((index, sticky));
         }
     }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn ask(question: Question, candidates: &[Candidate]) -> Target {
-        route(&question, candidates.iter().copied())
+        route(&question, candidates)
     }
 
     #[test]

@@ -3,12 +3,17 @@
 //! Polled, never awaited: a session writes its replies from the task of the upstream that received them, with the session's own waker,
 //! so that the session is woken only when the socket was full. After `Pending`, a write is repeated with the same bytes (more may
 //! stand behind them): with TLS they are on their way already, and count as written when the socket has taken all of them.
+//!
+//! A plain socket is tried first, and asked to wake the task only if it would block: most reads and nearly all writes need no more than
+//! their system call.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
@@ -37,21 +42,23 @@ impl Transport {
 
     /// Reads what is there into `buffer`; zero bytes mean the end of the stream.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
         match self {
-            Transport::Tcp(stream) => ready!(Pin::new(stream).poll_read(cx, &mut buffer))?,
-            Transport::Unix(stream) => ready!(Pin::new(stream).poll_read(cx, &mut buffer))?,
-            Transport::Tls(tls) => ready!(Pin::new(&mut tls.stream).poll_read(cx, &mut buffer))?,
-            Transport::Closed => {}
+            Transport::Tcp(stream) => poll_read(stream, cx, buffer),
+            Transport::Unix(stream) => poll_read(stream, cx, buffer),
+            Transport::Tls(tls) => {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut tls.stream).poll_read(cx, &mut buffer))?;
+                Poll::Ready(Ok(buffer.filled().len()))
+            }
+            Transport::Closed => Poll::Ready(Ok(0)),
         }
-        Poll::Ready(Ok(buffer.filled().len()))
     }
 
     /// Writes as much as the socket takes.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Transport::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Transport::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Transport::Tcp(stream) => poll_write(stream, cx, bytes),
+            Transport::Unix(stream) => poll_write(stream, cx, bytes),
             Transport::Tls(tls) => tls.poll_write(cx, bytes),
             Transport::Closed => Poll::Ready(Ok(0)),
         }
@@ -79,6 +86,72 @@ impl AsyncWrite for Transport {
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         *self.get_mut() = Transport::Closed;
         Poll::Ready(Ok(()))
+    }
+}
+
+/// What the runtime says about a plain socket.
+trait Socket: AsFd {
+    fn try_io<R>(&self, interest: Interest, operation: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl Socket for TcpStream {
+    #[inline]
+    fn try_io<R>(&self, interest: Interest, operation: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        TcpStream::try_io(self, interest, operation)
+    }
+
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        TcpStream::poll_read_ready(self, cx)
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        TcpStream::poll_write_ready(self, cx)
+    }
+}
+
+impl Socket for UnixStream {
+    #[inline]
+    fn try_io<R>(&self, interest: Interest, operation: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        UnixStream::try_io(self, interest, operation)
+    }
+
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        UnixStream::poll_read_ready(self, cx)
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        UnixStream::poll_write_ready(self, cx)
+    }
+}
+
+fn poll_read(socket: &impl Socket, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    loop {
+        let mut read = 0;
+        let tried = socket.try_io(Interest::READABLE, || {
+            (_, read) = rustix::net::recv(socket, &mut *buffer, RecvFlags::empty())?;
+            // A short read has emptied the socket. Saying so spares the next one its system call: it waits for the kernel to tell of more.
+            if (1..buffer.len()).contains(&read) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match tried {
+            _ if read > 0 => return Poll::Ready(Ok(read)),
+            Ok(()) => return Poll::Ready(Ok(0)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(socket.poll_read_ready(cx))?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+    }
+}
+
+fn poll_write(socket: &impl Socket, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    loop {
+        let tried = socket.try_io(Interest::WRITABLE, || Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?));
+        match tried {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(socket.poll_write_ready(cx))?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            written => return Poll::Ready(written),
+        }
     }
 }
 

@@ -1,26 +1,34 @@
 //! The ambassador beside direct Redis, nutcracker and haproxy, in one run: `cargo bench --bench ambassador_redis [-- ROUNDS]`.
 //!
 //! Each cell is requests a second, the p99 in milliseconds, and the CPU seconds of the proxy for a million requests (the sum over its
-//! threads, from the scheduler). On few cores the client, the proxy and the servers compete, so that the last is the figure to trust.
-//! A proxy that is not installed is left out.
+//! threads, from the scheduler), alone and as a multiple of nutcracker's and of haproxy's. On few cores the client, the proxy and the
+//! servers compete, so that the last are the figures to trust. A proxy that is not installed is left out.
+//!
+//! Then the memory of each with the clients of the last test, and what a session costs that has asked once and is idle, from 10 000 of
+//! them (open files are raised to what that takes, as far as the limit allows).
 
 #![allow(missing_docs, clippy::expect_used, clippy::print_stdout, reason = "a bench prints, and fails by panicking")]
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const TESTS: [(&str, &[&str], u32); 8] = [
+const TESTS: [(&str, &[&str], u32); 9] = [
     ("GET 3 B", &["-t", "get", "-d", "3"], 200_000),
     ("SET 3 B", &["-t", "set", "-d", "3"], 200_000),
     ("GET 1 KiB", &["-t", "get", "-d", "1024"], 150_000),
     ("GET 3 B -P16", &["-t", "get", "-d", "3", "-P", "16"], 1_600_000),
     ("SET 3 B -P16", &["-t", "set", "-d", "3", "-P", "16"], 800_000),
     ("MGET x10", &["MGET", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8", "k9"], 150_000),
+    // Costs a server more than the client and the proxy together: what two replicas are for.
+    ("BITCOUNT 16 KiB", &["-P", "16", "BITCOUNT", "bits"], 400_000),
     ("GET 1 client", &["-t", "get", "-d", "3", "-c", "1"], 40_000),
     ("SET 1 client", &["-t", "set", "-d", "3", "-c", "1"], 40_000),
 ];
+
+/// Sessions that have nothing to do.
+const IDLE: u64 = 10_000;
 
 /// A server or a proxy, killed when dropped.
 struct Running {
@@ -57,7 +65,7 @@ fn main() {
         wait_for_port(subject.port);
     }
     std::thread::sleep(Duration::from_secs(2));
-    println!("{:14} {}", "", subjects.iter().map(|subject| format!("{:>26}", subject.name)).collect::<String>());
+    println!("{:15} {}", "", subjects.iter().map(|subject| format!("{:>38}", subject.name)).collect::<String>());
     for (name, arguments, requests) in TESTS {
         let mut figures: Vec<Vec<Figure>> = subjects.iter().map(|_| Vec::new()).collect();
         for round in 0..rounds {
@@ -68,20 +76,70 @@ fn main() {
                 figures[at].push(measure(&subjects[at], arguments, requests));
             }
         }
-        let cells = figures.iter_mut().map(|figures| {
-            let mut median = |of: fn(&Figure) -> f64| {
-                figures.sort_by(|a, b| of(a).total_cmp(&of(b)));
-                of(&figures[figures.len() / 2])
-            };
-            format!("{:>12.0} {:>6.2} {:>6.2}", median(|f| f.rps), median(|f| f.p99), median(|f| f.cpu))
+        let cells: Vec<Figure> = figures.into_iter().map(median).collect();
+        let cpu_of = |name: &str| {
+            let at = subjects.iter().position(|subject| subject.name == name);
+            at.map_or(f64::NAN, |at| cells[at].cpu)
+        };
+        let (nutcracker, haproxy) = (cpu_of("nutcracker"), cpu_of("haproxy"));
+        let cells = cells.iter().map(|Figure { rps, p99, cpu }| {
+            format!("{rps:>12.0} {p99:>6.2} {cpu:>6.2} {:>5.2} {:>5.2}", cpu / nutcracker, cpu / haproxy)
         });
-        println!("{name:14} {}", cells.collect::<String>());
+        println!("{name:15} {}", cells.collect::<String>());
         std::io::stdout().flush().expect("stdout");
     }
     for subject in subjects.iter().filter_map(|subject| Some((subject.name, subject.child.as_ref()?.id()))) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", subject.1)).unwrap_or_default();
         println!("{}: {}", subject.0, status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default());
     }
+    idle_sessions(primary.port, &replicas);
+}
+
+/// Prints what an idle session costs.
+fn idle_sessions(primary: u16, replicas: &[Running]) {
+    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let wanted = limits.maximum.map_or(IDLE + 100, |maximum| maximum.min(IDLE + 100));
+    let raised = rustix::process::Rlimit { current: Some(wanted.max(limits.current.unwrap_or(wanted))), ..limits };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).expect("within the hard limit");
+    let sessions = IDLE.min(wanted - 100);
+    let ambassador = ambassador("idle", primary, replicas, &["--workers", "1", "--max-clients", "20000"]);
+    wait_for_port(ambassador.port);
+    let id = ambassador.child.as_ref().expect("it was started").id();
+    let connect = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", ambassador.port)).expect("the port is open");
+        stream.write_all(b"*2\r\n$3\r\nGET\r\n$2\r\nk0\r\n").expect("the socket takes it");
+        let mut reply = [0; 11];
+        stream.read_exact(&mut reply).expect("a reply");
+        assert_eq!(&reply, b"$5\r\nvalue\r\n");
+        stream
+    };
+    let first = connect();
+    let before = private_bytes(id);
+    let idle: Vec<TcpStream> = (0..sessions).map(|_| connect()).collect();
+    let after = private_bytes(id);
+    println!(
+        "idle: {sessions} sessions: {:.1} MiB of its own, with one session {:.1} MiB: {} bytes a session",
+        after as f64 / f64::from(1 << 20),
+        before as f64 / f64::from(1 << 20),
+        after.saturating_sub(before) / sessions.max(1)
+    );
+    drop((first, idle));
+}
+
+/// The memory of a process that it has written to and shares with nobody.
+fn private_bytes(id: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).expect("the process runs");
+    let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:")).expect("the kernel counts it");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+}
+
+/// Each figure's median.
+fn median(mut figures: Vec<Figure>) -> Figure {
+    let mut of = |figure: fn(&Figure) -> f64| {
+        figures.sort_by(|a, b| figure(a).total_cmp(&figure(b)));
+        figure(&figures[figures.len() / 2])
+    };
+    Figure { rps: of(|f| f.rps), p99: of(|f| f.p99), cpu: of(|f| f.cpu) }
 }
 
 fn measure(subject: &Running, arguments: &[&str], requests: u32) -> Figure {
@@ -181,6 +239,7 @@ fn fill(port: u16) {
     for n in 0..10 {
         stream.write_all(format!("SET k{n} value\r\n").as_bytes()).expect("the socket takes it");
     }
+    stream.write_all(b"SETRANGE bits 16383 x\r\n").expect("the socket takes it");
 }
 
 fn free_port() -> u16 {

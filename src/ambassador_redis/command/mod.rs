@@ -63,24 +63,33 @@ pub enum Class {
 }
 
 impl Class {
+    /// The labels of metrics and of the status page.
+    pub const LABELS: [&'static str; 9] =
+        ["read", "primary_read", "write", "neutral", "blocking", "control", "stateful", "transaction", "session"];
+
     /// The label of metrics and of the status page.
     pub fn label(self) -> &'static str {
+        Class::LABELS[self.label_place()]
+    }
+
+    /// The place of its label among [`Class::LABELS`].
+    pub fn label_place(self) -> usize {
         match self {
-            Class::Read | Class::ReadScript => "read",
-            Class::PrimaryRead => "primary_read",
-            Class::Write | Class::Script => "write",
-            Class::Neutral | Class::Settings | Class::Info | Class::CrossProtocol => "neutral",
-            Class::Blocking | Class::Wait => "blocking",
-            Class::Control => "control",
-            Class::Stateful | Class::Stream | Class::Replication => "stateful",
-            Class::Multi | Class::Exec | Class::Discard | Class::Watch | Class::Unwatch => "transaction",
+            Class::Read | Class::ReadScript => 0,
+            Class::PrimaryRead => 1,
+            Class::Write | Class::Script => 2,
+            Class::Neutral | Class::Settings | Class::Info | Class::CrossProtocol => 3,
+            Class::Blocking | Class::Wait => 4,
+            Class::Control => 5,
+            Class::Stateful | Class::Stream | Class::Replication => 6,
+            Class::Multi | Class::Exec | Class::Discard | Class::Watch | Class::Unwatch => 7,
             Class::Select
             | Class::Hello
             | Class::Auth
             | Class::Quit
             | Class::Reset
             | Class::ClientName
-            | Class::ClientInfo => "session",
+            | Class::ClientInfo => 8,
         }
     }
 
@@ -108,7 +117,9 @@ pub fn classify(table: &Table, bytes: &[u8], frame: &Frame) -> Entry {
         Class::Blocking if is(frame.name.of(bytes), b"xreadgroup") => stream_read(bytes, Class::Write),
         class => class,
     };
-    Entry { class, ..entry }
+    let by_name =
+        matches!(entry.class, Class::Read | Class::ReadScript | Class::PrimaryRead | Class::Write | Class::Script);
+    Entry { class, by_name, ..entry }
 }
 
 fn client(subcommand: &[u8]) -> Class {

@@ -21,9 +21,11 @@ pub struct Entry {
     pub number: u16,
     /// The policy forbids it.
     pub denied: bool,
+    /// The name alone decides, whatever the arguments are.
+    pub by_name: bool,
 }
 
-const UNKNOWN: Entry = Entry { class: Class::Write, number: 0, denied: false };
+const UNKNOWN: Entry = Entry { class: Class::Write, number: 0, denied: false, by_name: true };
 
 /// All known commands.
 #[derive(Clone, Debug)]
@@ -127,7 +129,7 @@ impl Table {
     }
 
     fn add(&mut self, name: &str, class: Class) {
-        let entry = Entry { class, number: u16::try_from(self.names.len()).unwrap_or(0), denied: false };
+        let entry = Entry { class, number: u16::try_from(self.names.len()).unwrap_or(0), denied: false, by_name: true };
         self.names.push(name.to_owned());
         match pack(name.as_bytes()) {
             Some(packed) => drop(self.short.insert(packed, entry)),
@@ -139,10 +141,33 @@ impl Table {
 /// Up to sixteen bytes in lower case as one integer.
 #[inline]
 fn pack(name: &[u8]) -> Option<u128> {
-    let mut bytes = [0u8; 16];
-    bytes.get_mut(..name.len())?.copy_from_slice(name);
+    // Two pieces of a fixed length, which may overlap, are read without a call.
+    let packed = match name.len() {
+        len @ 9..=16 => {
+            let (start, end) = (u64::from_le_bytes(*name.first_chunk()?), u64::from_le_bytes(*name.last_chunk()?));
+            return Some(u128::from(lower(start)) | u128::from(lower(end)) << (8 * (len - 8)));
+        }
+        len @ 4..=8 => {
+            let (start, end) = (u32::from_le_bytes(*name.first_chunk()?), u32::from_le_bytes(*name.last_chunk()?));
+            u64::from(start) | u64::from(end) << (8 * (len - 4))
+        }
+        len @ 2..4 => {
+            let (start, end) = (u16::from_le_bytes(*name.first_chunk()?), u16::from_le_bytes(*name.last_chunk()?));
+            u64::from(start) | u64::from(end) << (8 * (len - 2))
+        }
+        1 => u64::from(name[0]),
+        0 => 0,
+        _ => return None,
+    };
+    Some(u128::from(lower(packed)))
+}
+
+/// Eight letters in lower case.
+#[inline]
+fn lower(packed: u64) -> u64 {
+    let mut bytes = packed.to_le_bytes();
     bytes.make_ascii_lowercase();
-    Some(u128::from_le_bytes(bytes))
+    u64::from_le_bytes(bytes)
 }
 
 /// A hasher for packed names: one multiplication. The keys of the table are ours, so nobody can aim at it; lookups of foreign names
@@ -189,6 +214,17 @@ mod tests {
         ] {
             assert_eq!(table.find(name.as_bytes()).class, class, "{name}");
         }
+    }
+
+    #[test]
+    fn names_of_any_length_are_packed_whole() {
+        let name = b"ABCDEFGHIJKLMNOPQ";
+        for len in 0..=16 {
+            let mut bytes = [0; 16];
+            bytes[..len].copy_from_slice(&name[..len].to_ascii_lowercase());
+            assert_eq!(pack(&name[..len]), Some(u128::from_le_bytes(bytes)), "{len}");
+        }
+        assert_eq!(pack(name), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::command::Class;
 use super::insight::KeyStats;
 use super::route::Reason;
 use super::upstream::{Purpose, Ticket};
@@ -22,8 +23,6 @@ pub const MIXED: u16 = u16::MAX;
 
 /// Commands that have a counter of their own.
 const COMMANDS: usize = 1024;
-const CLASSES: [&str; 8] =
-    ["read", "primary_read", "write", "neutral", "blocking", "control", "stateful", "transaction"];
 const TARGETS: [&str; 3] = ["primary", "replica", "private"];
 
 /// A number that one thread writes and any may read.
@@ -57,7 +56,7 @@ pub struct Stats {
     bytes_in: Count,
     bytes_out: Count,
     opened: Count,
-    latency: [[Latency; CLASSES.len()]; TARGETS.len()],
+    latency: [[Latency; Class::LABELS.len()]; TARGETS.len()],
     /// Made when the command is answered for the first time.
     command_latency: Box<[OnceLock<Box<Latency>>]>,
     nodes: Nodes,
@@ -149,23 +148,20 @@ impl Stats {
         self.opened.add(1);
     }
 
-    /// A run of requests has its last reply; how long that took.
-    pub fn replied(&self, ticket: &Ticket, purpose: Purpose, node: &NodeStats) -> Duration {
-        let took = ticket.started.elapsed();
+    /// A run of requests has its last reply, after this time.
+    pub fn replied(&self, ticket: &Ticket, took: Duration, purpose: Purpose, node: &NodeStats) {
         let target = match purpose {
             Purpose::Primary(_) => 0,
             Purpose::Replica => 1,
             Purpose::Private(_) => 2,
         };
         let (nanos, requests) = (u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), u64::from(ticket.requests));
-        let class = CLASSES.iter().position(|label| *label == ticket.class.label()).unwrap_or(3);
-        self.latency[target][class].add(nanos, requests);
+        self.latency[target][ticket.class.label_place()].add(nanos, requests);
         node.latency.add(nanos, requests);
         node.note(nanos);
         if let Some(latency) = self.command_latency.get(usize::from(ticket.command)) {
             latency.get_or_init(Box::default).add(nanos, requests);
         }
-        took
     }
 
     /// The counts of a server.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{CLASSES, COMMANDS, Count, NodeStats, REDONE, Stats, Sum, TARGETS};
+use super::{COMMANDS, Count, NodeStats, REDONE, Stats, Sum, TARGETS};
+use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::route::Reason;
 use crate::ambassador_redis::shared::Shared;
 use crate::core::metrics::{Collect, Encoder, FamilyHead, Kind, Point};
@@ -148,7 +149,7 @@ impl Page {
             help: "From the arrival of a request to its last reply, by class and by the connection it took.",
         });
         for (target, target_label) in TARGETS.iter().enumerate() {
-            for (class, class_label) in CLASSES.iter().enumerate() {
+            for (class, class_label) in Class::LABELS.iter().enumerate() {
                 let sum = Sum::of(self.0.stats.iter().map(|stats| &stats.latency[target][class]));
                 sum.write(out, &[("target", target_label), ("class", class_label)]);
             }

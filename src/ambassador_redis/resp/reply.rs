@@ -63,10 +63,17 @@ impl Scanner {
         let mut at = 0;
         while at < input.len() {
             match self.phase {
-                Phase::Type => {
-                    self.open(input[at])?;
-                    at += 1;
-                }
+                Phase::Type => match whole_bulk(&input[at..]) {
+                    Some(len) => {
+                        self.begin(b'$');
+                        at += len;
+                        self.complete();
+                    }
+                    None => {
+                        self.open(input[at])?;
+                        at += 1;
+                    }
+                },
                 Phase::Line => match memchr::memchr(b'\n', &input[at..]) {
                     None => return Ok(Step::Partial),
                     Some(end) => {
@@ -118,10 +125,7 @@ impl Scanner {
     /// Reads the type byte of a value.
     #[inline]
     fn open(&mut self, kind: u8) -> Result<(), Malformed> {
-        self.awaited = self.awaited.max(1);
-        if self.awaited == 1 && self.kind == 0 && kind != b'|' {
-            self.kind = kind;
-        }
+        self.begin(kind);
         self.phase = match kind {
             b'+' | b'-' | b':' | b'_' | b'#' | b',' | b'(' => Phase::Line,
             b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => {
@@ -130,6 +134,14 @@ impl Scanner {
             found => return Err(Malformed { expected: "a type", found }),
         };
         Ok(())
+    }
+
+    #[inline]
+    fn begin(&mut self, kind: u8) {
+        self.awaited = self.awaited.max(1);
+        if self.awaited == 1 && self.kind == 0 && kind != b'|' {
+            self.kind = kind;
+        }
     }
 
     /// Acts on a whole length line.
@@ -161,6 +173,27 @@ impl Scanner {
         self.phase = Phase::Type;
         self.awaited -= 1;
     }
+}
+
+/// The length of the bulk at the start of the input, if it is null or small and all of it is there: most values are.
+#[inline]
+fn whole_bulk(input: &[u8]) -> Option<usize> {
+    let (b'$', rest) = input.split_first()? else { return None };
+    if rest.starts_with(b"-1\r\n") {
+        return Some(1 + 4);
+    }
+    let mut len = 0;
+    for (digits, byte) in rest.iter().take(5).enumerate() {
+        match byte {
+            b'0'..=b'9' => len = len * 10 + usize::from(byte - b'0'),
+            b'\r' if digits > 0 && rest.get(digits + 1) == Some(&b'\n') => {
+                let end = 1 + digits + 2 + len + 2;
+                return (end <= input.len()).then_some(end);
+            }
+            _ => return None,
+        }
+    }
+    None
 }
 
 impl Length {

@@ -248,19 +248,17 @@ struct TooLong;
 /// `Ok(None)` means that the line is not complete.
 #[inline]
 fn length_line(input: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, TooLong> {
-    // Nearly every length has one to three digits: read those without a call.
-    let mut value: i64 = 0;
-    for digits in 0..4 {
-        match input.get(start + digits) {
-            None => return Ok(None),
-            Some(b'\r') if digits > 0 => {
-                let plain = digits == 1 || input[start] != b'0';
-                return Ok((input.len() > start + digits + 1).then_some((plain.then_some(value), start + digits + 2)));
-            }
-            Some(digit @ b'0'..=b'9') => value = value * 10 + i64::from(digit - b'0'),
-            Some(_) => break,
+    // Nearly every length has one or two digits: those are read without a call.
+    match input.get(start..).and_then(|line| line.first_chunk::<4>()) {
+        Some([digit @ b'0'..=b'9', b'\r', ..]) => Ok(Some((Some(i64::from(digit - b'0')), start + 3))),
+        Some([tens @ b'1'..=b'9', digit @ b'0'..=b'9', b'\r', _]) => {
+            Ok(Some((Some(i64::from(tens - b'0') * 10 + i64::from(digit - b'0')), start + 4)))
         }
+        _ => any_length_line(input, start),
     }
+}
+
+fn any_length_line(input: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, TooLong> {
     let line = input.get(start..).unwrap_or_default();
     match memchr::memchr(b'\r', line) {
         None if line.len() > MAX_LINE => Err(TooLong),

@@ -83,6 +83,8 @@ impl Session {
         let mut at = 0;
         let mut batch = Batch::at(0);
         let faults = self.worker.policy().faults.clone();
+        // A pipeline repeats itself: what the last name was found to be holds for the next one, until something special comes between.
+        let mut last: Option<(&[u8], Entry)> = None;
         while at < input.len() && state.ending == Ending::No && !state.paused && !state.delayed {
             if state.upload.is_some() {
                 at = self.continue_upload(state, input, at, limits);
@@ -114,7 +116,12 @@ impl Session {
                 Ok(Step::Incomplete) => break,
                 Ok(Step::Request(frame)) => {
                     let bytes = &input[at..at + frame.len];
-                    let entry = self.entry(state, bytes, &frame);
+                    let name = frame.name.of(bytes);
+                    let entry = match last {
+                        Some((known, entry)) if known == name => entry,
+                        _ => self.entry(state, bytes, &frame),
+                    };
+                    last = (entry.by_name && state.users.is_none()).then_some((name, entry));
                     if at >= state.counted {
                         self.note(state, &entry, bytes, &frame);
                         match faults.as_ref().and_then(|faults| self.strike(faults, bytes, &frame)) {
@@ -156,6 +163,7 @@ impl Session {
                         break;
                     }
                     at += frame.len;
+                    last = None;
                     limits.client = state.client();
                 }
                 Ok(Step::Inline { len, multibulk }) => {
@@ -166,6 +174,7 @@ impl Session {
                         break;
                     }
                     at += len;
+                    last = None;
                     limits.client = state.client();
                 }
                 Ok(Step::Nothing { len }) => {

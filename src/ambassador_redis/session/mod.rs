@@ -343,7 +343,8 @@ impl Session {
         let mut state = self.state.borrow_mut();
         match observe {
             Observe::Select(db) => state.line.db = db,
-            Observe::Greeted(Greeted { identity, version, name }) => {
+            Observe::Greeted(greeted) => {
+                let Greeted { identity, version, name } = *greeted;
                 (state.line.identity, state.line.version) = (identity, version);
                 if let Some(name) = name {
                     state.extra.get_or_insert_default().name = name;
@@ -443,6 +444,10 @@ impl Session {
 impl State {
     /// Writes what waits.
     fn flush(&mut self, cx: &mut Context<'_>) {
+        if self.out.is_empty() {
+            self.slots.shrink();
+            return;
+        }
         let clogged = self.is_clogged();
         if self.out.flush(|bytes| self.transport.poll_write(cx, bytes)).is_err() {
             self.ending = Ending::Now;

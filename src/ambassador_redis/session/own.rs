@@ -270,7 +270,7 @@ impl Session {
             return self.on_its_own(
                 state,
                 bytes,
-                Observe::Greeted(Greeted { identity, version: wanted.version, name: wanted.name }),
+                Observe::Greeted(Box::new(Greeted { identity, version: wanted.version, name: wanted.name })),
             );
         }
         let line = Line { version: wanted.version, ..state.line.clone() };
@@ -328,7 +328,8 @@ impl Session {
             return Taken::Yes;
         }
         let identity = Rc::new(Identity::Client(credentials));
-        self.on_its_own(state, bytes, Observe::Greeted(Greeted { identity, version: state.line.version, name: None }))
+        let greeted = Greeted { identity, version: state.line.version, name: None };
+        self.on_its_own(state, bytes, Observe::Greeted(Box::new(greeted)))
     }
 
     /// Whether these are the credentials that the session's connections have used.

@@ -192,7 +192,8 @@ impl Session {
             session: self.id,
         };
         self.worker.note_read();
-        match route(&question, lines.replicas.iter().map(|replica| replica.candidate(reach.generation))) {
+        let target = route(&question, &lines.candidates(reach.generation));
+        match target {
             Target::Primary(reason) => {
                 if reason == Reason::Behind {
                     lines

@@ -109,7 +109,7 @@ impl Connection {
         if let Some(failure) = self.refusal(&state) {
             return Err(Unreachable(failure));
         }
-        state.push(requests, ticket, self.worker.generation());
+        state.push(requests, ticket, || self.worker.generation());
         state.wake();
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The end of a run: it is counted, and remembered if it was slow or large.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::insight::{Slow, has_key, shown_arguments};
@@ -16,10 +16,11 @@ const LARGE: usize = 64 * 1024;
 
 impl Connection {
     /// The front run has its last reply.
-    pub(super) fn note_finished(&self, state: &State) {
+    pub(super) fn note_finished(&self, state: &State, now: Instant) {
         let Some(Run { owner: Owner::Session(ticket), bytes, .. }) = state.runs.front() else { return };
         let stats = self.worker.stats();
-        let took = stats.replied(ticket, self.purpose, &self.counts);
+        let took = now.saturating_duration_since(ticket.started);
+        stats.replied(ticket, took, self.purpose, &self.counts);
         let waits = matches!(ticket.class, Class::Blocking | Class::Wait);
         let is_slow = took >= self.worker.policy().slow && !waits;
         let large = (*bytes).max(ticket.received);

@@ -5,6 +5,7 @@
 //! that is no read was refused, all of them go on; otherwise the client is told what the server has said.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::ambassador_redis::command::{Class, Table, classify};
 use crate::ambassador_redis::consistency::Mark;
@@ -172,7 +173,7 @@ impl Connection {
             run.owner = Owner::Session(ticket);
         }
         if left == 0 {
-            self.note_finished(state);
+            self.note_finished(state, Instant::now());
             state.finish_front();
         }
     }

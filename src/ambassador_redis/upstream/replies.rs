@@ -43,18 +43,20 @@ fn may_mean_missing(reply: &[u8]) -> bool {
 impl Connection {
     pub(super) fn receive(self: &Rc<Self>, state: &mut State, data: &[u8]) -> Result<(), String> {
         state.heard = self.worker.second();
+        // All that one read brings came at the same moment.
+        let now = Instant::now();
         if state.carry.is_empty() {
-            return self.scan(state, data);
+            return self.scan(state, data, now);
         }
         let mut joined = std::mem::take(&mut state.carry);
         joined.extend_from_slice(data);
         if joined.len() > MAX_CARRY + data.len() {
             return Err("a reply to the ambassador itself is too long".to_owned());
         }
-        self.scan(state, &joined)
+        self.scan(state, &joined, now)
     }
 
-    fn scan(self: &Rc<Self>, state: &mut State, data: &[u8]) -> Result<(), String> {
+    fn scan(self: &Rc<Self>, state: &mut State, data: &[u8], now: Instant) -> Result<(), String> {
         let mut at = 0;
         while at < data.len() {
             let Some(run) = state.runs.front_mut() else {
@@ -71,7 +73,7 @@ impl Connection {
                     state.carry.extend_from_slice(&data[used..]);
                     return Ok(());
                 }
-                Owner::Session(_) => at = self.scan_session(state, data, at)?,
+                Owner::Session(_) => at = self.scan_session(state, data, at, now)?,
                 Owner::Doubtful(_) => at += self.scan_doubtful(state, &data[at..])?,
                 Owner::Nobody | Owner::Watermark(_) | Owner::History | Owner::Applied(_) => {
                     match state.scanner.step(&data[at..]).map_err(|e| e.to_string())? {
@@ -128,7 +130,13 @@ impl Connection {
     }
 
     /// Hands the replies of the front run to its session; returns the place behind them.
-    fn scan_session(self: &Rc<Self>, state: &mut State, data: &[u8], start: usize) -> Result<usize, String> {
+    fn scan_session(
+        self: &Rc<Self>,
+        state: &mut State,
+        data: &[u8],
+        start: usize,
+        now: Instant,
+    ) -> Result<usize, String> {
         let State { runs, scanner, carry, applied, behind, session, replaced, .. } = state;
         let Some(Run { owner: Owner::Session(ticket), left, .. }) = runs.front_mut() else { return Ok(start) };
         if ticket.needs.take().is_some_and(|needs| *applied < needs) {
@@ -204,7 +212,7 @@ impl Connection {
         if let Some(why) = refused {
             self.refuse_front(state, why);
         } else if *left == 0 {
-            self.note_finished(state);
+            self.note_finished(state, now);
             state.finish_front();
         } else if !carry.is_empty() {
             return Ok(data.len());

@@ -78,7 +78,7 @@ pub struct Ticket {
 #[derive(Debug)]
 pub enum Observe {
     Select(u32),
-    Greeted(Greeted),
+    Greeted(Box<Greeted>),
     Nothing,
     /// The reply tells how many clients there are.
     Clients,

@@ -75,9 +75,9 @@ impl State {
         }
     }
 
-    pub(super) fn push(&mut self, requests: &[u8], ticket: Ticket, generation: u64) {
+    pub(super) fn push(&mut self, requests: &[u8], ticket: Ticket, generation: impl FnOnce() -> u64) {
         if ticket.needs.is_some() && !self.asks_applied {
-            self.ask_applied(generation);
+            self.ask_applied(generation());
         }
         self.unmarked = true;
         self.in_flight += ticket.requests;
@@ -104,7 +104,7 @@ impl State {
             let requests = &bytes[at..at + run.bytes];
             at += run.bytes;
             match run.owner {
-                Owner::Session(ticket) => self.push(requests, ticket, generation),
+                Owner::Session(ticket) => self.push(requests, ticket, || generation),
                 owner => {
                     self.out.end().extend_from_slice(requests);
                     self.runs.push_back(Run { owner, ..run });

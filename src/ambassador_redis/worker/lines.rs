@@ -2,6 +2,7 @@
 //!
 //! A [`Line`] (version, credentials, database) comes in, [`Lines`] go out: the connection to the primary, and those to the replicas.
 
+use std::cell::{RefCell, RefMut};
 use std::collections::HashSet;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use super::Worker;
 use crate::ambassador_redis::consistency::{Consistency, LaneId};
 use crate::ambassador_redis::resp::Version;
+use crate::ambassador_redis::route::Candidate;
 use crate::ambassador_redis::topology::{Node, Topology};
 use crate::ambassador_redis::upstream::{Connection, Line, Purpose};
 
@@ -17,9 +19,19 @@ pub struct Lines {
     pub epoch: u64,
     pub primary: Result<Rc<Connection>, String>,
     pub replicas: Vec<Rc<Connection>>,
+    /// Where they are described for the router.
+    candidates: RefCell<Vec<Candidate>>,
 }
 
 impl Lines {
+    /// What the router must know of the replicas now.
+    pub fn candidates(&self, generation: u64) -> RefMut<'_, Vec<Candidate>> {
+        let mut candidates = self.candidates.borrow_mut();
+        candidates.clear();
+        candidates.extend(self.replicas.iter().map(|replica| replica.candidate(generation)));
+        candidates
+    }
+
     pub fn is_primary(&self, connection: &Rc<Connection>) -> bool {
         self.primary.as_ref().is_ok_and(|primary| Rc::ptr_eq(primary, connection))
     }
@@ -40,6 +52,7 @@ impl Worker {
                 Consistency::Primary => Vec::new(),
                 _ => topology.replicas.iter().map(|node| self.connection(node, line, Purpose::Replica)).collect(),
             },
+            candidates: RefCell::default(),
         });
         self.lines.borrow_mut().insert(line.clone(), lines.clone());
         lines

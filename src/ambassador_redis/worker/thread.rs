@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::deadlines::TICK;
@@ -31,9 +31,8 @@ pub fn run(
     mut accepted: UnboundedReceiver<Arrival>,
     drain: CancellationToken,
 ) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    local.block_on(&runtime, async {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    runtime.block_on(async {
         let crew = Crew::new(&shared, number);
         while let Some(Some(arrival)) = drain.run_until_cancelled(accepted.recv()).await {
             // What is plain needs no task before its session's.
