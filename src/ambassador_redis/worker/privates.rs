@@ -11,9 +11,9 @@ use crate::ambassador_redis::upstream::{Connection, Line, own};
 /// Private connections that wait for a session.
 const POOL: usize = 64;
 /// Private connections that are kept connected for those who will need one.
-const WARM: usize = 4;
+const WARM: usize = 2;
 /// The same before the first one needs it.
-const FIRST: usize = 2;
+const FIRST: usize = 1;
 /// How soon they are made anew again.
 const WARM_PAUSE: Duration = Duration::from_millis(20);
 /// For how many versions and databases.
