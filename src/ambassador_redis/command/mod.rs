@@ -84,6 +84,11 @@ impl Class {
         }
     }
 
+    /// Whether it writes, or may write, to the data.
+    pub fn may_write(self) -> bool {
+        matches!(self, Class::Write | Class::Script)
+    }
+
     /// Whether sending the command twice does no harm.
     pub fn is_repeatable(self) -> bool {
         matches!(self, Class::Read | Class::ReadScript | Class::PrimaryRead)

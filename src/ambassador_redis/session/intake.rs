@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use crate::ambassador_redis::command::{Class, Entry, classify};
-use crate::ambassador_redis::faults::Fault;
+use crate::ambassador_redis::faults::{self, Fault};
 use crate::ambassador_redis::metrics::MIXED;
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::request::{Frame, Limits, Scanner, Step};
@@ -120,11 +120,7 @@ impl Session {
                         match faults.as_ref().and_then(|faults| self.strike(faults, bytes, &frame)) {
                             None => {}
                             Some(Fault::Error) => {
-                                self.refuse(
-                                    state,
-                                    1,
-                                    "ERR ambassador: an error on purpose (--fault-error), nothing was executed",
-                                );
+                                self.refuse(state, 1, faults::ON_PURPOSE);
                                 at += frame.len;
                                 batch.start = at;
                                 continue;
