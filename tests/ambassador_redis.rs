@@ -15,6 +15,8 @@ mod client;
 mod cluster;
 #[path = "ambassador_redis/consistency.rs"]
 mod consistency;
+#[path = "ambassador_redis/differential.rs"]
+mod differential;
 #[path = "ambassador_redis/doors.rs"]
 mod doors;
 #[path = "ambassador_redis/failover.rs"]
@@ -23,6 +25,8 @@ mod failover;
 mod faults;
 #[path = "ambassador_redis/insight.rs"]
 mod insight;
+#[path = "ambassador_redis/learning.rs"]
+mod learning;
 #[path = "ambassador_redis/library.rs"]
 mod library;
 #[path = "ambassador_redis/limits.rs"]

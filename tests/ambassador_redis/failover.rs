@@ -60,6 +60,8 @@ fn watched() -> Watched {
         .iter()
         .flat_map(|sentinel| ["--sentinel".to_owned(), format!("127.0.0.1:{}", sentinel.port)])
         .collect();
+    // Sentinels on a busy machine take their time.
+    let arguments = [arguments, vec!["--failover-hold".to_owned(), "60s".to_owned()]].concat();
     let ambassador = Ambassador::start(&arguments);
     ambassador.wait_until_ready();
     Watched { ambassador, sentinels, servers }

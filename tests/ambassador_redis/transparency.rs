@@ -111,7 +111,8 @@ fn a_session_is_reset_and_authenticated_in_the_words_of_the_server() {
 fn while_the_primary_is_debugged_everybody_reads_from_it() {
     let set = Set::start(1, &[]);
     let (mut operator, mut other) = (set.client(), set.client());
-    assert_eq!(operator.ask("DEBUG SLEEP 0"), "+OK");
+    operator.send(&["DEBUG", "ERROR", "READONLY it is not"]);
+    assert_eq!(operator.reply(), "-READONLY it is not");
     let before = set.replica_calls("get");
     for _ in 0..20 {
         assert_eq!(other.ask("GET k"), "(nil)");

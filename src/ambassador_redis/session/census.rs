@@ -42,7 +42,13 @@ impl Session {
         // Counted now: some may be closed before the reply is here.
         let ours = private?.node.connections().saturating_sub(spared);
         let theirs = self.worker.everybody().saturating_sub(spared);
-        Some(Observe::Killed { by: self.id, ours, theirs })
+        Some(Observe::Killed { by: self.id, ours, theirs, spared })
+    }
+
+    /// The client has ended itself with all others: the answer is its last one.
+    pub fn end_after_reply(&self) {
+        self.state.borrow_mut().ending = Ending::Soon;
+        self.wake();
     }
 
     /// A client has ended the sessions of all.

@@ -224,8 +224,11 @@ impl Connection {
     fn learn(&self, session: &Rc<Session>, observe: Observe, reply: &[u8]) -> Option<Vec<u8>> {
         match observe {
             Observe::Clients => with_clients(reply, self.node.connections(), self.worker.everybody()),
-            Observe::Killed { by, ours, theirs } if reply.first() == Some(&b':') => {
+            Observe::Killed { by, ours, theirs, spared } if reply.first() == Some(&b':') => {
                 self.worker.end_everybody(by);
+                if spared == 0 {
+                    session.end_after_reply();
+                }
                 recounted(reply, ours, theirs)
             }
             observe => {

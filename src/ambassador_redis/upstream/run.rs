@@ -89,6 +89,8 @@ pub enum Observe {
         ours: u64,
         /// The sessions that end.
         theirs: u64,
+        /// One, if that is not the client who has asked for it.
+        spared: u64,
     },
 }
 

@@ -97,6 +97,7 @@ impl Worker {
         self.shrink_pool(&used);
         used.extend([Version::Resp2, Version::Resp3].map(|version| self.usual_line(version)));
         self.lines.borrow_mut().retain(|line, _| used.contains(line));
+        self.wanted.borrow_mut().retain(|line| used.contains(line));
         self.connections.borrow_mut().retain(|(_, line), connection| {
             let is_used = used.contains(line);
             if !is_used {

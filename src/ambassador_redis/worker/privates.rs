@@ -11,7 +11,9 @@ use crate::ambassador_redis::upstream::{Connection, Line, own};
 /// Private connections that wait for a session.
 const POOL: usize = 64;
 /// Private connections that are kept connected for those who will need one.
-const WARM: usize = 4;
+const WARM: usize = 2;
+/// The same before the first one needs it.
+const FIRST: usize = 1;
 /// How soon they are made anew again.
 const WARM_PAUSE: Duration = Duration::from_millis(20);
 /// For how many versions and databases.
@@ -47,7 +49,9 @@ impl Worker {
         });
         let pooled = at.map(|at| pool.remove(at));
         drop(pool);
-        self.warm();
+        if self.pooled_of(line) < WARM {
+            self.warm();
+        }
         pooled.map_or_else(|| self.fresh(line), Ok)
     }
 
@@ -134,20 +138,25 @@ impl Worker {
         let identity = self.default_identity();
         let wanted = self.wanted.borrow().clone();
         let others: Vec<Line> = self.lines.borrow().keys().filter(|line| !wanted.contains(line)).cloned().collect();
-        let mut lines = [wanted, others].concat();
-        lines.retain(|line| line.identity == identity);
-        lines.truncate(WARM_LINES);
-        for line in lines.iter().filter(|line| self.is_proved(line)) {
-            let is_there = |connection: &&Rc<Connection>| connection.line == *line && !connection.is_over();
-            let have = self.pool.borrow().iter().filter(is_there).count();
-            if have < WARM {
+        let wanted = wanted.into_iter().map(|line| (line, WARM));
+        let lines = wanted.chain(others.into_iter().map(|line| (line, FIRST)));
+        for (line, enough) in
+            lines.filter(|(line, _)| line.identity == identity && self.is_proved(line)).take(WARM_LINES)
+        {
+            let have = self.pooled_of(&line);
+            if have < enough {
                 self.warmed.set(Some(Instant::now()));
             }
-            for _ in have..WARM {
-                if let Ok(connection) = self.fresh(line) {
+            for _ in have..enough {
+                if let Ok(connection) = self.fresh(&line) {
                     self.pool.borrow_mut().push(connection);
                 }
             }
         }
+    }
+
+    /// How many connections of a line are kept.
+    fn pooled_of(&self, line: &Line) -> usize {
+        self.pool.borrow().iter().filter(|connection| connection.line == *line && !connection.is_over()).count()
     }
 }
