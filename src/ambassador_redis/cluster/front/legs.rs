@@ -24,7 +24,7 @@ pub(super) struct Leg {
     pub awaited: VecDeque<Awaited>,
     /// What it must confirm before anything is asked of it.
     pub unconfirmed: usize,
-    /// It is of no use any more.
+    /// It is of no use any more, and leaves when nobody counts on its place.
     pub is_over: bool,
     scanner: Scanner,
     /// Replies that are not matched yet.
@@ -137,7 +137,7 @@ impl Front {
 
     /// The session of this shard; a new one is told first what the client has said about itself.
     pub(super) fn leg(&mut self, shard: ShardNumber, kind: Kind) -> Option<usize> {
-        if let Some(at) = self.legs.iter().position(|leg| leg.shard == shard && leg.kind == kind) {
+        if let Some(at) = self.legs.iter().position(|leg| !leg.is_over && leg.shard == shard && leg.kind == kind) {
             return Some(at);
         }
         let pipe = self.fleet.session(shard, self.peer, &self.waker)?;
@@ -169,27 +169,28 @@ impl Front {
 
     /// Lets every session go but those for which `keep` holds.
     pub(super) fn keep_legs(&mut self, keep: impl Fn(&Leg) -> bool) {
-        self.legs.retain(|leg| {
-            let kept = keep(leg);
-            if !kept {
-                leg.pipe.close();
-            }
-            kept
-        });
+        self.legs.iter_mut().filter(|leg| !keep(leg)).for_each(Leg::end);
+    }
+
+    /// The places of the sessions of other kinds than requests.
+    pub(super) fn listeners(&self) -> Vec<usize> {
+        let listens = |at: &usize| !self.legs[*at].is_over && self.legs[*at].kind != Kind::Requests;
+        (0..self.legs.len()).filter(listens).collect()
     }
 
     /// Takes in what the sessions have answered, as far as the client reads it.
     pub(super) fn collect(&mut self) {
         // One that had to wait may be next as soon as the first reply is complete.
         while self.collect_once() && self.ending != Ending::Now {}
+        self.legs.retain(|leg| !leg.is_over);
     }
 
     /// Asks each session once; whether one that had to wait may have more now.
     fn collect_once(&mut self) -> bool {
         let (mut at, mut waits, mut has_taken) = (0, false, false);
         while at < self.legs.len() {
-            if !self.may_collect(at) {
-                waits = true;
+            if self.legs[at].is_over || !self.may_collect(at) {
+                waits |= !self.legs[at].is_over;
                 at += 1;
                 continue;
             }
@@ -206,15 +207,16 @@ impl Front {
             }
             let leg = &mut self.legs[at];
             leg.replies = replies;
-            if !leg.pipe.is_over() && !leg.is_over {
-                at += 1;
+            at += 1;
+            if !leg.pipe.is_over() || leg.is_over {
+                continue;
             } else if self.upload.as_ref().is_some_and(|upload| Rc::ptr_eq(&upload.pipe, &leg.pipe)) {
                 // It has said why; the rest of the large request can be told from nothing.
                 self.ending = Ending::Soon;
                 return false;
-            } else if !leg.is_owed() && !self.needs(at) {
+            } else if !leg.is_owed() && !self.needs(at - 1) {
                 // It held nothing: another one takes its place when it is needed.
-                self.lost(at);
+                self.lost(at - 1);
             } else {
                 self.ending = Ending::Now;
                 return false;
@@ -238,13 +240,17 @@ impl Front {
 
     /// A session has ended of which nothing is awaited.
     fn lost(&mut self, at: usize) {
-        let leg = self.legs.remove(at);
-        if leg.kind == Kind::Requests {
+        self.refused(at, LOST);
+    }
+
+    /// A session of which nothing is awaited is of no use, and why.
+    pub(super) fn refused(&mut self, at: usize, why: &[u8]) {
+        let kind = self.legs[at].kind;
+        self.legs[at].end();
+        if kind == Kind::Requests {
             self.forget_all();
         }
-        if !leg.is_over {
-            self.without_attention(leg.kind, LOST);
-        }
+        self.without_attention(kind, why);
     }
 
     /// Whether a session holds what another one cannot take over.
@@ -256,7 +262,7 @@ impl Front {
 
     fn match_replies(&mut self, at: usize, replies: &[u8]) -> usize {
         let mut used = 0;
-        while used < replies.len() && self.ending != Ending::Now {
+        while used < replies.len() && self.ending != Ending::Now && !self.legs[at].is_over {
             let rest = &replies[used..];
             let leg = &mut self.legs[at];
             let is_whole = leg.scanner.is_between();
@@ -345,6 +351,14 @@ impl Front {
 }
 
 impl Leg {
+    /// Lets the session go.
+    fn end(&mut self) {
+        self.pipe.close();
+        self.is_over = true;
+        self.awaited.clear();
+        self.replies = Vec::new();
+    }
+
     /// Whether the client awaits a reply of it.
     fn is_owed(&self) -> bool {
         self.awaited.iter().any(|awaited| !matches!(awaited.owner, Owner::Nobody | Owner::Confirms))
