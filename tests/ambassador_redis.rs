@@ -27,6 +27,8 @@ mod insight;
 mod library;
 #[path = "ambassador_redis/limits.rs"]
 mod limits;
+#[path = "ambassador_redis/load.rs"]
+mod load;
 #[path = "ambassador_redis/model.rs"]
 mod model;
 #[path = "ambassador_redis/protocol.rs"]

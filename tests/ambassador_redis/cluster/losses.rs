@@ -1,83 +1,9 @@
 //! Primaries that die or freeze under load, and slots that move under whoever waits: every reply is checked against what was asked for.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-
 use super::servers::{Cluster, id_of, slot_of};
-use crate::client::{Client, command};
+use crate::load::{LOST_AT_MOST, under_load};
 use crate::servers::RedisServer;
 use crate::support::wait_for;
-
-const WRITERS: usize = 3;
-/// More than one write at a time cannot be unknown to the replica when its primary dies; a write that was acknowledged in the last moment
-/// is the Cluster's to lose.
-const LAST_MOMENT: u64 = 16;
-
-/// Writes values that count up and name their key, over all shards, and reads them back. Returns how many acknowledged writes were gone.
-fn write(own: usize, client: &mut Client, stop: &AtomicBool, rounds: &AtomicU64) -> u64 {
-    let mut lost = 0;
-    let mut acknowledged = [0u64; 12];
-    for n in 1u64.. {
-        if stop.load(SeqCst) {
-            break;
-        }
-        let place = n as usize % acknowledged.len();
-        let (key, token) = (format!("w{own}:{place}"), format!("t{own}:{n}"));
-        let requests =
-            [command(&["SET", &key, &format!("{key}={n}")]), command(&["ECHO", &token]), command(&["GET", &key])];
-        client.send_bytes(&requests.concat());
-        let (set, echo, get) = (client.reply(), client.reply(), client.reply());
-        let is_unknown = |reply: &str| reply.starts_with("-ERR ambassador: the connection to");
-        assert!(set == "+OK" || is_unknown(&set), "{set}");
-        assert!(echo == token || is_unknown(&echo), "{echo} for {token}");
-        if set == "+OK" {
-            acknowledged[place] = n;
-        }
-        if !is_unknown(&get) {
-            let value = match get.split_once('=') {
-                Some((name, value)) if name == key => value.parse().expect("a number"),
-                None if get == "(nil)" => 0,
-                _ => panic!("{get} for {key}"),
-            };
-            assert!(value <= n, "{key}: {value} was not asked for yet");
-            lost += acknowledged[place].saturating_sub(value).min(1);
-            acknowledged[place] = value;
-        }
-        rounds.fetch_add(1, SeqCst);
-    }
-    lost
-}
-
-/// Lets clients write while `change` happens to a shard, until they go on with all shards; returns how many writes were gone.
-fn under_load(cluster: &Cluster, change: impl FnOnce()) -> u64 {
-    let (stop, rounds) = (AtomicBool::new(false), AtomicU64::new(0));
-    /// Lets the clients end when the change fails, too.
-    struct Stop<'a>(&'a AtomicBool);
-    impl Drop for Stop<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, SeqCst);
-        }
-    }
-    std::thread::scope(|scope| {
-        let guard = Stop(&stop);
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|own| {
-                let (stop, rounds, mut client) = (&stop, &rounds, cluster.client());
-                scope.spawn(move || write(own, &mut client, stop, rounds))
-            })
-            .collect();
-        let more = |count: u64| {
-            let until = rounds.load(SeqCst) + count;
-            wait_for("more rounds", || {
-                (rounds.load(SeqCst) >= until || writers.iter().any(|writer| writer.is_finished())).then_some(())
-            });
-        };
-        more(200);
-        change();
-        more(400);
-        drop(guard);
-        writers.into_iter().map(|writer| writer.join().expect("no panic")).sum()
-    })
-}
 
 /// Waits until another server has the slots of this one.
 fn replaced(cluster: &Cluster, replica: &RedisServer) {
@@ -90,11 +16,11 @@ fn a_primary_that_is_killed_under_load_costs_no_wrong_reply() {
     let cluster = Cluster::start(&[]);
     let primary = cluster.primaries()[0];
     let replica = cluster.replica_of(primary);
-    let lost = under_load(&cluster, || {
+    let lost = under_load(&cluster.ambassador, || {
         primary.process.signal("KILL");
         replaced(&cluster, replica);
     });
-    assert!(lost <= WRITERS as u64 * LAST_MOMENT, "{lost} acknowledged writes are gone");
+    assert!(lost <= LOST_AT_MOST, "{lost} acknowledged writes are gone");
 }
 
 #[test]
@@ -102,13 +28,13 @@ fn a_primary_that_freezes_under_load_and_comes_back_costs_no_wrong_reply() {
     let cluster = Cluster::start(&[]);
     let primary = cluster.primaries()[0];
     let replica = cluster.replica_of(primary);
-    let lost = under_load(&cluster, || {
+    let lost = under_load(&cluster.ambassador, || {
         primary.process.signal("STOP");
         replaced(&cluster, replica);
         primary.process.signal("CONT");
         wait_for("its demotion", || primary.client().ask("ROLE").starts_with("[slave").then_some(()));
     });
-    assert!(lost <= WRITERS as u64 * LAST_MOMENT, "{lost} acknowledged writes are gone");
+    assert!(lost <= LOST_AT_MOST, "{lost} acknowledged writes are gone");
 }
 
 /// Gives a slot to another primary, key by key.

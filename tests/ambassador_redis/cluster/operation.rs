@@ -26,6 +26,10 @@ fn the_servers_are_spoken_to_in_tls() {
                 &files[2],
                 "--tls-auth-clients",
                 "no",
+                "--tls-cluster",
+                "yes",
+                "--tls-replication",
+                "yes",
             ])
         })
         .collect();
@@ -36,11 +40,12 @@ fn the_servers_are_spoken_to_in_tls() {
         assert_eq!(client.ask(&format!("SET {key} 1")), "+OK");
         assert_eq!(client.ask(&format!("GET {key}")), "1");
         let clients = cluster.owner(&key).client().ask("CLIENT LIST TYPE normal");
-        let ambassadors = clients.lines().filter(|line| line.contains("cmd=set")).count();
-        assert!(ambassadors > 0, "{clients}");
+        let encrypted = |line: &str| ports.iter().any(|port| line.contains(&format!(" laddr=127.0.0.1:{port} ")));
+        assert!(clients.lines().any(encrypted), "{clients}");
     }
     // A redirect names the TLS port too.
-    let replica = cluster.replica_of(cluster.primaries()[0]);
+    let replica =
+        cluster.servers.iter().find(|server| server.client().ask("ROLE").contains("slave")).expect("a replica");
     assert_eq!(replica.client().ask("CLUSTER FAILOVER"), "+OK");
     wait_for("the promotion", || replica.client().ask("ROLE").contains("master").then_some(()));
     for key in cluster.keys() {
