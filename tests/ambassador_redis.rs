@@ -31,6 +31,8 @@ mod limits;
 mod load;
 #[path = "ambassador_redis/model.rs"]
 mod model;
+#[path = "ambassador_redis/names.rs"]
+mod names;
 #[path = "ambassador_redis/protocol.rs"]
 mod protocol;
 #[path = "ambassador_redis/reload.rs"]
