@@ -226,7 +226,7 @@ fn meaning(class: Class) -> &'static str {
         | Class::Reset
         | Class::ClientName
         | Class::ClientInfo => "concerns the session only",
-        Class::Neutral => "neither reads nor writes data",
+        Class::Neutral | Class::Info => "neither reads nor writes data",
         Class::CrossProtocol => "is no Redis command but another protocol's greeting",
     }
 }

@@ -84,9 +84,6 @@ impl Session {
         let mut batch = Batch::at(0);
         let faults = self.worker.policy().faults.clone();
         while at < input.len() && state.ending == Ending::No && !state.paused && !state.delayed {
-            if state.mode == Mode::Stream {
-                return self.stream_requests(state, input, at);
-            }
             if state.upload.is_some() {
                 at = self.continue_upload(state, input, at, limits);
                 batch.start = at;
@@ -94,6 +91,9 @@ impl Session {
                     return at;
                 }
                 continue;
+            }
+            if state.mode == Mode::Stream {
+                return self.stream_requests(state, input, at, limits);
             }
             match state.scanner.step(&input[at..], limits) {
                 Ok(Step::Incomplete) if state.scanner.expected(&input[at..]).max(input.len() - at) > SPOOL => {
@@ -227,6 +227,12 @@ impl Session {
             Class::Read if self.worker.is_paused() && frame.name.of(bytes).eq_ignore_ascii_case(b"pfcount") => {
                 Class::Script
             }
+            Class::Neutral if self.worker.is_alone() => match frame.name.of(bytes) {
+                name if name.eq_ignore_ascii_case(b"info") => Class::Info,
+                // Its errors repeat line ends of the client, which nobody else's replies may stand behind.
+                name if name.eq_ignore_ascii_case(b"function") => Class::Script,
+                _ => Class::Neutral,
+            },
             Class::Exec | Class::Discard | Class::Unwatch if state.private.is_none() => Class::Neutral,
             Class::Multi if frame.arguments != 1 => Class::Neutral,
             class => class,
@@ -258,13 +264,17 @@ pub(super) fn window(last: u32, replies: u32, bytes: usize) -> u32 {
 
 /// Whether the request needs nothing but to be forwarded.
 fn is_plain(state: &State, entry: &Entry) -> bool {
+    let is_pinned = matches!(state.mode, Mode::Pinned { .. });
     match entry.class {
         _ if entry.denied => false,
         Class::Read | Class::ReadScript | Class::PrimaryRead | Class::Write | Class::Neutral => true,
         Class::Script => state.private.is_some(),
-        Class::Blocking | Class::Wait | Class::Control => state.private.is_some() && state.mode == Mode::Pinned,
+        Class::Blocking | Class::Wait | Class::Control => state.private.is_some() && is_pinned,
         Class::Reset | Class::Quit | Class::CrossProtocol | Class::Stream | Class::Replication => false,
-        _ => state.mode == Mode::Pinned,
+        Class::Multi | Class::Exec | Class::Discard | Class::Info | Class::Stateful => false,
+        // Remembered, for the connection that comes when this one is given up.
+        Class::ClientInfo => state.mode == Mode::Pinned { multi: true },
+        _ => is_pinned,
     }
 }
 
