@@ -31,8 +31,12 @@ mod learning;
 mod library;
 #[path = "ambassador_redis/limits.rs"]
 mod limits;
+#[path = "ambassador_redis/load.rs"]
+mod load;
 #[path = "ambassador_redis/model.rs"]
 mod model;
+#[path = "ambassador_redis/names.rs"]
+mod names;
 #[path = "ambassador_redis/protocol.rs"]
 mod protocol;
 #[path = "ambassador_redis/reload.rs"]

@@ -146,6 +146,7 @@ impl Shared {
         // What was told is counted, or not, from the start.
         let policy = Policy { consistency: self.policy.load().consistency, ..Policy::new(settings) };
         for set in self.cluster.iter().flat_map(|cluster| cluster.sets()) {
+            set.table.store(Arc::new(set.table.load().denying(&settings.deny)));
             set.policy.store(Arc::new(policy.of_shard()));
             set.suspicion.notify_one();
         }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
 use crate::client::{Client, command};
+use crate::load::{LOST_AT_MOST, under_load};
+use crate::model::Relay;
 use crate::servers::{Ambassador, RedisServer, Set};
 use crate::support::{Process, free_port, wait_for};
 
@@ -48,8 +50,14 @@ struct Watched {
 
 fn watched() -> Watched {
     let servers: Vec<RedisServer> = (0..3).map(|_| RedisServer::start()).collect();
-    servers[1..].iter().for_each(|replica| replica.follow(servers[0].port));
-    let sentinels: Vec<Sentinel> = (0..3).map(|_| sentinel(servers[0].port)).collect();
+    let primary = servers[0].port;
+    watched_at(servers, primary, &[])
+}
+
+/// The primary is the first server; the others and the Sentinels reach it at this port.
+fn watched_at(servers: Vec<RedisServer>, primary: u16, more: &[&str]) -> Watched {
+    servers[1..].iter().for_each(|replica| replica.follow(primary));
+    let sentinels: Vec<Sentinel> = (0..3).map(|_| sentinel(primary)).collect();
     for sentinel in &sentinels {
         wait_for("the Sentinels to know each other", || {
             let seen = Client::connect(sentinel.port).ask("SENTINEL MASTER mymaster");
@@ -59,6 +67,7 @@ fn watched() -> Watched {
     let arguments: Vec<String> = sentinels
         .iter()
         .flat_map(|sentinel| ["--sentinel".to_owned(), format!("127.0.0.1:{}", sentinel.port)])
+        .chain(more.iter().map(|argument| (*argument).to_owned()))
         .collect();
     // Sentinels on a busy machine take their time.
     let arguments = [arguments, vec!["--failover-hold".to_owned(), "60s".to_owned()]].concat();
@@ -100,6 +109,64 @@ fn a_killed_primary_is_replaced_and_new_writes_wait_for_it() {
     let mut client = set.ambassador.client();
     assert_eq!(client.ask("SET k after"), "+OK");
     assert_eq!(client.ask("GET k"), "after");
+}
+
+/// Waits until the Sentinels have made another server the primary, and the ambassador writes to it.
+fn succeeded(set: &Watched) -> &RedisServer {
+    let leads = |server: &&RedisServer| server.client().ask("ROLE").starts_with("[master");
+    let next = wait_for("a promotion", || set.servers[1..].iter().find(leads));
+    wait_for("writes on the next primary", || (next.calls("set") > 0).then_some(()));
+    next
+}
+
+#[test]
+fn a_primary_that_dies_under_load_and_comes_back_empty_costs_no_wrong_reply() {
+    let mut set = watched();
+    let port = set.servers[0].port;
+    let mut back = None;
+    let lost = under_load(&set.ambassador, || {
+        set.servers[0].process.signal("KILL");
+        succeeded(&set);
+        // Empty, at its old place: the Sentinels make it a replica, and until then nobody may take it for a primary.
+        back = Some(RedisServer::start_on(port, &[]));
+        wait_for("the old primary to follow", || {
+            let info = Client::connect(port).ask("INFO replication");
+            (info.contains("role:slave") && info.contains("master_link_status:up")).then_some(())
+        });
+    });
+    assert!(lost <= LOST_AT_MOST, "{lost} acknowledged writes are gone");
+    set.servers[0] = back.expect("it was started");
+    let known = Client::connect(set.sentinels[0].port).ask("SENTINEL REPLICAS mymaster");
+    assert!(known.contains(&port.to_string()), "{known}");
+}
+
+#[test]
+fn a_primary_that_is_cut_off_is_left_when_another_one_is_elected() {
+    let servers: Vec<RedisServer> = (0..3).map(|_| RedisServer::start()).collect();
+    let relay = Relay::to(servers[0].port);
+    // The ambassador alone still reaches it.
+    let map = format!("127.0.0.1:{}=127.0.0.1:{}", relay.port, servers[0].port);
+    let set = watched_at(servers, relay.port, &["--map-address", &map]);
+    let mut client = set.ambassador.client();
+    assert_eq!(client.ask("SET k before"), "+OK");
+    assert_eq!(client.ask("WAIT 2 5000"), ":2");
+    relay.cut();
+    let next = wait_for("a promotion", || {
+        assert_eq!(client.ask("SET k during"), "+OK");
+        set.servers[1..].iter().find(|server| server.client().ask("ROLE").starts_with("[master"))
+    });
+    wait_for("writes on the next primary", || {
+        assert_eq!(client.ask("SET k after"), "+OK");
+        (next.client().ask("GET k") == "after").then_some(())
+    });
+    // Two say that they are primaries; only the elected one is written to.
+    assert!(set.servers[0].client().ask("ROLE").starts_with("[master"));
+    let taken = set.servers[0].calls("set");
+    for n in 0..100 {
+        assert_eq!(client.ask(&format!("SET k {n}")), "+OK");
+        assert_eq!(client.ask("GET k"), n.to_string());
+    }
+    assert_eq!(set.servers[0].calls("set"), taken);
 }
 
 #[test]

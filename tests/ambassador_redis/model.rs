@@ -16,15 +16,15 @@ use crate::support::wait_for;
 const WRITERS: usize = 3;
 const KEYS: usize = 4;
 
-/// Carries a replica's link to its primary, until it is cut.
-struct Relay {
-    port: u16,
+/// Carries connections to a primary, until it is cut.
+pub struct Relay {
+    pub port: u16,
     open: Arc<AtomicBool>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Relay {
-    fn to(primary: u16) -> Relay {
+    pub fn to(primary: u16) -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let relay = Relay {
             port: listener.local_addr().unwrap().port(),
@@ -59,12 +59,12 @@ impl Relay {
         relay
     }
 
-    fn cut(&self) {
+    pub fn cut(&self) {
         self.open.store(false, SeqCst);
         self.streams.lock().unwrap().drain(..).for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
     }
 
-    fn mend(&self) {
+    pub fn mend(&self) {
         self.open.store(true, SeqCst);
     }
 }

@@ -9,12 +9,12 @@ use crate::servers::{Ambassador, RedisServer};
 use crate::support::{Process, free_port, wait_for};
 
 /// An authority and what it has signed.
-struct Authority {
+pub struct Authority {
     dir: TempDir,
 }
 
 impl Authority {
-    fn new() -> Authority {
+    pub fn new() -> Authority {
         let authority = Authority { dir: tempfile::tempdir().unwrap() };
         let at = |name: &str| authority.path(name);
         openssl(&[
@@ -33,12 +33,12 @@ impl Authority {
         authority
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
     }
 
     /// Writes `NAME.pem` and `NAME.key`: a certificate for localhost and 127.0.0.1 with this common name.
-    fn sign(&self, name: &str, common_name: &str) {
+    pub fn sign(&self, name: &str, common_name: &str) {
         let at = |suffix: &str| self.path(&format!("{name}{suffix}"));
         let subject = format!("/CN={common_name}");
         openssl(&["req", "-nodes", "-subj", &subject, "-keyout", &at(".key.new"), "-out", &at(".csr")]);

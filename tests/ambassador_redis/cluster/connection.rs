@@ -120,12 +120,7 @@ fn whoever_caches_is_told_to_forget_when_a_shard_that_tracks_is_lost() {
         assert_eq!(cache.ask(&format!("GET {key}")), "(nil)");
     }
     let owner = cluster.owner(&keys[1]);
-    let replica = cluster
-        .servers
-        .iter()
-        .find(|server| server.client().ask("ROLE").starts_with(&format!("[slave, 127.0.0.1, :{}", owner.port)))
-        .expect("a replica");
-    assert_eq!(replica.client().ask("CLUSTER FAILOVER"), "+OK");
+    assert_eq!(cluster.replica_of(owner).client().ask("CLUSTER FAILOVER"), "+OK");
     until_told_to_forget(&mut cache);
     // Once when the session is lost, and once when there is another one.
     until_told_to_forget(&mut broadcast);
@@ -237,6 +232,23 @@ fn whoever_listens_goes_on_listening_when_it_says_more_about_itself() {
     listening.ask("HELLO 2");
     assert_eq!(publisher.ask("PUBLISH ch two"), ":1");
     assert_eq!(listening.reply(), "[message, ch, two]");
+}
+
+#[test]
+fn a_client_may_say_more_about_itself_after_it_has_used_other_shards() {
+    let cluster = Cluster::start(&[]);
+    let keys = cluster.keys();
+    for first in &keys {
+        let mut client = cluster.client();
+        assert_eq!(client.ask(&format!("SET {first} 1")), "+OK");
+        for line in ["CLIENT SETNAME me", "CLIENT SETINFO lib-name x", "CLIENT TRACKING OFF"] {
+            client.ask(line);
+            for key in &keys {
+                assert!(client.ask(&format!("APPEND {key} 1")).starts_with(':'), "after {line}");
+            }
+        }
+        assert_eq!(client.ask("CLIENT GETNAME"), "me");
+    }
 }
 
 #[test]

@@ -3,5 +3,7 @@
 mod changes;
 mod connection;
 mod explain;
+mod losses;
+mod operation;
 mod requests;
 mod servers;

@@ -14,11 +14,13 @@ pub struct Cluster {
 
 /// A server of a Cluster; its bus has a port of its own, so that both are free ones.
 pub fn server() -> RedisServer {
+    server_with(&[])
+}
+
+pub fn server_with(more: &[&str]) -> RedisServer {
     let bus = free_port().to_string();
-    RedisServer::start_on(
-        free_port(),
-        &["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "1500"],
-    )
+    let usual = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "1500"];
+    RedisServer::start_on(free_port(), &[&usual, more].concat())
 }
 
 /// Runs `redis-cli --cluster`.
@@ -49,6 +51,12 @@ impl Cluster {
 
     pub fn with(settings: &[(&str, &str)], more: &[&str]) -> Cluster {
         let servers: Vec<RedisServer> = (0..6).map(|_| server()).collect();
+        let seed = format!("127.0.0.1:{}", servers[0].port);
+        Cluster::of(servers, settings, &seed, more)
+    }
+
+    /// Makes a Cluster of these servers; the ambassador is told of the one at `seed`.
+    pub fn of(servers: Vec<RedisServer>, settings: &[(&str, &str)], seed: &str, more: &[&str]) -> Cluster {
         let addresses: Vec<String> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
         let mut create = vec!["create"];
         create.extend(addresses.iter().map(String::as_str));
@@ -68,7 +76,7 @@ impl Cluster {
         }
         // On a busy machine the servers take their time to agree on a failover.
         let mut arguments =
-            vec!["--cluster".to_owned(), addresses[0].clone(), "--failover-hold".to_owned(), "60s".to_owned()];
+            vec!["--cluster".to_owned(), seed.to_owned(), "--failover-hold".to_owned(), "60s".to_owned()];
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         let ambassador = Ambassador::start(&arguments);
         ambassador.wait_until_ready();
@@ -92,6 +100,12 @@ impl Cluster {
     pub fn owner(&self, key: &str) -> &RedisServer {
         let slot = slot_of(&self.servers[0], key);
         self.owner_of_slot(slot)
+    }
+
+    /// The replica of a primary.
+    pub fn replica_of(&self, primary: &RedisServer) -> &RedisServer {
+        let follows = format!("[slave, 127.0.0.1, :{}", primary.port);
+        self.servers.iter().find(|server| server.client().ask("ROLE").starts_with(&follows)).expect("a replica")
     }
 
     pub fn owner_of_slot(&self, slot: u16) -> &RedisServer {

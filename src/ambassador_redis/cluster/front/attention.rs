@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::ambassador_redis::resp::encode;
 
 use super::Front;
-use super::legs::{Awaited, Kind, Owner, Target};
+use super::legs::{Awaited, Kind, Leg, Owner, Target};
 
 /// The pause before a session is made anew.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -82,11 +82,9 @@ impl Front {
     pub(super) fn confirmed_ours(&mut self, at: usize, reply: &[u8]) {
         let (shard, kind) = (self.legs[at].shard, self.legs[at].kind);
         if reply.first() == Some(&b'-') {
-            // Nothing was asked of it before it confirmed: it can go.
-            self.legs[at].pipe.close();
-            self.legs[at].is_over = true;
+            // Nothing was asked of it before it confirmed: it can go. What it had tracked before is tracked no more.
             tracing::debug!(session = self.id, shard = shard.0, "a session at a shard could not be prepared");
-            return self.without_attention(kind, reply);
+            return self.refused(at, reply);
         }
         self.legs[at].unconfirmed -= 1;
         if self.legs[at].unconfirmed > 0 {
@@ -121,8 +119,8 @@ impl Front {
     /// Answers the request that began it, if every shard has confirmed.
     fn note_attention(&mut self) {
         let Some((place, kind)) = self.attention.begun else { return };
-        let is_there =
-            |shard| self.legs.iter().any(|leg| leg.shard == shard && leg.kind == kind && leg.unconfirmed == 0);
+        let is_ready = |leg: &Leg| !leg.is_over && leg.kind == kind && leg.unconfirmed == 0;
+        let is_there = |shard| self.legs.iter().any(|leg| leg.shard == shard && is_ready(leg));
         if self.fleet.cluster.serving().into_iter().all(is_there) {
             self.attention.begun = None;
             self.order.append(place, 0, b"+OK\r\n", self.out.end());

@@ -75,7 +75,7 @@ impl Front {
             self.refuse(&format!("ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"));
             return Taken::Yes;
         }
-        let leg = self.legs.iter().find(|leg| leg.kind == Kind::Ears);
+        let leg = self.legs.iter().find(|leg| leg.kind == Kind::Ears && !leg.is_over);
         let target = leg.map_or(Target::Home, |leg| Target::Shard(leg.shard));
         self.confirmed_by(bytes, 1, true, target);
         Taken::Yes
@@ -110,8 +110,12 @@ impl Front {
             (_, true) => {
                 let expected = if names.is_empty() { known.len().max(1) } else { names.len() };
                 self.confirmed_by(bytes, expected, true, home);
-                let others: Vec<ShardNumber> =
-                    self.legs.iter().filter(|leg| leg.kind == Kind::Ears).map(|leg| leg.shard).collect();
+                let others: Vec<ShardNumber> = self
+                    .legs
+                    .iter()
+                    .filter(|leg| leg.kind == Kind::Ears && !leg.is_over)
+                    .map(|leg| leg.shard)
+                    .collect();
                 let keyspace = names.is_empty() || names.iter().any(|name| name.starts_with(KEYSPACE));
                 for shard in others.into_iter().filter(|shard| keyspace && Target::Shard(*shard) != home) {
                     // Without names it confirms what it has, and at least one thing.

@@ -59,7 +59,7 @@ impl Front {
         // The others are opened again when they are needed, and told then; those that listen go on, in the protocol that was chosen.
         self.keep_requests_at(shard);
         if told == Told::Hello {
-            for at in (0..self.legs.len()).filter(|at| self.legs[*at].kind != Kind::Requests).collect::<Vec<_>>() {
+            for at in self.listeners() {
                 self.own(at, &arguments(&said).collect::<Vec<_>>());
             }
         }

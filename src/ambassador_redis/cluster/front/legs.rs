@@ -1,20 +1,19 @@
 //! A client's sessions, one for each shard that it needs, and what is awaited of each.
 //!
-//! Requests go out with what becomes of their replies; replies come in, are matched, and go to the order of the client.
+//! Requests go out with what becomes of their replies; `replies.rs` takes those in.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::ambassador_redis::downstream::unread::{CLOGGED, KEEP};
 use crate::ambassador_redis::resp::encode;
-use crate::ambassador_redis::resp::reply::{Scanner, Step};
+use crate::ambassador_redis::resp::reply::Scanner;
 
 use super::super::pipe::Pipe;
 use super::super::slots::ShardNumber;
+use super::Front;
 use super::attention::monitor;
 use super::tracking::Caching;
-use super::{Ending, Front};
 
 /// One session.
 pub(super) struct Leg {
@@ -24,11 +23,11 @@ pub(super) struct Leg {
     pub awaited: VecDeque<Awaited>,
     /// What it must confirm before anything is asked of it.
     pub unconfirmed: usize,
-    /// It is of no use any more.
+    /// It is of no use any more, and leaves when nobody counts on its place.
     pub is_over: bool,
-    scanner: Scanner,
+    pub scanner: Scanner,
     /// Replies that are not matched yet.
-    replies: Vec<u8>,
+    pub replies: Vec<u8>,
 }
 
 /// What a session is used for.
@@ -137,7 +136,7 @@ impl Front {
 
     /// The session of this shard; a new one is told first what the client has said about itself.
     pub(super) fn leg(&mut self, shard: ShardNumber, kind: Kind) -> Option<usize> {
-        if let Some(at) = self.legs.iter().position(|leg| leg.shard == shard && leg.kind == kind) {
+        if let Some(at) = self.legs.iter().position(|leg| !leg.is_over && leg.shard == shard && leg.kind == kind) {
             return Some(at);
         }
         let pipe = self.fleet.session(shard, self.peer, &self.waker)?;
@@ -169,187 +168,27 @@ impl Front {
 
     /// Lets every session go but those for which `keep` holds.
     pub(super) fn keep_legs(&mut self, keep: impl Fn(&Leg) -> bool) {
-        self.legs.retain(|leg| {
-            let kept = keep(leg);
-            if !kept {
-                leg.pipe.close();
-            }
-            kept
-        });
+        self.legs.iter_mut().filter(|leg| !keep(leg)).for_each(Leg::end);
     }
 
-    /// Takes in what the sessions have answered, as far as the client reads it.
-    pub(super) fn collect(&mut self) {
-        // One that had to wait may be next as soon as the first reply is complete.
-        while self.collect_once() && self.ending != Ending::Now {}
-    }
-
-    /// Asks each session once; whether one that had to wait may have more now.
-    fn collect_once(&mut self) -> bool {
-        let (mut at, mut waits, mut has_taken) = (0, false, false);
-        while at < self.legs.len() {
-            if !self.may_collect(at) {
-                waits = true;
-                at += 1;
-                continue;
-            }
-            let mut replies = std::mem::take(&mut self.legs[at].replies);
-            self.legs[at].pipe.take(&mut replies);
-            let used = match replies.is_empty() {
-                true => 0,
-                false => self.match_replies(at, &replies),
-            };
-            replies.drain(..used);
-            has_taken |= used > 0;
-            if replies.is_empty() {
-                replies.shrink_to(KEEP);
-            }
-            let leg = &mut self.legs[at];
-            leg.replies = replies;
-            if !leg.pipe.is_over() && !leg.is_over {
-                at += 1;
-            } else if self.upload.as_ref().is_some_and(|upload| Rc::ptr_eq(&upload.pipe, &leg.pipe)) {
-                // It has said why; the rest of the large request can be told from nothing.
-                self.ending = Ending::Soon;
-                return false;
-            } else if !leg.is_owed() && !self.needs(at) {
-                // It held nothing: another one takes its place when it is needed.
-                self.lost(at);
-            } else {
-                self.ending = Ending::Now;
-                return false;
-            }
-        }
-        waits && has_taken
-    }
-
-    /// Whether there is room for what a session has to say. If too much waits for an earlier reply, only that one is let in.
-    fn may_collect(&self, at: usize) -> bool {
-        if self.out.len() > CLOGGED {
-            return false;
-        }
-        match self.legs[at].awaited.front() {
-            Some(Awaited { owner: Owner::Place(place, _) | Owner::Queued(place) | Owner::Exec(place), .. }) => {
-                self.order.parked() <= CLOGGED || self.order.is_first(*place)
-            }
-            _ => true,
-        }
-    }
-
-    /// A session has ended of which nothing is awaited.
-    fn lost(&mut self, at: usize) {
-        let leg = self.legs.remove(at);
-        if leg.kind == Kind::Requests {
-            self.forget_all();
-        }
-        if !leg.is_over {
-            self.without_attention(leg.kind, LOST);
-        }
-    }
-
-    /// Whether a session holds what another one cannot take over.
-    fn needs(&self, leg: usize) -> bool {
-        let leg = &self.legs[leg];
-        let holds = self.transaction.as_ref().is_some_and(|transaction| transaction.shard() == Some(leg.shard));
-        leg.kind == Kind::Ears || holds
-    }
-
-    fn match_replies(&mut self, at: usize, replies: &[u8]) -> usize {
-        let mut used = 0;
-        while used < replies.len() && self.ending != Ending::Now {
-            let rest = &replies[used..];
-            let leg = &mut self.legs[at];
-            let is_whole = leg.scanner.is_between();
-            let must_be_whole = leg.kind == Kind::Ears
-                || rest[0] == b'-'
-                || !matches!(leg.awaited.front(), Some(Awaited { owner: Owner::Place(..), .. }));
-            match leg.scanner.step(rest) {
-                Ok(Step::Partial) if is_whole && must_be_whole => {
-                    leg.scanner = Scanner::default();
-                    return used;
-                }
-                Ok(Step::Partial) => {
-                    if let Some(Awaited { owner: Owner::Place(place, part), .. }) = leg.awaited.front() {
-                        self.order.append(*place, *part, rest, self.out.end());
-                    }
-                    return replies.len();
-                }
-                Ok(Step::Reply { len, .. } | Step::Push { len }) if leg.kind == Kind::Ears => {
-                    self.heard(at, &rest[..len]);
-                    used += len;
-                }
-                Ok(Step::Reply { len, .. } | Step::Push { len }) if leg.kind == Kind::Monitor => {
-                    self.monitored(at, &rest[..len]);
-                    used += len;
-                }
-                Ok(Step::Push { len }) => {
-                    self.order.tell(&rest[..len], self.out.end());
-                    used += len;
-                }
-                Ok(Step::Reply { len, .. }) => {
-                    self.replied(at, &rest[..len], is_whole);
-                    used += len;
-                }
-                Err(error) => {
-                    tracing::error!(session = self.id, %error, "a session of ours does not speak RESP");
-                    self.ending = Ending::Now;
-                }
-            }
-        }
-        used
-    }
-
-    /// A reply is complete; of one that is not whole the beginning was passed on before.
-    fn replied(&mut self, at: usize, reply: &[u8], is_whole: bool) {
-        let leg = &mut self.legs[at];
-        let Some(awaited) = leg.awaited.pop_front() else {
-            return self.told_to_go(reply);
-        };
-        let is_ours = awaited.owner == Owner::Confirms;
-        let redirect = (is_whole && reply[0] == b'-' && !is_ours).then(|| self.redirect(at, reply)).flatten();
-        if let Some(redirect) = redirect {
-            return self.redirected(at, awaited, &redirect, reply);
-        }
-        self.legs[at].pipe.forget(awaited.bytes);
-        if awaited.bytes == 0 {
-            self.legs[at].pipe.upload(false);
-        }
-        match awaited.owner {
-            Owner::Place(place, part) => {
-                self.order.append(place, part, reply, self.out.end());
-                if awaited.caching == Caching::Yes && matches!(awaited.target, Target::Asking(..)) {
-                    // Its key is not tracked, and must not be kept.
-                    self.forget_all();
-                }
-                self.order.complete(place, self.version, self.out.end());
-                self.then(self.legs[at].shard, reply);
-            }
-            Owner::Queued(place) => {
-                self.order.append(place, 0, reply, self.out.end());
-                self.order.complete(place, self.version, self.out.end());
-            }
-            Owner::Exec(place) => self.executed(place, reply, &awaited),
-            Owner::Tracking(place) => self.tracked(at, place, reply),
-            Owner::Confirms => self.confirmed_ours(at, reply),
-            Owner::Replayed | Owner::Nobody | Owner::Confirmations(..) => {}
-        }
-    }
-
-    /// A session says unasked why it ends, and that ends the client.
-    pub(super) fn told_to_go(&mut self, why: &[u8]) {
-        if self.ending == Ending::No {
-            self.out.end().extend_from_slice(why);
-            self.ending = Ending::Soon;
-        }
+    /// The places of the sessions of other kinds than requests.
+    pub(super) fn listeners(&self) -> Vec<usize> {
+        let listens = |at: &usize| !self.legs[*at].is_over && self.legs[*at].kind != Kind::Requests;
+        (0..self.legs.len()).filter(listens).collect()
     }
 }
 
 impl Leg {
+    /// Lets the session go.
+    pub(super) fn end(&mut self) {
+        self.pipe.close();
+        self.is_over = true;
+        self.awaited.clear();
+        self.replies = Vec::new();
+    }
+
     /// Whether the client awaits a reply of it.
-    fn is_owed(&self) -> bool {
+    pub(super) fn is_owed(&self) -> bool {
         self.awaited.iter().any(|awaited| !matches!(awaited.owner, Owner::Nobody | Owner::Confirms))
     }
 }
-
-/// What a client is told whose request needs every shard, if one of them is lost meanwhile.
-const LOST: &[u8] = b"-CLUSTERDOWN ambassador: the connection to a shard was lost; nothing was done, try again\r\n";

@@ -3,7 +3,7 @@
 //! ```text
 //! client ──read──→ intake.rs ──requests──→ legs.rs (a session of each shard that it needs)
 //!    ↑                 │                        │
-//!    └──── order ←─────┴──── replies ←──────────┘── redirects → asked again elsewhere
+//!    └──── order ←─────┴── replies.rs ←─────────┘── redirects → asked again elsewhere
 //! ```
 //!
 //! Requests for one shard are executed in the order in which they were sent; those for different shards at the same time. While a
@@ -17,6 +17,7 @@ mod identity;
 mod intake;
 mod legs;
 mod redirects;
+mod replies;
 mod tracking;
 mod transaction;
 mod upload;

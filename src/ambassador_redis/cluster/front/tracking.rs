@@ -70,7 +70,7 @@ impl Front {
             return self.answer_at(place, reply);
         }
         for leg in 0..self.legs.len() {
-            if self.legs[leg].kind == Kind::Requests && self.legs[leg].shard != home {
+            if !self.legs[leg].is_over && self.legs[leg].kind == Kind::Requests && self.legs[leg].shard != home {
                 self.demand(leg, &said);
             }
         }
@@ -127,7 +127,7 @@ impl Front {
 
     /// Lets the sessions of all shards but this one go; they are opened again when they are needed, and told what has changed.
     pub(super) fn keep_requests_at(&mut self, home: ShardNumber) {
-        let goes = |leg: &Leg| leg.kind == Kind::Requests && leg.shard != home;
+        let goes = |leg: &Leg| !leg.is_over && leg.kind == Kind::Requests && leg.shard != home;
         if self.legs.iter().any(goes) {
             self.forget_all();
         }
