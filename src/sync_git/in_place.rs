@@ -72,12 +72,12 @@ impl InPlace<'_> {
                 None => self.replace(&top, entry)?,
             }
         }
-        if self.known.iter().any(|known| !known.is_alike) {
+        if self.is_again || self.known.iter().any(|known| !known.is_alike) {
             permit_directories(&top, manifest, permissions);
         }
         for gone in self.entries().filter(|entry| self.is_again || !entry.is_skipped) {
             if manifest.entry(&gone.path).is_none_or(|entry| entry.is_skipped) {
-                self.take_away(&top, gone)?;
+                self.take_away(&top, gone, &|path| manifest.entry(path).is_some())?;
             }
         }
         Ok(())
@@ -148,7 +148,7 @@ impl InPlace<'_> {
                 Some(true) if !needs_directory && entry.kind != Kind::Submodule => {
                     let below = |known: &&Entry| is_at_or_below(&known.path, path);
                     for known in self.entries().filter(below) {
-                        self.take_away(top, known)?;
+                        self.take_away(top, known, &|_| false)?;
                     }
                     // It is still there if it holds somebody else's file: that stays, and the error names it.
                     match rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR) {
@@ -169,36 +169,56 @@ impl InPlace<'_> {
         Ok(())
     }
 
-    /// Removes a file of ours, and the directories that are empty without it.
-    fn take_away(&self, top: &OwnedFd, entry: &Entry) -> Result<(), FileError> {
+    /// Removes a file of ours, and the directories that are empty without it, but those that are `wanted`.
+    fn take_away(&self, top: &OwnedFd, entry: &Entry, wanted: &dyn Fn(&[u8]) -> bool) -> Result<(), FileError> {
+        if let Ok(place) = parent(top, &entry.path)
+            && self.take_file_away(place, entry)? == Gone::No
+        {
+            return Ok(());
+        }
+        // A killed run may have come so far, and have left the directories.
+        let mut path = &*entry.path;
+        while let Some(slash) = memchr::memrchr(b'/', path) {
+            path = &path[..slash];
+            if wanted(path) {
+                break;
+            }
+            let Ok((dir, name)) = parent(top, path) else { continue };
+            match rustix::fs::unlinkat(&dir, name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(_) => break, // not empty
+            }
+        }
+        Ok(())
+    }
+
+    fn take_file_away(&self, (dir, name): (OwnedFd, &[u8]), entry: &Entry) -> Result<Gone, FileError> {
         let shown = self.shown(&entry.path);
-        let Some(stat) = status(top, &entry.path) else { return Ok(()) };
-        let Ok((dir, name)) = parent(top, &entry.path) else { return Ok(()) };
-        match (entry.kind, is_directory(&stat)) {
-            (Kind::Submodule, true) => {
+        let stat = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW);
+        match (entry.kind, stat.map(|stat| is_directory(&stat))) {
+            (_, Err(_)) => {}
+            (Kind::Submodule, Ok(true)) => {
                 // Out of sight in one step.
                 let aside = self.staged.with_file_name(unique_name());
                 rustix::fs::renameat(&dir, name, CWD, &aside).at("set aside", &shown)?;
                 remove(&aside)?;
             }
             // Somebody made a directory of it: theirs.
-            (_, true) => return Ok(()),
-            _ => rustix::fs::unlinkat(&dir, name, AtFlags::empty()).at("remove", &shown)?,
+            (_, Ok(true)) => return Ok(Gone::No),
+            (_, Ok(false)) => rustix::fs::unlinkat(&dir, name, AtFlags::empty()).at("remove", &shown)?,
         }
-        let mut path = &*entry.path;
-        while let Some(slash) = memchr::memrchr(b'/', path) {
-            path = &path[..slash];
-            let Ok((dir, name)) = parent(top, path) else { break };
-            if rustix::fs::unlinkat(&dir, name, AtFlags::REMOVEDIR).is_err() {
-                break; // not empty
-            }
-        }
-        Ok(())
+        Ok(Gone::Yes)
     }
 
     fn shown(&self, path: &[u8]) -> PathBuf {
         self.standing.join(Path::new(std::ffi::OsStr::from_bytes(path)))
     }
+}
+
+#[derive(PartialEq, Eq)]
+enum Gone {
+    Yes,
+    No,
 }
 
 /// What an untouched file is like.

@@ -57,6 +57,7 @@ mod store;
 mod submodules;
 mod sync;
 mod tar;
+mod threads;
 mod tree;
 mod trigger;
 mod trust;

@@ -165,7 +165,15 @@ impl Filler<'_> {
         let is_here = store.tip().map_err(VolumeError::from)? == Some(commit) && store.commit(commit).is_ok();
         if !is_here {
             self.budget
-                .spend(origin::fetch(&mut remote, commit, &store, self.depth, None, self.pack_limits, ()))
+                .spend(origin::fetch(
+                    &mut remote,
+                    commit,
+                    &store,
+                    self.depth,
+                    None,
+                    self.pack_limits,
+                    self.reach.threads.mark(()),
+                ))
                 .await??;
         }
         let (back, written) = work.clone().run(store).await;
@@ -174,7 +182,15 @@ impl Filler<'_> {
             Err(error) if error.is_object_loss() => {
                 store.start_over().map_err(VolumeError::from)?;
                 self.budget
-                    .spend(origin::fetch(&mut remote, commit, &store, self.depth, None, self.pack_limits, ()))
+                    .spend(origin::fetch(
+                        &mut remote,
+                        commit,
+                        &store,
+                        self.depth,
+                        None,
+                        self.pack_limits,
+                        self.reach.threads.mark(()),
+                    ))
                     .await??;
                 store.settle().map_err(VolumeError::from)?;
                 let (back, written) = work.run(store).await;
