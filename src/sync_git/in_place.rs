@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::files::{At, FileError, make_dirs, remove, unique_name};
 use super::manifest::{Entry, Manifest, Stat};
 use super::reuse::Permissions;
-use super::tree::{Kind, printable};
+use super::tree::Kind;
 use super::worktree::Worktree;
 
 /// The two directories.
@@ -73,7 +73,7 @@ impl InPlace<'_> {
             }
         }
         if self.is_again || self.known.iter().any(|known| !known.is_alike) {
-            permit_directories(&top, manifest, permissions);
+            self.permit_directories(&top, manifest, permissions)?;
         }
         for gone in self.entries().filter(|entry| self.is_again || !entry.is_skipped) {
             if manifest.entry(&gone.path).is_none_or(|entry| entry.is_skipped) {
@@ -210,6 +210,25 @@ impl InPlace<'_> {
         Ok(Gone::Yes)
     }
 
+    /// Gives the tree's directories, which stay, the permissions of new ones. One that is not ours to change stays as it is.
+    fn permit_directories(
+        &self,
+        top: &OwnedFd,
+        manifest: &Manifest,
+        permissions: Permissions,
+    ) -> Result<(), FileError> {
+        for directory in &manifest.directories {
+            let path: &[u8] = if directory.path.is_empty() { b"." } else { &directory.path };
+            // One that holds nothing of a sparse tree is not there.
+            let Ok(opened) = rustix::fs::openat2(top, path, DIRECTORY, Mode::empty(), BENEATH) else { continue };
+            match rustix::fs::fchmod(opened, permissions.of_directory()) {
+                Ok(()) | Err(Errno::PERM) => {}
+                Err(error) => return Err(error).at("set the permissions of", &self.shown(path)),
+            }
+        }
+        Ok(())
+    }
+
     fn shown(&self, path: &[u8]) -> PathBuf {
         self.standing.join(Path::new(std::ffi::OsStr::from_bytes(path)))
     }
@@ -258,18 +277,6 @@ fn has_same_content(top: &OwnedFd, staged: &OwnedFd, entry: &Entry) -> bool {
         }
         one.consume(shared);
         other.consume(shared);
-    }
-}
-
-/// Gives the tree's directories, which stay, the permissions of new ones. One that is not ours to change stays as it is.
-fn permit_directories(top: &OwnedFd, manifest: &Manifest, permissions: Permissions) {
-    for directory in &manifest.directories {
-        let path: &[u8] = if directory.path.is_empty() { b"." } else { &directory.path };
-        let opened = rustix::fs::openat2(top, path, DIRECTORY, Mode::empty(), BENEATH);
-        let changed = opened.and_then(|directory| rustix::fs::fchmod(directory, permissions.of_directory()));
-        if let Err(error) = changed {
-            tracing::debug!(%error, directory = printable(path), "a directory keeps its permissions");
-        }
     }
 }
 

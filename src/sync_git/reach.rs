@@ -67,7 +67,9 @@ impl Reach {
                 tracing::info!(key, "a git setting has no meaning here and is ignored");
             }
         }
-        let vault = Arc::new(vault(repo, auth, registry).map_err(Fault::usage)?);
+        let bases =
+            rewrites.iter().filter_map(|(_, base): &(String, String)| in_url(&Url::parse(base).ok()?)).collect();
+        let vault = Arc::new(vault(repo, auth, bases, registry).map_err(Fault::usage)?);
         options.credentials = Some(vault.clone());
         Ok(Self { options, vault, allows_local, line_ends, threads: Threads::default(), rewrites: rewrites.into() })
     }
@@ -82,9 +84,9 @@ impl Reach {
     }
 }
 
-fn vault(repo: &Url, auth: AuthSettings, registry: &Registry) -> anyhow::Result<Vault> {
+/// `given` is what other settings have said already.
+fn vault(repo: &Url, auth: AuthSettings, mut given: Vec<Given>, registry: &Registry) -> anyhow::Result<Vault> {
     let password = auth.password.map(Password::Here);
-    let mut given: Vec<Given> = Vec::new();
     if let Some(username) = auth.username {
         let password = auth.password_file.map(Password::File).or(password);
         let password = password.ok_or_else(|| anyhow!("--username needs $GITSYNC_PASSWORD or --password-file"))?;

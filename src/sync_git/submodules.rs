@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use git2::Oid;
 
 use super::budget::Budget;
-use super::checkout::Export;
+use super::checkout::{CheckoutError, Export};
 use super::draft::Draft;
 use super::gitmodules::{self, Submodule};
 use super::manifest::Manifest;
@@ -71,7 +71,9 @@ pub(crate) enum Reason {
 impl SubmoduleError {
     pub(crate) fn interruption(&self) -> Option<super::budget::Interrupted> {
         match &self.reason {
-            Reason::Interrupted(cut) => Some(*cut),
+            Reason::Interrupted(cut) | Reason::Volume(VolumeError::Checkout(CheckoutError::Interrupted(cut))) => {
+                Some(*cut)
+            }
             _ => None,
         }
     }
