@@ -4,6 +4,7 @@
 //! Refused: an encoding that is not known here, or a text that it cannot hold; the content is then written as it is, which
 //! is what git does, too.
 
+use encoding_rs::Encoding;
 use git2::Oid;
 
 use super::attributes::{Ends, Rule};
@@ -109,11 +110,38 @@ fn encoded(text: &[u8], name: &str) -> Option<Vec<u8>> {
         "UTF32BE" => utf32(u32::to_be_bytes).collect(),
         "ISO88591" | "LATIN1" => return text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect(),
         "ASCII" | "USASCII" if text.is_ascii() => text.as_bytes().to_vec(),
-        _ => {
-            tracing::warn!(encoding = name, "a working-tree-encoding is not known here; the file is written as UTF-8");
-            return None;
-        }
+        _ => return in_tables(text, name),
     })
+}
+
+/// The encodings of a table, as WHATWG's standard lists them; iconv has nearly all of their characters in the same places.
+fn in_tables(text: &str, name: &str) -> Option<Vec<u8>> {
+    let label = match name {
+        "CP874" => "windows-874",
+        "CP932" => "windows-31j",
+        "CP936" => "gbk",
+        "CP949" | "UHC" => "euc-kr",
+        "CP950" => "big5",
+        "EUCJP" => "euc-jp",
+        "EUCKR" => "euc-kr",
+        other => other,
+    };
+    let Some(encoding) = Encoding::for_label(label.as_bytes()) else {
+        tracing::warn!(encoding = name, "a working-tree-encoding is not known here; the file is written as UTF-8");
+        return None;
+    };
+    let (bytes, _, has_unmappable) = encoding.encode(text);
+    // The standard reads some of ISO's encodings as Microsoft's, which have more characters where ISO has control codes.
+    let is_beyond_iso = |bytes: &[u8]| name.starts_with("ISO") && encoding.is_single_byte() && bytes.iter().any(is_c1);
+    if has_unmappable || is_beyond_iso(&bytes) {
+        tracing::warn!(encoding = name, "a text cannot be encoded as .gitattributes say; the file is written as UTF-8");
+        return None;
+    }
+    Some(bytes.into_owned())
+}
+
+fn is_c1(byte: &u8) -> bool {
+    (0x80..0xa0).contains(byte)
 }
 
 #[cfg(test)]
@@ -154,5 +182,14 @@ mod tests {
         assert_eq!(with("é", &rule("ISO-8859-1")).unwrap(), [0xe9]);
         assert_eq!(with("€", &rule("ISO-8859-1")), None);
         assert_eq!(with("x", &rule("EBCDIC")), None);
+        assert_eq!(with("žŁ", &rule("ISO-8859-2")).unwrap(), [0xbe, 0xa3]);
+        assert_eq!(with("да", &rule("KOI8-R")).unwrap(), [0xc4, 0xc1]);
+        assert_eq!(with("да", &rule("CP1251")).unwrap(), [0xe4, 0xe0]);
+        assert_eq!(with("表\n", &rule("SHIFT_JIS")).unwrap(), [0x95, 0x5c, b'\n']);
+        assert_eq!(with("語", &rule("CP932")).unwrap(), with("語", &rule("SJIS")).unwrap());
+        assert_eq!(with("한", &rule("CP949")).unwrap(), [0xc7, 0xd1]);
+        // Microsoft has a sign there, ISO has none.
+        assert_eq!(with("Œ", &rule("CP1254")).unwrap(), [0x8c]);
+        assert_eq!(with("Œ", &rule("ISO-8859-9")), None);
     }
 }

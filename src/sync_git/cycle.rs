@@ -128,7 +128,10 @@ impl Cycle {
                         return Ok(());
                     }
                 }
-                Err(error) if error.is_stop() => return Ok(()),
+                Err(error) if error.is_stop() => {
+                    self.syncer.ended().await;
+                    return Ok(());
+                }
                 Err(error) => self.failed(&error, started)?,
             }
             drop(turn);

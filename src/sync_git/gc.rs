@@ -10,10 +10,12 @@ use std::path::Path;
 use clap::ValueEnum;
 use git2::{ObjectType, Oid};
 
+use super::budget::{Budget, Interrupted};
 use super::files::{At, FileError, make_dirs, names_in, remove, replace, unique_name};
 use super::pack::{Durability, PackError, PackReceiver, PackStore, Promise};
 use super::remote::{Absent, Depth, FetchRequest, Remote, RemoteError, Url, UrlError};
 use super::store::{Store, StoreError};
+use super::threads::Threads;
 use super::tree;
 
 /// When garbage is collected, after a tree has gone.
@@ -42,6 +44,8 @@ pub(crate) enum GcError {
     Write(#[from] PackError),
     #[error("the store's path cannot be used: {0}")]
     Path(#[from] UrlError),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 /// Packs above which reading becomes slow.
@@ -72,16 +76,30 @@ pub(crate) fn is_due(store: &Store, mode: Mode, tips: &[Oid]) -> Result<bool, Gc
     Ok(garbage * 100 > stored * per_cent)
 }
 
-/// Packs anew what `tips` need, with `depth` commits of history (0: all that is here).
+/// What is needed of a store.
+pub(crate) struct Needs {
+    pub tips: Vec<Oid>,
+    /// Of their history.
+    pub depth: Depth,
+    pub promise: Promise,
+}
+
+/// Packs anew what is needed.
 ///
 /// # Errors
-/// When the store cannot be read or the volume is full.
-pub(crate) async fn collect(store: &mut Store, tips: Vec<Oid>, depth: Depth, promise: Promise) -> Result<(), GcError> {
+/// When the store cannot be read, the volume is full, or the budget is spent; nothing is left of it then.
+pub(crate) async fn collect(
+    store: &mut Store,
+    needs: Needs,
+    threads: &Threads,
+    budget: &Budget,
+) -> Result<(), GcError> {
     let fresh = store.dir().join(unique_name());
-    let collected = pack(store, tips, depth, promise, &fresh).await;
-    let boundary = match collected.and_then(|cut| extend(store, cut)) {
+    let packed = budget.spend(pack(store, needs, threads, &fresh)).await;
+    let boundary = match packed.map_err(GcError::from).flatten().and_then(|cut| extend(store, cut)) {
         Ok(boundary) => boundary,
         Err(error) => {
+            threads.ended().await; // of the one that writes there
             remove(&fresh)?;
             return Err(error);
         }
@@ -100,13 +118,14 @@ fn extend(store: &Store, cut: Vec<Oid>) -> Result<BTreeSet<Oid>, GcError> {
 }
 
 /// Answers with the commits whose parents are left out.
-async fn pack(store: &Store, tips: Vec<Oid>, depth: Depth, promise: Promise, into: &Path) -> Result<Vec<Oid>, GcError> {
+async fn pack(store: &Store, needs: Needs, threads: &Threads, into: &Path) -> Result<Vec<Oid>, GcError> {
+    let Needs { tips, depth, promise } = needs;
     make_dirs(&into.join("info"))?;
     let mut ours = Remote::new(Url::parse(&store.dir().display().to_string())?, super::remote::Options::default());
     let absent = if promise == Promise::Partial { Absent::LeftOut } else { Absent::Refused };
     let request = FetchRequest { wants: tips, depth, absent, ..FetchRequest::default() };
     let packs = PackStore { durability: Durability::Synced, promise, ..PackStore::new(into.to_owned()) };
-    let mut receiver = PackReceiver::start(packs, ());
+    let mut receiver = PackReceiver::start(packs, threads.mark(()));
     let outcome = ours.fetch(&request, &mut receiver).await?;
     receiver.finish().await?;
     Ok(outcome.shallow)

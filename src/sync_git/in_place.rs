@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::files::{At, FileError, make_dirs, remove, unique_name};
 use super::manifest::{Entry, Manifest, Stat};
 use super::reuse::Permissions;
-use super::tree::{Kind, printable};
+use super::tree::Kind;
 use super::worktree::Worktree;
 
 /// The two directories.
@@ -72,12 +72,12 @@ impl InPlace<'_> {
                 None => self.replace(&top, entry)?,
             }
         }
-        if self.known.iter().any(|known| !known.is_alike) {
-            permit_directories(&top, manifest, permissions);
+        if self.is_again || self.known.iter().any(|known| !known.is_alike) {
+            self.permit_directories(&top, manifest, permissions)?;
         }
         for gone in self.entries().filter(|entry| self.is_again || !entry.is_skipped) {
             if manifest.entry(&gone.path).is_none_or(|entry| entry.is_skipped) {
-                self.take_away(&top, gone)?;
+                self.take_away(&top, gone, &|path| manifest.entry(path).is_some())?;
             }
         }
         Ok(())
@@ -148,7 +148,7 @@ impl InPlace<'_> {
                 Some(true) if !needs_directory && entry.kind != Kind::Submodule => {
                     let below = |known: &&Entry| is_at_or_below(&known.path, path);
                     for known in self.entries().filter(below) {
-                        self.take_away(top, known)?;
+                        self.take_away(top, known, &|_| false)?;
                     }
                     // It is still there if it holds somebody else's file: that stays, and the error names it.
                     match rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR) {
@@ -169,28 +169,61 @@ impl InPlace<'_> {
         Ok(())
     }
 
-    /// Removes a file of ours, and the directories that are empty without it.
-    fn take_away(&self, top: &OwnedFd, entry: &Entry) -> Result<(), FileError> {
+    /// Removes a file of ours, and the directories that are empty without it, but those that are `wanted`.
+    fn take_away(&self, top: &OwnedFd, entry: &Entry, wanted: &dyn Fn(&[u8]) -> bool) -> Result<(), FileError> {
+        if let Ok(place) = parent(top, &entry.path)
+            && self.take_file_away(place, entry)? == Gone::No
+        {
+            return Ok(());
+        }
+        // A killed run may have come so far, and have left the directories.
+        let mut path = &*entry.path;
+        while let Some(slash) = memchr::memrchr(b'/', path) {
+            path = &path[..slash];
+            if wanted(path) {
+                break;
+            }
+            let Ok((dir, name)) = parent(top, path) else { continue };
+            match rustix::fs::unlinkat(&dir, name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(_) => break, // not empty
+            }
+        }
+        Ok(())
+    }
+
+    fn take_file_away(&self, (dir, name): (OwnedFd, &[u8]), entry: &Entry) -> Result<Gone, FileError> {
         let shown = self.shown(&entry.path);
-        let Some(stat) = status(top, &entry.path) else { return Ok(()) };
-        let Ok((dir, name)) = parent(top, &entry.path) else { return Ok(()) };
-        match (entry.kind, is_directory(&stat)) {
-            (Kind::Submodule, true) => {
+        let stat = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW);
+        match (entry.kind, stat.map(|stat| is_directory(&stat))) {
+            (_, Err(_)) => {}
+            (Kind::Submodule, Ok(true)) => {
                 // Out of sight in one step.
                 let aside = self.staged.with_file_name(unique_name());
                 rustix::fs::renameat(&dir, name, CWD, &aside).at("set aside", &shown)?;
                 remove(&aside)?;
             }
             // Somebody made a directory of it: theirs.
-            (_, true) => return Ok(()),
-            _ => rustix::fs::unlinkat(&dir, name, AtFlags::empty()).at("remove", &shown)?,
+            (_, Ok(true)) => return Ok(Gone::No),
+            (_, Ok(false)) => rustix::fs::unlinkat(&dir, name, AtFlags::empty()).at("remove", &shown)?,
         }
-        let mut path = &*entry.path;
-        while let Some(slash) = memchr::memrchr(b'/', path) {
-            path = &path[..slash];
-            let Ok((dir, name)) = parent(top, path) else { break };
-            if rustix::fs::unlinkat(&dir, name, AtFlags::REMOVEDIR).is_err() {
-                break; // not empty
+        Ok(Gone::Yes)
+    }
+
+    /// Gives the tree's directories, which stay, the permissions of new ones. One that is not ours to change stays as it is.
+    fn permit_directories(
+        &self,
+        top: &OwnedFd,
+        manifest: &Manifest,
+        permissions: Permissions,
+    ) -> Result<(), FileError> {
+        for directory in &manifest.directories {
+            let path: &[u8] = if directory.path.is_empty() { b"." } else { &directory.path };
+            // One that holds nothing of a sparse tree is not there.
+            let Ok(opened) = rustix::fs::openat2(top, path, DIRECTORY, Mode::empty(), BENEATH) else { continue };
+            match rustix::fs::fchmod(opened, permissions.of_directory()) {
+                Ok(()) | Err(Errno::PERM) => {}
+                Err(error) => return Err(error).at("set the permissions of", &self.shown(path)),
             }
         }
         Ok(())
@@ -199,6 +232,12 @@ impl InPlace<'_> {
     fn shown(&self, path: &[u8]) -> PathBuf {
         self.standing.join(Path::new(std::ffi::OsStr::from_bytes(path)))
     }
+}
+
+#[derive(PartialEq, Eq)]
+enum Gone {
+    Yes,
+    No,
 }
 
 /// What an untouched file is like.
@@ -238,18 +277,6 @@ fn has_same_content(top: &OwnedFd, staged: &OwnedFd, entry: &Entry) -> bool {
         }
         one.consume(shared);
         other.consume(shared);
-    }
-}
-
-/// Gives the tree's directories, which stay, the permissions of new ones. One that is not ours to change stays as it is.
-fn permit_directories(top: &OwnedFd, manifest: &Manifest, permissions: Permissions) {
-    for directory in &manifest.directories {
-        let path: &[u8] = if directory.path.is_empty() { b"." } else { &directory.path };
-        let opened = rustix::fs::openat2(top, path, DIRECTORY, Mode::empty(), BENEATH);
-        let changed = opened.and_then(|directory| rustix::fs::fchmod(directory, permissions.of_directory()));
-        if let Err(error) = changed {
-            tracing::debug!(%error, directory = printable(path), "a directory keeps its permissions");
-        }
     }
 }
 

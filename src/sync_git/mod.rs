@@ -57,6 +57,7 @@ mod store;
 mod submodules;
 mod sync;
 mod tar;
+mod threads;
 mod tree;
 mod trigger;
 mod trust;
@@ -262,6 +263,9 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
     });
     let page = status.clone();
     process.http.status(move || page.section());
+    if let Some(git) = legacy.git.filter(|git| !git.is_empty() && git != "git") {
+        tracing::warn!(git, "--git is ignored: no git program is run");
+    }
     if legacy.http_pprof {
         serve_process_figures(process);
     }

@@ -16,6 +16,7 @@ use super::reach::Reach;
 pub(crate) use super::remote::Tip;
 use super::remote::{Depth, FetchOutcome, FetchRequest, FilterUse, Remote, RemoteError, Selector, Url};
 use super::store::Store;
+use super::threads::Threads;
 
 /// The remote, and what is wanted from it.
 pub(crate) struct Origin {
@@ -23,11 +24,13 @@ pub(crate) struct Origin {
     selector: Selector,
     vault: Arc<Vault>,
     filter: Option<String>,
+    threads: Threads,
 }
 
 impl Origin {
     pub(crate) fn new(url: Url, selector: Selector, filter: Option<String>, reach: &Reach) -> Self {
-        Self { remote: Remote::new(url, reach.options.clone()), selector, vault: reach.vault.clone(), filter }
+        let remote = Remote::new(url, reach.options.clone());
+        Self { remote, selector, vault: reach.vault.clone(), filter, threads: reach.threads.clone() }
     }
 
     pub(crate) fn url(&self) -> &Url {
@@ -73,9 +76,10 @@ impl Origin {
         limits: &Limits,
         early: Early,
     ) -> Result<(u64, Written), RemoteError> {
+        let Self { remote, filter, threads, .. } = self;
         let (bytes, early) =
-            fetch(&mut self.remote, tip.oid, store, depth, self.filter.as_deref(), limits, early).await?;
-        Ok((bytes, early.finish()))
+            fetch(remote, tip.oid, store, depth, filter.as_deref(), limits, threads.mark(early)).await?;
+        Ok((bytes, early.visitor.finish()))
     }
 
     /// Brings objects that a partial fetch has left out, all in one request.
@@ -93,7 +97,8 @@ impl Origin {
         // What is wanted by name comes in any case; of a tree that is wanted, only the trees below come along.
         let filter = Some("blob:none".to_owned());
         let request = FetchRequest { wants, shallow, filter, ..FetchRequest::default() };
-        let (_, bytes, ()) = receive(&mut self.remote, &request, store, Promise::Partial, limits, ()).await?;
+        let (_, bytes, _) =
+            receive(&mut self.remote, &request, store, Promise::Partial, limits, self.threads.mark(())).await?;
         Ok(bytes)
     }
 }

@@ -9,7 +9,7 @@ use git2::Oid;
 use super::archive::ArchiveError;
 use super::budget::Interrupted;
 use super::checkout::CheckoutError;
-use super::gc;
+use super::gc::GcError;
 use super::hooks::HookError;
 use super::lfs::LfsError;
 use super::publish::PublishError;
@@ -50,7 +50,7 @@ pub(crate) enum SyncError {
     #[error(transparent)]
     Submodule(#[from] SubmoduleError),
     #[error(transparent)]
-    Gc(#[from] gc::GcError),
+    Gc(#[from] GcError),
     /// Nothing of the commit was written; the old tree stays published.
     #[error(transparent)]
     Distrust(#[from] Distrust),
@@ -83,6 +83,7 @@ impl SyncError {
         match self {
             Self::Interrupted(cut) | Self::Archive(ArchiveError::Interrupted(cut)) => *cut == Interrupted::Stopping,
             Self::Volume(VolumeError::Checkout(CheckoutError::Interrupted(cut))) => *cut == Interrupted::Stopping,
+            Self::Gc(GcError::Interrupted(cut)) => *cut == Interrupted::Stopping,
             Self::Submodule(error) => error.interruption() == Some(Interrupted::Stopping),
             _ => false,
         }

@@ -14,6 +14,7 @@ use super::credentials::{Askpass, Vault, in_url};
 use super::github::App;
 use super::remote::{HostKeys, Options, Protocol, ProxyChoice, SshOptions, Url, Verification};
 use super::settings::auth::{AuthSettings, Given, Password};
+use super::threads::Threads;
 use crate::core::fault::Fault;
 use crate::core::metrics::Registry;
 
@@ -29,6 +30,8 @@ pub(crate) struct Reach {
     pub allows_local: bool,
     /// `core.autocrlf` and `core.eol`.
     pub line_ends: LineEnds,
+    /// Those that store what is fetched.
+    pub threads: Threads,
     rewrites: Arc<[(String, String)]>,
 }
 
@@ -64,9 +67,11 @@ impl Reach {
                 tracing::info!(key, "a git setting has no meaning here and is ignored");
             }
         }
-        let vault = Arc::new(vault(repo, auth, registry).map_err(Fault::usage)?);
+        let bases =
+            rewrites.iter().filter_map(|(_, base): &(String, String)| in_url(&Url::parse(base).ok()?)).collect();
+        let vault = Arc::new(vault(repo, auth, bases, registry).map_err(Fault::usage)?);
         options.credentials = Some(vault.clone());
-        Ok(Self { options, vault, allows_local, line_ends, rewrites: rewrites.into() })
+        Ok(Self { options, vault, allows_local, line_ends, threads: Threads::default(), rewrites: rewrites.into() })
     }
 
     /// The location that `url.<base>.insteadOf` makes of a location: the longest prefix is replaced.
@@ -79,9 +84,9 @@ impl Reach {
     }
 }
 
-fn vault(repo: &Url, auth: AuthSettings, registry: &Registry) -> anyhow::Result<Vault> {
+/// `given` is what other settings have said already.
+fn vault(repo: &Url, auth: AuthSettings, mut given: Vec<Given>, registry: &Registry) -> anyhow::Result<Vault> {
     let password = auth.password.map(Password::Here);
-    let mut given: Vec<Given> = Vec::new();
     if let Some(username) = auth.username {
         let password = auth.password_file.map(Password::File).or(password);
         let password = password.ok_or_else(|| anyhow!("--username needs $GITSYNC_PASSWORD or --password-file"))?;
@@ -144,8 +149,14 @@ mod tests {
         apply(&mut options, &mut rewrites, "url.ssh://git@h/.insteadOf", "https://h/private/").unwrap();
         let repo = Url::parse("https://h/x").unwrap();
         let vault = Arc::new(Vault::new(&repo, Vec::new(), None, None).unwrap());
-        let reach =
-            Reach { options, vault, allows_local: false, line_ends: LineEnds::default(), rewrites: rewrites.into() };
+        let reach = Reach {
+            options,
+            vault,
+            allows_local: false,
+            line_ends: LineEnds::default(),
+            threads: Threads::default(),
+            rewrites: rewrites.into(),
+        };
         assert_eq!(reach.rewritten("https://h/a"), "https://Mirror/a");
         assert_eq!(reach.rewritten("https://h/private/a"), "ssh://git@h/a");
         assert_eq!(reach.rewritten("https://other/a"), "https://other/a");

@@ -250,6 +250,14 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.objects != self.dir.join("objects") {
+            let _ = remove(&self.objects); // begun and never filled; the sweep takes what stays
+        }
+    }
+}
+
 /// A full lowercase or uppercase hash and nothing else.
 pub(crate) fn full_oid(text: &str) -> Option<Oid> {
     (text.len() == 40).then(|| Oid::from_str(text).ok()).flatten()

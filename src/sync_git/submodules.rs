@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use git2::Oid;
 
 use super::budget::Budget;
-use super::checkout::Export;
+use super::checkout::{CheckoutError, Export};
 use super::draft::Draft;
 use super::gitmodules::{self, Submodule};
 use super::manifest::Manifest;
@@ -71,7 +71,9 @@ pub(crate) enum Reason {
 impl SubmoduleError {
     pub(crate) fn interruption(&self) -> Option<super::budget::Interrupted> {
         match &self.reason {
-            Reason::Interrupted(cut) => Some(*cut),
+            Reason::Interrupted(cut) | Reason::Volume(VolumeError::Checkout(CheckoutError::Interrupted(cut))) => {
+                Some(*cut)
+            }
             _ => None,
         }
     }
@@ -165,7 +167,15 @@ impl Filler<'_> {
         let is_here = store.tip().map_err(VolumeError::from)? == Some(commit) && store.commit(commit).is_ok();
         if !is_here {
             self.budget
-                .spend(origin::fetch(&mut remote, commit, &store, self.depth, None, self.pack_limits, ()))
+                .spend(origin::fetch(
+                    &mut remote,
+                    commit,
+                    &store,
+                    self.depth,
+                    None,
+                    self.pack_limits,
+                    self.reach.threads.mark(()),
+                ))
                 .await??;
         }
         let (back, written) = work.clone().run(store).await;
@@ -174,7 +184,15 @@ impl Filler<'_> {
             Err(error) if error.is_object_loss() => {
                 store.start_over().map_err(VolumeError::from)?;
                 self.budget
-                    .spend(origin::fetch(&mut remote, commit, &store, self.depth, None, self.pack_limits, ()))
+                    .spend(origin::fetch(
+                        &mut remote,
+                        commit,
+                        &store,
+                        self.depth,
+                        None,
+                        self.pack_limits,
+                        self.reach.threads.mark(()),
+                    ))
                     .await??;
                 store.settle().map_err(VolumeError::from)?;
                 let (back, written) = work.run(store).await;

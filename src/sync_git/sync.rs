@@ -306,8 +306,10 @@ impl Syncer {
                 Some(commits) => Depth::Commits(commits),
                 None => Depth::Full,
             };
-            let store = &mut self.volume_here_mut().store;
-            budget.spend(gc::collect(store, tips, depth, whole)).await??;
+            let needs = gc::Needs { tips, depth, promise: whole };
+            let Self { volume, reach, .. } = self;
+            let store = &mut volume.as_mut().unwrap_or_else(|| unreachable!("no blocking work is under way")).store;
+            gc::collect(store, needs, &reach.threads, budget).await?;
             self.metrics.spent(Phase::Gc, started.elapsed());
             tracing::debug!(elapsed_seconds = started.elapsed().as_secs_f64(), "the store was packed anew");
         }
@@ -328,6 +330,11 @@ impl Syncer {
         if let Err(error) = rested.await {
             tracing::warn!(%error, "the store cannot be opened anew");
         }
+    }
+
+    /// Waits until nothing writes any more that a sync has begun. Call it before the process ends.
+    pub(crate) async fn ended(&mut self) {
+        self.reach.threads.ended().await;
     }
 
     async fn resolve(&mut self, budget: &Budget) -> Result<Tip, SyncError> {
@@ -368,7 +375,7 @@ impl Syncer {
     async fn fetch(&mut self, tip: &Tip, budget: &Budget) -> Result<(Oid, Option<Blank>), SyncError> {
         let started = Instant::now();
         self.is_warm = true;
-        let Self { origin, volume, options, trust, .. } = self;
+        let Self { origin, volume, options, trust, reach, .. } = self;
         let volume = volume.as_ref().unwrap_or_else(|| unreachable!("no blocking work is under way"));
         let mut blank = volume.blank()?;
         let patterns = volume.recipe.patterns().cloned();
@@ -377,8 +384,11 @@ impl Syncer {
             // Nothing is written before it is proved.
             early = early.idle();
         }
-        let (bytes, written) =
-            budget.spend(origin.fetch(tip, &volume.store, options.depth, &options.pack_limits, early)).await??;
+        let fetched = budget.spend(origin.fetch(tip, &volume.store, options.depth, &options.pack_limits, early)).await;
+        if fetched.is_err() {
+            reach.threads.ended().await; // or it would write into a draft that goes away
+        }
+        let (bytes, written) = fetched??;
         blank.holds(written);
         self.metrics.fetched_bytes.add(bytes);
         self.metrics.spent(Phase::Fetch, started.elapsed());

@@ -318,13 +318,22 @@ pub(crate) fn write_file(
         true => rustix::fs::openat(dir, path, flags, mode)?,
         false => rustix::fs::openat2(dir, path, flags, mode, resolve)?,
     };
+    let written = fill(&file, content);
+    if written.is_err() {
+        // Or who tries once more would find a name that is taken.
+        let _ = rustix::fs::unlinkat(dir, path, AtFlags::empty());
+    }
+    written
+}
+
+fn fill(file: &OwnedFd, content: &[u8]) -> Result<Stat, Errno> {
     let mut rest = content;
     while !rest.is_empty() {
-        match rustix::io::write(&file, rest) {
+        match rustix::io::write(file, rest) {
             Ok(written) => rest = &rest[written..],
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }
     }
-    rustix::fs::fstat(&file).map(|stat| Stat::of(&stat))
+    rustix::fs::fstat(file).map(|stat| Stat::of(&stat))
 }

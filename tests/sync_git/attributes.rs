@@ -15,6 +15,9 @@ const CONTENTS: &[(&str, &[u8])] = &[
     ("dos", b"one\ntwo\n\x1a"),
     ("empty", b""),
     ("ident", b"a $Id$ b\n$Id: 0123456789 $ $Id:x$\n$Id: file,v 1.2 2026 who $\n$Id: no end\n$ $Identity$ $Id\n"),
+    ("central", "\u{17e}lu\u{165}ou\u{10d}k\u{fd} k\u{16f}\u{148}\n".as_bytes()),
+    ("cyrillic", "\u{434}\u{430}\n".as_bytes()),
+    ("east", "\u{8868}\u{8a9e} ~\n".as_bytes()),
     ("utf", "caf\u{e9} \u{1f600}\nzwei\n".as_bytes()),
 ];
 
@@ -28,6 +31,9 @@ const RULES: &[&str] = &[
     "* ident text eol=crlf",
     "*.wide working-tree-encoding=UTF-16LE\n*.wide text eol=crlf",
     "*.wide working-tree-encoding=UTF-16\n*.keep working-tree-encoding=UTF-16BE",
+    "*.wide working-tree-encoding=ISO-8859-2\n*.keep working-tree-encoding=KOI8-R",
+    "*.wide working-tree-encoding=SHIFT_JIS\n*.txt working-tree-encoding=GB18030",
+    "*.wide working-tree-encoding=CP1251\n*.wide text eol=crlf\n*.keep working-tree-encoding=CP949",
     "[attr]windows text eol=crlf\n* windows\n*.keep binary",
     "* crlf\n*.keep -crlf",
     "\"s p.keep\" eol=crlf\n/utf.wide eol=crlf",

@@ -85,6 +85,16 @@ fn auth_http_password_in_url() {
 }
 
 #[test]
+fn a_password_in_the_base_of_a_rewritten_url_counts() {
+    let world = World::new();
+    let backend = backend(&world);
+    let base = url(&backend).replace("http://", "http://user:sesame@");
+    let rewrite = format!("--git-config=\"url.{base}.insteadOf\":\"hub:site\"");
+    let output = command(&world, "hub:site").args(["--one-time", "--log=trace", &rewrite]).output().unwrap();
+    succeeds(&output, &world);
+}
+
+#[test]
 fn auth_http_password_file_and_its_rotation() {
     let world = World::new();
     let backend = backend(&world);

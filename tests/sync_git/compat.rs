@@ -153,6 +153,37 @@ fn least(but: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_refused_setting_shows_no_secret() {
+    let world = World::new();
+    for wrong in [
+        r#"--credential={"url":"https://h","username":"u","password":"sesame","more":1}"#,
+        "--git-config-add=http.extraHeader Authorization sesame",
+        "--git-config=http.extraHeader Authorization sesame",
+        "--webhook-url=http://u:sesame@[bad",
+        "--askpass-url=ht tp://u:sesame@h",
+        "--repo=http://u:sesame@h h/x",
+    ] {
+        let output = world.once(&[wrong, "--error-file=error"]);
+        assert_eq!(output.status.code(), misused(), "{wrong}");
+        let said = text(&output.stderr) + &std::fs::read_to_string(world.root().join("error")).unwrap_or_default();
+        assert!(!said.contains("sesame"), "{wrong}: {said}");
+    }
+    let file = world.path("settings.yaml");
+    std::fs::write(&file, "sync-git:\n  repo: /x\n  root: /x\n  git-config: 'http.extraHeader=sesame'\n").unwrap();
+    let output = world.bare_command().arg("--config").arg(&file).output().unwrap();
+    assert!(!output.status.success() && !text(&output.stderr).contains("sesame"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("has no colon"));
+}
+
+#[test]
+fn a_git_program_that_is_named_is_said_to_be_ignored() {
+    let world = World::new();
+    let said = |git: &str| text(&world.once(&[git]).stderr).matches("--git is ignored").count();
+    assert_eq!((said("--git=/usr/local/bin/wrapper"), said("--git=git")), (1, 0));
+    assert_eq!(world.content().unwrap(), "init");
+}
+
+#[test]
 fn every_flag_of_git_sync_is_taken_and_every_default_is_its() {
     let defaults = settings(&[], &least(""));
     for (option, default, value) in OPTIONS {

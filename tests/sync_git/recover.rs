@@ -278,6 +278,32 @@ fn killed_exchanges_leave_no_torn_tree_and_no_wedge() {
     assert_clean(&world);
 }
 
+/// A process that is told to stop takes with it what it has begun, be it a pack on its way or half a tree.
+#[test]
+fn a_stop_at_any_moment_leaves_nothing_unfinished() {
+    let world = World::new();
+    for number in 0..200 {
+        std::fs::create_dir_all(world.repo().join(format!("d{}", number % 7))).unwrap();
+        std::fs::write(world.repo().join(format!("d{}/f{number}", number % 7)), number.to_string().repeat(9000))
+            .unwrap();
+    }
+    world.commit("0");
+    for round in 0..12_u64 {
+        let _ = std::fs::remove_dir_all(world.root());
+        let mut process = world.follow(&[]);
+        wait_for("the store", || world.root().join(".git/config").exists().then_some(()));
+        // Later each time; the point is to strike at a moment that nobody chose.
+        std::thread::sleep(std::time::Duration::from_millis(3 * round));
+        process.signal("TERM");
+        assert!(process.wait().success(), "round {round}");
+        let dirs = [".", ".git", ".git/objects", ".git/objects/pack", ".git/refs/heads", ".worktrees"];
+        for name in dirs.iter().flat_map(|dir| names(&world.root().join(dir))) {
+            assert!(!name.starts_with(".patterns-tmp") && !name.starts_with("tmp_"), "round {round}: {name}");
+        }
+        assert_whole(&world, round as usize);
+    }
+}
+
 /// Asserts that the newest commit is published whole and that nothing unfinished is left.
 #[track_caller]
 fn assert_clean(world: &World) {

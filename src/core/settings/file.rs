@@ -118,7 +118,8 @@ pub(super) fn take(
             lowered.0.insert(arg.get_id().to_string(), (values, file_origin(path, node)));
         }
         Err(reason) => {
-            let value = node.text().map(|text| format!("{text:?} is refused: ")).unwrap_or_default();
+            let value =
+                node.text().map(|text| format!("{:?} is refused: ", super::shown(arg, text))).unwrap_or_default();
             mistakes.add(node.at, shown, format!("{value}{reason}"));
         }
     }

@@ -21,13 +21,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::document::{self, Mistakes, Node};
 use super::fault::Fault;
 use super::log::{Filter, Format};
 use super::mode::Mode;
+use super::secret::redact_urls;
 use super::values::{self, Bind};
 
 pub use command::{command, command_as, is_shared};
@@ -155,7 +157,8 @@ pub fn resolve(mode: &'static Mode, all: &[Mode], called: &str, given: &[OsStrin
     let is_verb = first.as_ref().is_some_and(|matches| matches.subcommand_name().is_some());
     let arguments = if is_verb { arguments } else { [as_arguments(&schema, &lowered), arguments].concat() };
     let relaxed = relaxed(mode, schema.clone(), section.as_ref());
-    let matches = relaxed.no_binary_name(true).try_get_matches_from(&arguments).map_err(Fault::usage)?;
+    let matches = relaxed.no_binary_name(true).try_get_matches_from(&arguments);
+    let matches = matches.map_err(|error| Fault::usage(discreet(&schema, error)))?;
     let common = Common::from_arg_matches(&matches).map_err(Fault::bug)?;
     let origins = origins(&schema, &matches, &lowered);
     Ok(Resolved { matches, common, section, warnings, origins })
@@ -176,6 +179,27 @@ pub fn given(mode: &Mode, matches: &ArgMatches) -> Vec<OsString> {
         }
     }
     given
+}
+
+/// A value as it may be repeated to people: a refused one may hold a secret as well as a good one.
+fn shown(arg: &Arg, value: &str) -> String {
+    if arg.is_hide_env_values_set() { "(hidden)".to_owned() } else { redact_urls(value) }
+}
+
+/// The parser's error without the secrets that the refused value may hold.
+fn discreet(schema: &Command, mut error: clap::Error) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let mut schema = schema.clone();
+    schema.build(); // an argument can be shown only then
+    if let (Some(name), Some(value)) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue))
+        && let Some(arg) = schema.get_arguments().find(|arg| arg.to_string() == name)
+    {
+        error.insert(ContextKind::InvalidValue, ContextValue::String(shown(arg, &value)));
+    }
+    error
 }
 
 /// The schema, without what the section need not have because its units have it.
@@ -236,7 +260,7 @@ fn lower_environment(
         let set = ours.or_else(theirs);
         let Some((name, value)) = set else { continue };
         if let Err(reason) = trial::parse(arg, std::slice::from_ref(&value)) {
-            let shown = if arg.is_hide_env_values_set() { "(hidden)".into() } else { value.to_string_lossy() };
+            let shown = shown(arg, &value.to_string_lossy());
             mistakes.add_unplaced(name, format!("{shown:?} is refused: {reason}"));
         } else if canonical.as_ref() == Some(name) {
             lowered.0.remove(id);

@@ -45,7 +45,7 @@ pub(crate) struct Legacy {
     ssh: bool,
     /// There is no git here to run.
     #[arg(long, hide = true)]
-    git: Option<String>,
+    pub(in super::super) git: Option<String>,
     /// Nothing here looks at /etc/passwd.
     #[arg(long, hide = true)]
     add_user: bool,
