@@ -36,7 +36,7 @@ const SWITCHES: &[(&str, &str)] = &[
     ("statsd.parse-signalfx-tags", "statsd-parse-signalfx-tags"),
 ];
 /// Flags about queues and caches that we do not have: taken if their value is one, and without effect.
-const IDLE: &[(&str, fn(&str) -> bool)] = &[
+const IDLE: &[(&str, IsSound)] = &[
     ("statsd.cache-size", is_count),
     ("statsd.cache-type", is_cache),
     ("statsd.event-queue-size", is_count),
@@ -46,6 +46,9 @@ const IDLE: &[(&str, fn(&str) -> bool)] = &[
     ("graphite.cache-size", is_count),
     ("graphite.cache-type", is_cache),
 ];
+
+/// Whether a text is a value of a flag.
+type IsSound = fn(&str) -> bool;
 
 /// What statsd_exporter does where nothing is said. (It leaves the receive buffer at the kernel's default, and loses what is
 /// sent in a burst; nobody would miss that.)
