@@ -36,7 +36,7 @@ const SWITCHES: &[(&str, &str)] = &[
     ("statsd.parse-signalfx-tags", "statsd-parse-signalfx-tags"),
 ];
 /// Flags about queues and caches that we do not have: taken if their value is one, and without effect.
-const IDLE: &[(&str, IsSound)] = &[
+const IDLE: &[(&str, Check)] = &[
     ("statsd.cache-size", is_count),
     ("statsd.cache-type", is_cache),
     ("statsd.event-queue-size", is_count),
@@ -47,8 +47,8 @@ const IDLE: &[(&str, IsSound)] = &[
     ("graphite.cache-type", is_cache),
 ];
 
-/// Whether a text is a value of a flag.
-type IsSound = fn(&str) -> bool;
+/// Whether a value is one that the flag takes.
+type Check = fn(&str) -> bool;
 
 /// What statsd_exporter does where nothing is said. (It leaves the receive buffer at the kernel's default, and loses what is
 /// sent in a burst; nobody would miss that.)

@@ -172,6 +172,7 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
 fn run_several(invocation: &Invocation, all: Vec<(String, Settings)>) -> Result<(), Fault> {
     // What belongs to the whole process is the same in each.
     let first = all[0].1.clone();
+    memory::set_up();
     lifecycle::run(&listening(invocation, &first), async |process: &Process| {
         let durations = Durations::served(&process.metrics);
         let turns = Turns::new(usize::from(first.pace.sync_concurrency));
@@ -220,6 +221,7 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
             .hint("the volume must be mounted there, and writable for the user that this process runs as")
     })?;
     let marks = target.marks();
+    marks.sweep();
     let link = Link::new(root.resolve(&link));
     if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
         return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));
