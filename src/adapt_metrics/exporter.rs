@@ -35,8 +35,6 @@ const SWITCHES: &[(&str, &str)] = &[
     ("statsd.parse-librato-tags", "statsd-parse-librato-tags"),
     ("statsd.parse-signalfx-tags", "statsd-parse-signalfx-tags"),
 ];
-/// Whether a value is one that the flag takes.
-type Check = fn(&str) -> bool;
 /// Flags about queues and caches that we do not have: taken if their value is one, and without effect.
 const IDLE: &[(&str, Check)] = &[
     ("statsd.cache-size", is_count),
@@ -48,6 +46,9 @@ const IDLE: &[(&str, Check)] = &[
     ("graphite.cache-size", is_count),
     ("graphite.cache-type", is_cache),
 ];
+
+/// Whether a value is one that the flag takes.
+type Check = fn(&str) -> bool;
 
 /// What statsd_exporter does where nothing is said. (It leaves the receive buffer at the kernel's default, and loses what is
 /// sent in a burst; nobody would miss that.)

@@ -4,7 +4,7 @@
 //! when the scraper takes gzip. A large page is rendered on a thread of its own: it takes tens of milliseconds, in which
 //! sources and probes go on. For a small one a thread would cost more than the page.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use flate2::Compression;
@@ -57,15 +57,12 @@ impl Collect for Page {
 pub async fn answer(request: &Request, metrics: Registry, hub: &Hub) -> Reply {
     let negotiated = Format::negotiate(request.header("accept"));
     let names = names(&request.query);
-    let takes_gzip = takes_gzip(request.header("accept-encoding").unwrap_or_default());
+    let packing = Packing::of(request);
     let render = move || {
-        // Compressing into memory cannot fail; if it did, the page would go out as it is.
-        match takes_gzip.then(|| gzip(&metrics, negotiated.format, &names)).and_then(io::Result::ok) {
-            Some(packed) => (packed, true),
-            None => (metrics.render_only(negotiated.format, &names), false),
-        }
+        let packed = packing.gzip(|out| metrics.write_only(negotiated.format, &names, out));
+        packed.unwrap_or_else(|| Packed::plain(metrics.render_only(negotiated.format, &names)))
     };
-    let (page, is_packed) = if hub.table().len() < SMALL {
+    let packed = if hub.table().len() < SMALL {
         render()
     } else {
         match tokio::task::spawn_blocking(render).await {
@@ -73,19 +70,57 @@ pub async fn answer(request: &Request, metrics: Registry, hub: &Hub) -> Reply {
             Err(_) => return Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be written\n"),
         }
     };
-    // What is echoed are tokens that are known to us, so it is always a header's value.
-    let content_type = HeaderValue::try_from(negotiated.content_type).unwrap_or(HeaderValue::from_static("text/plain"));
-    let reply =
-        Reply::typed(StatusCode::OK, content_type, page).header(VARY, HeaderValue::from_static("Accept-Encoding"));
-    if is_packed { reply.header(CONTENT_ENCODING, HeaderValue::from_static("gzip")) } else { reply }
+    packed.reply(negotiated.content_type)
 }
 
-/// At the lowest level, which makes a page a tenth as large; the higher ones take three times as long for little more. The
-/// page is packed as it is rendered, so that it is never held as a whole.
-fn gzip(metrics: &Registry, format: Format, names: &[String]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(1));
-    metrics.write_only(format, names, &mut encoder)?;
-    encoder.finish()
+/// How a page goes to who asked for it.
+#[derive(Clone, Copy)]
+pub enum Packing {
+    /// As it is.
+    Plain,
+    /// At gzip's lowest level, which makes a page a tenth as large; the higher ones take three times as long for little more.
+    Gzip,
+}
+
+/// A page, packed.
+pub struct Packed {
+    packing: Packing,
+    page: Vec<u8>,
+}
+
+impl Packing {
+    /// What a scraper takes.
+    pub fn of(request: &Request) -> Self {
+        if takes_gzip(request.header("accept-encoding").unwrap_or_default()) { Self::Gzip } else { Self::Plain }
+    }
+
+    /// Compresses a page as it is rendered, so that it is never held as a whole; nothing for who does not take that.
+    pub fn gzip(self, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Option<Packed> {
+        let Self::Gzip = self else { return None };
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::new(1));
+        // Compressing into memory cannot fail; if it did, the page would go out as it is.
+        let page = render(&mut encoder).and_then(|()| encoder.finish()).ok()?;
+        Some(Packed { packing: self, page })
+    }
+}
+
+impl Packed {
+    /// A page as it is.
+    pub fn plain(page: Vec<u8>) -> Self {
+        Self { packing: Packing::Plain, page }
+    }
+
+    /// The reply that carries it.
+    pub fn reply(self, content_type: String) -> Reply {
+        // What is echoed are tokens that are known to us, so it is always a header's value.
+        let content_type = HeaderValue::try_from(content_type).unwrap_or(HeaderValue::from_static("text/plain"));
+        let reply = Reply::typed(StatusCode::OK, content_type, self.page)
+            .header(VARY, HeaderValue::from_static("Accept-Encoding"));
+        match self.packing {
+            Packing::Plain => reply,
+            Packing::Gzip => reply.header(CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+        }
+    }
 }
 
 /// The families that a query asks for (`name[]=up&name[]=…`); none is all.

@@ -134,6 +134,23 @@ fn a_module_takes_from_a_target_what_json_exporter_takes() {
 }
 
 #[test]
+fn a_sample_has_the_time_of_its_document_and_a_page_is_packed_for_who_takes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "modules:\n  default:\n    metrics:\n    - {name: a, path: '{ .v }', valuetype: gauge, help: A., epochTimestamp: '{ .t }'}\n    - {name: b, path: '{ .v }', valuetype: counter, help: B.}\n";
+    let adapter = Adapter::with_settings(&modules(dir.path(), text), &[]);
+    let target = Target::start("200 OK", r#"{"v": 1, "t": 1700000000123}"#);
+    let probe = format!("/probe?target=http://127.0.0.1:{}/x", target.port);
+    let page = "# HELP a A.\n# TYPE a gauge\na 1 1700000000123\n# HELP b B.\n# TYPE b counter\nb 1\n";
+    assert_eq!(support::get(adapter.http, &probe), Some((200, page.to_owned())));
+    let open = [("Accept", "application/openmetrics-text;version=1.0.0"), ("Accept-Encoding", "gzip")];
+    let (status, head, body) = support::http(adapter.http, "GET", &probe, &open, b"").unwrap();
+    assert!(status == 200 && head.to_ascii_lowercase().contains("content-encoding: gzip"), "{head}");
+    let mut read = String::new();
+    flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut read).unwrap();
+    assert!(read.contains("\na 1 1.700000000123e+09\n") || read.contains("\na 1 1700000000.123\n"), "{read}");
+}
+
+#[test]
 fn parameters_of_a_probe_fill_the_body() {
     let dir = tempfile::tempdir().unwrap();
     let adapter = Adapter::with_settings(&modules(dir.path(), MODULES), &[]);

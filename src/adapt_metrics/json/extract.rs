@@ -23,6 +23,8 @@ pub struct Metric {
     labels: Vec<(String, Template)>,
     /// For objects: a suffix of the name, and a path within the object or a constant.
     values: Option<Vec<(String, Template)>>,
+    /// The path of its time, in milliseconds of Unix time.
+    time: Option<Template>,
     /// Whether a path that leads nowhere is nothing to be counted.
     allow_missing_key: bool,
 }
@@ -73,10 +75,9 @@ impl Metric {
         let kind = fields.read("valuetype", kind).or(form.and_then(|form| form.1));
         let labels = templates(fields, "labels", parse, naming::is_label_name);
         let values = templates(fields, "values", parse, |suffix| naming::is_metric_name(&format!("a_{suffix}")));
-        // json_exporter documents the key in mixed case and reads it in lower case; neither changes a scrape.
-        for key in ["epochtimestamp", "epochTimestamp"] {
-            fields.read(key, parse);
-        }
+        // json_exporter documents the key in mixed case and reads it in lower case only.
+        let time = fields.read("epochtimestamp", parse);
+        let time = fields.read("epochTimestamp", parse).or(time);
         let allow_missing_key = fields.read("allow_missing_key", boolean).unwrap_or(false);
         let is_object = form.is_some_and(|form| form.0);
         if is_object && values.is_empty() {
@@ -91,7 +92,16 @@ impl Metric {
         let name = name?;
         let help = help.unwrap_or_else(|| format!("The value of {name} in a JSON document."));
         let kind = kind.unwrap_or(Kind::Unknown);
-        Some(Self { name, help, kind, path: template?, labels, values: is_object.then_some(values), allow_missing_key })
+        Some(Self {
+            name,
+            help,
+            kind,
+            path: template?,
+            labels,
+            values: is_object.then_some(values),
+            time,
+            allow_missing_key,
+        })
     }
 
     fn extract(&self, document: &Value, out: &mut Extracted) {
@@ -148,7 +158,29 @@ impl Metric {
         }
         let series =
             Series { name: name.to_owned(), kind: self.kind, help: self.help.clone(), labels, part: Part::Whole };
-        out.samples.push(Sample { series: Arc::new(series), value });
+        let time = self.time(scope, out);
+        out.samples.push(Sample { series: Arc::new(series), value, time });
+    }
+}
+
+impl Metric {
+    /// The sample's own time. One that is not there, or no whole number, leaves the sample without.
+    fn time(&self, scope: &Value, out: &mut Extracted) -> Option<i64> {
+        let text = match self.time.as_ref()?.text(scope) {
+            Ok(text) => text,
+            Err(absent) => {
+                out.missing(self, &absent);
+                return None;
+            }
+        };
+        // A path tells a large number with an exponent.
+        let whole = number::parse(text.trim().as_bytes()).filter(|time| time.fract() == 0.0 && time.abs() < 9e15);
+        let time = whole.map(|time| time as i64);
+        if time.is_none() {
+            out.not_numbers += 1;
+            out.example = Some(format!("{}: the time {text:?} is no whole number", self.name));
+        }
+        time
     }
 }
 
@@ -284,6 +316,15 @@ mod tests {
         "#);
         assert_eq!((extracted.missing, extracted.not_numbers), (1, 1));
         assert_eq!(extracted.example.as_deref(), Some("word: \"mars\" is not a number"));
+    }
+
+    #[test]
+    fn a_sample_may_have_its_own_time() {
+        let read = metrics("- {name: a, path: .v, epochTimestamp: .t}\n- {name: b, path: .v, epochtimestamp: .t}\n- {name: c, path: .v, epochTimestamp: .v}\n").unwrap();
+        let extracted = extract(&read, &json!({"v": 1.5, "t": 1_700_000_000_123_i64}));
+        let times: Vec<Option<i64>> = extracted.samples.iter().map(|sample| sample.time).collect();
+        assert_eq!(times, [Some(1_700_000_000_123), Some(1_700_000_000_123), None]);
+        assert_eq!(extracted.example.as_deref(), Some("c: the time \"1.5\" is no whole number"));
     }
 
     #[test]

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
 use tracing::debug;
 
 use super::endpoint::http_url;
 use super::modules::Modules;
 use super::request::Parameters;
+use crate::adapt_metrics::page::{Packed, Packing};
 use crate::adapt_metrics::source::Sample;
 use crate::core::http::{Access, Reply, Request};
 use crate::core::lifecycle::Process;
@@ -60,9 +60,9 @@ async fn answer(request: &Request, modules: &Modules) -> Reply {
         debug!(module = name, problem, "a probe could not take everything");
     }
     let negotiated = Format::negotiate(request.header("accept"));
-    let page = negotiated.format.render(&[Arc::new(Families::of(probed.samples)) as Arc<dyn Collect>]);
-    let content_type = HeaderValue::try_from(negotiated.content_type).unwrap_or(HeaderValue::from_static("text/plain"));
-    Reply::typed(StatusCode::OK, content_type, page)
+    let families = [Arc::new(Families::of(probed.samples)) as Arc<dyn Collect>];
+    let packed = Packing::of(request).gzip(|out| negotiated.format.write_only(&families, &[], out));
+    packed.unwrap_or_else(|| Packed::plain(negotiated.format.render(&families))).reply(negotiated.content_type)
 }
 
 /// Samples by their names. The first of a name says its type; of several with the same labels the last one stands.
@@ -71,13 +71,16 @@ struct Families(BTreeMap<String, Family>);
 struct Family {
     kind: Kind,
     help: String,
-    series: BTreeMap<Vec<(String, String)>, f64>,
+    series: BTreeMap<Vec<(String, String)>, Reading>,
 }
+
+/// A value, and its time in milliseconds where it has one of its own.
+type Reading = (f64, Option<i64>);
 
 impl Families {
     fn of(samples: Vec<Sample>) -> Self {
         let mut families: BTreeMap<String, Family> = BTreeMap::new();
-        for Sample { series, value } in samples {
+        for Sample { series, value, time } in samples {
             let family = families.entry(series.name.clone()).or_insert_with(|| Family {
                 kind: series.kind,
                 help: series.help.clone(),
@@ -85,7 +88,7 @@ impl Families {
             });
             let mut labels = series.labels.clone();
             labels.sort();
-            family.series.insert(labels, value);
+            family.series.insert(labels, (value, time));
         }
         Self(families)
     }
@@ -95,9 +98,10 @@ impl Collect for Families {
     fn collect(&self, out: &mut dyn Encoder) {
         for (name, family) in &self.0 {
             out.family(&FamilyHead { name, kind: family.kind, unit: "", help: &family.help });
-            for (labels, value) in &family.series {
+            for (labels, (value, time)) in &family.series {
                 let labels: Vec<(&str, &str)> =
                     labels.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
+                out.at(*time);
                 out.sample(&labels, Point::Value(*value));
             }
         }

@@ -185,7 +185,7 @@ impl Beans {
                 self.known.truncate(at);
                 self.known.push((sample.series.clone(), Arc::new(series(&sample.series))));
             }
-            samples.push(Sample { series: self.known[at].1.clone(), value: sample.value });
+            samples.push(Sample { series: self.known[at].1.clone(), value: sample.value, time: None });
         }
         samples
     }

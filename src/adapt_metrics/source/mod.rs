@@ -28,6 +28,9 @@ pub struct Sample {
     pub series: Arc<Series>,
     /// The value now.
     pub value: f64,
+    /// When it was so, by the source, in milliseconds of Unix time. Told where one target is asked for (`/probe`); the page
+    /// of all sources tells what is now.
+    pub time: Option<i64>,
 }
 
 /// A series under the name that the source's own rules gave it.

@@ -161,6 +161,10 @@ impl Encoder for Through<'_, '_, '_> {
         }
     }
 
+    fn at(&mut self, time: Option<i64>) {
+        self.encoder.at(time);
+    }
+
     fn pause(&mut self) {
         if let Some(sink) = &mut self.sink
             && let Some(written) = self.encoder.written()

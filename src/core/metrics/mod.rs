@@ -120,6 +120,8 @@ pub trait Encoder {
     fn family(&mut self, head: &FamilyHead<'_>);
     /// Writes one series of the family that was begun last.
     fn sample(&mut self, labels: &Labels<'_>, point: Point<'_>);
+    /// The time of the samples from here on, in milliseconds of Unix time; none is that of the scrape.
+    fn at(&mut self, time: Option<i64>);
     /// The writer holds nothing that others wait for: what is written may be sent or packed now.
     fn pause(&mut self) {}
     /// The part of the page that is finished and still here.

@@ -14,6 +14,7 @@ pub struct OpenMetrics<'o> {
     /// The family's name without the suffix of its type.
     name: String,
     kind: Kind,
+    time: Option<i64>,
     before: Before,
     /// Names that infos have without their suffix.
     infos: HashSet<String>,
@@ -22,7 +23,14 @@ pub struct OpenMetrics<'o> {
 impl<'o> OpenMetrics<'o> {
     /// Appends to `out`.
     pub fn new(out: &'o mut Vec<u8>) -> Self {
-        Self { out, name: String::new(), kind: Kind::Unknown, before: Before::default(), infos: HashSet::new() }
+        Self {
+            out,
+            name: String::new(),
+            kind: Kind::Unknown,
+            time: None,
+            before: Before::default(),
+            infos: HashSet::new(),
+        }
     }
 
     /// Writes the end of the page.
@@ -36,6 +44,11 @@ impl<'o> OpenMetrics<'o> {
         write_labels(self.out, labels, extra);
         self.out.push(b' ');
         write_float(self.out, value);
+        if let Some(time) = self.time {
+            self.out.push(b' ');
+            // In seconds; a millisecond of our days is a double's to tell exactly.
+            write_float(self.out, time as f64 / 1000.0);
+        }
         self.out.push(b'\n');
     }
 
@@ -142,6 +155,10 @@ impl Encoder for OpenMetrics<'_> {
                 }
             }
         }
+    }
+
+    fn at(&mut self, time: Option<i64>) {
+        self.time = time;
     }
 
     fn written(&mut self) -> Option<&mut Vec<u8>> {

@@ -12,6 +12,7 @@ pub struct Protobuf<'o> {
     metrics: usize,
     name: String,
     kind: Kind,
+    time: Option<i64>,
     metric: Vec<u8>,
     inner: Vec<u8>,
 }
@@ -26,6 +27,7 @@ impl<'o> Protobuf<'o> {
             metrics: 0,
             name: String::new(),
             kind: Kind::Unknown,
+            time: None,
             metric: empty(),
             inner: empty(),
         }
@@ -63,6 +65,9 @@ impl<'o> Protobuf<'o> {
         self.inner.clear();
         fill(&mut self.inner);
         bytes(&mut self.metric, field, &self.inner);
+        if let Some(time) = self.time.and_then(|time| u64::try_from(time).ok()) {
+            number(&mut self.metric, 6, time);
+        }
         bytes(&mut self.family, 4, &self.metric);
         self.metrics += 1;
     }
@@ -144,6 +149,10 @@ impl Encoder for Protobuf<'_> {
                 timestamp(out, 15, created);
             }),
         }
+    }
+
+    fn at(&mut self, time: Option<i64>) {
+        self.time = time;
     }
 
     fn written(&mut self) -> Option<&mut Vec<u8>> {

@@ -7,12 +7,13 @@ pub struct Text<'o> {
     out: &'o mut Vec<u8>,
     name: String,
     kind: Kind,
+    time: Option<i64>,
 }
 
 impl<'o> Text<'o> {
     /// Appends to `out`.
     pub fn new(out: &'o mut Vec<u8>) -> Self {
-        Self { out, name: String::new(), kind: Kind::Unknown }
+        Self { out, name: String::new(), kind: Kind::Unknown, time: None }
     }
 
     fn line(&mut self, suffix: &str, labels: &Labels<'_>, extra: Option<(&str, &[u8])>, value: f64) {
@@ -21,6 +22,10 @@ impl<'o> Text<'o> {
         write_labels(self.out, labels, extra);
         self.out.push(b' ');
         write_float(self.out, value);
+        if let Some(time) = self.time {
+            self.out.push(b' ');
+            self.out.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
+        }
         self.out.push(b'\n');
     }
 }
@@ -86,6 +91,10 @@ impl Encoder for Text<'_> {
                 }
             }
         }
+    }
+
+    fn at(&mut self, time: Option<i64>) {
+        self.time = time;
     }
 
     fn written(&mut self) -> Option<&mut Vec<u8>> {
