@@ -88,7 +88,7 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__adapt__subcmd__metrics)
-            opts="-h --statsd-listen --statsd-listen-tcp --statsd-listen-unixgram --statsd-listen-unix --statsd-unix-mode --statsd-receive-buffer --statsd-mapping --statsd-naming --statsd-ttl --statsd-relay --statsd-relay-packet-length --statsd-parse-dogstatsd-tags --statsd-parse-influxdb-tags --statsd-parse-librato-tags --statsd-parse-signalfx-tags --graphite-listen --graphite-listen-pickle --graphite-mapping --graphite-strict --influx-listen --influx-http --sample-expiry --statsd-exporter-metrics --json-modules --metrics-path --lifecycle-for-all --series-limit --series-limit-per-family --series-limit-per-source --config --log --log-format --drain-timeout --termination-log --http-bind --help check explain replay diff dump"
+            opts="-h --statsd-listen --statsd-listen-tcp --statsd-listen-unixgram --statsd-listen-unix --statsd-unix-mode --statsd-receive-buffer --statsd-mapping --statsd-glob-graph --statsd-naming --statsd-ttl --statsd-relay --statsd-relay-packet-length --statsd-parse-dogstatsd-tags --statsd-parse-influxdb-tags --statsd-parse-librato-tags --statsd-parse-signalfx-tags --graphite-listen --graphite-listen-pickle --graphite-mapping --graphite-strict --influx-listen --influx-http --sample-expiry --statsd-exporter-metrics --json-modules --metrics-path --lifecycle-for-all --series-limit --series-limit-per-family --series-limit-per-source --config --log --log-format --drain-timeout --termination-log --http-bind --help check explain replay diff dump"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -119,6 +119,10 @@ _patterns() {
                     return 0
                     ;;
                 --statsd-mapping)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --statsd-glob-graph)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
