@@ -72,6 +72,35 @@ impl Source for Pieces {
     }
 }
 
+/// Leaves the checksum to the reader.
+struct Sealed(Pieces);
+
+impl Source for Sealed {
+    fn next(&mut self) -> Option<Bytes> {
+        self.0.next()
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.0.0.is_empty()
+    }
+}
+
+#[test]
+fn a_checksum_that_is_left_to_the_reader_is_added_at_the_end_only() {
+    let mut pack = Maker::new();
+    pack.whole(Kind::Blob, 5, b"hello");
+    let pack = pack.finish();
+    let directory = tempfile::tempdir().unwrap();
+    let receive = |bytes: &[u8]| {
+        let pieces = bytes.chunks(7).map(Bytes::copy_from_slice).collect();
+        PackStore::new(directory.path()).receive(Sealed(Pieces(pieces)), &mut ())
+    };
+    let report = receive(&pack[..pack.len() - 20]).unwrap();
+    assert_eq!(report.bytes, pack.len() as u64);
+    assert_eq!(std::fs::read(report.path.unwrap()).unwrap(), pack);
+    assert!(matches!(receive(&pack[..pack.len() - 21]), Err(PackError::Truncated)));
+}
+
 fn store(pack: &[u8], change: impl FnOnce(&mut PackStore)) -> Result<PackReport, PackError> {
     let directory = tempfile::tempdir().unwrap();
     let mut store = PackStore::new(directory.path());

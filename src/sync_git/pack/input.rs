@@ -17,6 +17,11 @@ use super::object::{EntryHeader, MAX_HEADER, oid, parse_header};
 /// Where a pack comes from; `None` is its end, due or not.
 pub(super) trait Source {
     fn next(&mut self) -> Option<Bytes>;
+
+    /// Whether the end was said to be due, and the checksum left to be computed here.
+    fn is_sealed(&self) -> bool {
+        false
+    }
 }
 
 pub(super) struct Input<'a, S> {
@@ -157,21 +162,30 @@ impl<'a, S: Source> Input<'a, S> {
         Ok(status)
     }
 
-    /// Reads the checksum that ends the pack, compares it, and makes sure that nothing follows. Returns it and the pack's length.
+    /// Reads the checksum that ends the pack, compares it, and makes sure that nothing follows; adds it where that was left to
+    /// us. Returns it and the pack's length.
     pub(super) fn finish(mut self) -> Result<(Oid, u64), PackError> {
         self.hasher.update(&self.chunk[self.hashed..self.at]);
         self.hashed = self.at;
         let hasher = std::mem::take(&mut self.hasher);
         let computed = hasher.finalize().map_err(|_| PackError::Collision)?;
-        let stated = oid(&self.array()?);
         let computed = oid(&computed.into());
+        let length = self.offset() + CHECKSUM;
+        if let Err(error) = self.rest() {
+            if !self.source.is_sealed() {
+                return Err(error);
+            }
+            self.file.write_all(computed.as_bytes()).map_err(PackError::io("writing the pack"))?;
+            return Ok((computed, length));
+        }
+        let stated = oid(&self.array()?);
         if stated != computed {
             return Err(PackError::Checksum { stated, computed });
         }
         if self.at < self.chunk.len() || self.source.next().is_some() {
             return Err(self.damaged("bytes follow the end of the pack"));
         }
-        Ok((stated, self.offset()))
+        Ok((stated, length))
     }
 
     /// What is left of the chunk, or the next one: never empty.
@@ -194,6 +208,8 @@ impl<'a, S: Source> Input<'a, S> {
 /// The most that is allocated because a header says so.
 const TRUSTED: u64 = 1024 * 1024;
 const PIECE: usize = 64 * 1024;
+/// What ends a pack, in bytes.
+const CHECKSUM: u64 = 20;
 
 pub(super) fn first_capacity(size: u64) -> usize {
     size.min(TRUSTED) as usize + 1

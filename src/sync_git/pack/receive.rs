@@ -16,9 +16,15 @@ use super::store::{PackReport, PackStore};
 /// A side-band packet holds at most 64 KiB: 2 MiB in flight.
 const IN_FLIGHT: usize = 32;
 
+enum Chunk {
+    Bytes(Bytes),
+    /// Everything came but the checksum, which is the reader's to compute.
+    Seal,
+}
+
 /// Stores one pack.
 pub struct PackReceiver<V = ()> {
-    chunks: Option<mpsc::Sender<Bytes>>,
+    chunks: Option<mpsc::Sender<Chunk>>,
     thread: Option<JoinHandle<Result<(PackReport, V), PackError>>>,
 }
 
@@ -27,7 +33,7 @@ impl<V: Visitor> PackReceiver<V> {
     pub fn start(store: PackStore, mut visitor: V) -> Self {
         let (chunks, source) = mpsc::channel(IN_FLIGHT);
         let thread = tokio::task::spawn_blocking(move || {
-            let report = store.receive(Channel(source), &mut visitor)?;
+            let report = store.receive(Channel { source, is_sealed: false }, &mut visitor)?;
             Ok((report, visitor))
         });
         Self { chunks: Some(chunks), thread: Some(thread) }
@@ -50,10 +56,10 @@ impl<V: Visitor> PackReceiver<V> {
     }
 }
 
-impl<V: Visitor> PackSink for PackReceiver<V> {
-    async fn take(&mut self, bytes: Bytes) -> Result<(), Reason> {
+impl<V: Visitor> PackReceiver<V> {
+    async fn send(&mut self, chunk: Chunk) -> Result<(), Reason> {
         if let Some(chunks) = &self.chunks
-            && chunks.send(bytes).await.is_ok()
+            && chunks.send(chunk).await.is_ok()
         {
             return Ok(());
         }
@@ -66,10 +72,33 @@ impl<V: Visitor> PackSink for PackReceiver<V> {
     }
 }
 
-struct Channel(mpsc::Receiver<Bytes>);
+impl<V: Visitor> PackSink for PackReceiver<V> {
+    async fn take(&mut self, bytes: Bytes) -> Result<(), Reason> {
+        self.send(Chunk::Bytes(bytes)).await
+    }
+
+    async fn seal(&mut self) -> Result<(), Reason> {
+        self.send(Chunk::Seal).await
+    }
+}
+
+struct Channel {
+    source: mpsc::Receiver<Chunk>,
+    is_sealed: bool,
+}
 
 impl Source for Channel {
     fn next(&mut self) -> Option<Bytes> {
-        self.0.blocking_recv()
+        match self.source.blocking_recv()? {
+            Chunk::Bytes(bytes) => Some(bytes),
+            Chunk::Seal => {
+                self.is_sealed = true;
+                None
+            }
+        }
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.is_sealed
     }
 }

@@ -96,11 +96,24 @@ pub trait PackSink: Send {
     /// # Errors
     /// The pack is not what it should be, or cannot be stored: the fetch ends with that reason.
     fn take(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), Reason>> + Send;
+
+    /// Adds the checksum that ends a pack. Called instead of giving it, once all else was given, by whoever makes a pack in
+    /// this process: whoever stores it computes the checksum anyway.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    fn seal(&mut self) -> impl Future<Output = Result<(), Reason>> + Send;
 }
 
 impl PackSink for Vec<u8> {
     async fn take(&mut self, bytes: Bytes) -> Result<(), Reason> {
         self.extend_from_slice(&bytes);
+        Ok(())
+    }
+
+    async fn seal(&mut self) -> Result<(), Reason> {
+        let checksum = sha1dc::digest(self)?;
+        self.extend_from_slice(checksum.as_ref());
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use git2::{Repository, RepositoryOpenFlags};
 use tokio::sync::mpsc;
 
-use super::error::RemoteError;
+use super::error::{Reason, RemoteError};
 use super::pktline::printable;
 use super::refs::Refs;
 use super::request::{FetchOutcome, FetchRequest, PackSink};
@@ -32,6 +32,8 @@ pub(super) struct LocalRepository {
 
 /// Pieces of pack between the reading thread and the sink, which has a queue of its own.
 const IN_FLIGHT: usize = 4;
+/// What ends a pack, in bytes.
+const CHECKSUM: u64 = 20;
 /// What libgit2 may keep of objects that it read; by default it is 256 MiB.
 const LIBGIT2_CACHE: isize = 4 << 20;
 
@@ -52,11 +54,12 @@ impl LocalRepository {
     ) -> Result<FetchOutcome, RemoteError> {
         let request = request.clone();
         let (sender, mut pieces) = mpsc::channel::<Bytes>(IN_FLIGHT);
+        let taker = &mut *sink;
         let sent = async move {
             let mut length = 0_u64;
             while let Some(piece) = pieces.recv().await {
                 length += piece.len() as u64;
-                sink.take(piece).await.map_err(|reason| RemoteError::local("storing the pack", reason))?;
+                taker.take(piece).await.map_err(storing)?;
             }
             Ok::<_, RemoteError>(length)
         };
@@ -70,7 +73,9 @@ impl LocalRepository {
         let length = length?;
         // Its packs stay mapped as long as it is open.
         self.repository = None;
-        Ok(FetchOutcome { pack_bytes: length, ..outcome? })
+        let outcome = outcome?;
+        sink.seal().await.map_err(storing)?;
+        Ok(FetchOutcome { pack_bytes: length + CHECKSUM, ..outcome })
     }
 
     /// Runs `work` on a blocking thread with the repository open.
@@ -140,6 +145,10 @@ fn isolate() -> Result<(), git2::Error> {
         git2::opts::set_cache_max_size(LIBGIT2_CACHE)?;
         git2::opts::set_verify_owner_validation(false)
     }
+}
+
+fn storing(reason: Reason) -> RemoteError {
+    RemoteError::local("storing the pack", reason)
 }
 
 /// libgit2's error, as ours.

@@ -20,12 +20,12 @@ pub(super) type Place = (u16, u64);
 pub(super) struct Packed {
     packs: Vec<Pack>,
     places: Vec<Option<Place>>,
-    /// The first bytes of the entry that was looked at last; mostly all of it.
-    start: RefCell<Start>,
+    /// Bytes around the entry that was looked at last; mostly all of it, and the next ones.
+    window: RefCell<Window>,
 }
 
 #[derive(Default)]
-struct Start {
+struct Window {
     pack: u16,
     offset: u64,
     bytes: Vec<u8>,
@@ -33,6 +33,8 @@ struct Start {
 
 /// Most entries are shorter.
 const START: usize = 4096;
+/// Read at once when the entry follows what was read last, as in a pack whose order is the one that objects go in.
+const AHEAD: usize = 32 * 1024;
 
 struct Pack {
     index: PackIndex,
@@ -60,7 +62,7 @@ impl Packed {
     pub(super) fn find(repository: &Repository, objects: &[Oid]) -> Self {
         let mut wanted: Vec<(Oid, u32)> = objects.iter().copied().zip(0..).collect();
         wanted.sort_unstable();
-        let mut packed = Self { packs: Vec::new(), places: vec![None; objects.len()], start: RefCell::default() };
+        let mut packed = Self { packs: Vec::new(), places: vec![None; objects.len()], window: RefCell::default() };
         let mut room = MAX_OBJECTS;
         for path in indexes(&repository.commondir().join("objects")) {
             let number = packed.packs.len() as u16;
@@ -91,12 +93,10 @@ impl Packed {
         let place = (*self.places.get(at as usize)?)?;
         let (pack, offset) = (&self.packs[usize::from(place.0)], place.1);
         let end = pack.index.end(offset, pack.length);
-        let mut start = self.start.borrow_mut();
-        start.bytes.resize(START.min(end.saturating_sub(offset) as usize), 0);
-        (start.pack, start.offset) = place;
-        let read = pack.file.read_at(&mut start.bytes, offset).unwrap_or_default();
-        start.bytes.truncate(read);
-        let header = parse_header(&start.bytes[..read.min(MAX_HEADER)]).ok()??;
+        let wanted = START.min(end.saturating_sub(offset) as usize);
+        let mut window = self.window.borrow_mut();
+        let start = window.fill(place, wanted, &pack.file)?;
+        let header = parse_header(&start[..start.len().min(MAX_HEADER)]).ok()??;
         let base = match header.encoding {
             Encoding::Whole(_) => None,
             Encoding::OffsetDelta(distance) => Some((place.0, offset.checked_sub(distance).filter(|_| distance > 0)?)),
@@ -108,13 +108,32 @@ impl Packed {
     }
 
     pub(super) fn read(&self, place: Place, from: u64, into: &mut [u8]) -> io::Result<()> {
-        let start = self.start.borrow();
-        let at = from.checked_sub(start.offset).filter(|_| start.pack == place.0).map(|at| at as usize);
-        if let Some(bytes) = at.and_then(|at| start.bytes.get(at..at.checked_add(into.len())?)) {
-            into.copy_from_slice(bytes);
-            return Ok(());
+        match self.window.borrow().find((place.0, from), into.len()) {
+            Some(bytes) => into.copy_from_slice(bytes),
+            None => self.packs[usize::from(place.0)].file.read_exact_at(into, from)?,
         }
-        self.packs[usize::from(place.0)].file.read_exact_at(into, from)
+        Ok(())
+    }
+}
+
+impl Window {
+    fn find(&self, (pack, offset): Place, length: usize) -> Option<&[u8]> {
+        let at = usize::try_from(offset.checked_sub(self.offset)?).ok().filter(|_| pack == self.pack)?;
+        self.bytes.get(at..at.checked_add(length)?)
+    }
+
+    /// The `length` bytes from there, or as many as there are; nothing when they cannot be read.
+    fn fill(&mut self, place: Place, length: usize, file: &File) -> Option<&[u8]> {
+        if self.find(place, length).is_none() {
+            let end = self.offset + self.bytes.len() as u64;
+            let is_next = place.0 == self.pack && (self.offset..=end).contains(&place.1);
+            self.bytes.resize(if is_next { AHEAD } else { length }, 0);
+            (self.pack, self.offset) = place;
+            let read = file.read_at(&mut self.bytes, place.1).unwrap_or_default();
+            self.bytes.truncate(read);
+        }
+        let at = usize::try_from(place.1 - self.offset).ok()?;
+        self.bytes.get(at..self.bytes.len().min(at.checked_add(length)?))
     }
 }
 
