@@ -6,10 +6,10 @@
 //! judges it; nothing here is trusted before the pack is whole. Only directories and regular files are made, each reached
 //! beneath the draft without following a link. Refused, by leaving it to the export: anything out of the ordinary.
 
-use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 
 use git2::Oid;
+use hashbrown::{HashMap, HashSet};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
