@@ -299,6 +299,9 @@ impl Syncer {
         let counted = tips.clone();
         let due = self.on_volume(move |volume| gc::is_due(&volume.store, mode, &counted)).await?;
         if due || is_shortened {
+            // Packing fills the same caches again, with other objects.
+            self.rest().await;
+            self.is_warm = true;
             let depth = match NonZeroU32::new(self.options.depth) {
                 Some(commits) => Depth::Commits(commits),
                 None => Depth::Full,
