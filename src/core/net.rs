@@ -26,6 +26,15 @@ pub enum Sharing {
 /// # Errors
 /// A failed fault: the port is taken, needs a privilege, or the address is not one of this machine.
 pub fn listen(bind: &Bind, sharing: Sharing, setting: &str) -> Result<Option<std::net::TcpListener>, Fault> {
+    open_at(bind, setting, |address| open(address, sharing))
+}
+
+/// Opens a socket at the first address of `bind` whose family this machine has; `setting` is the option's long name, for
+/// the fault. `Bind::Off` opens nothing.
+///
+/// # Errors
+/// A failed fault: the name has no address, or what `open` told.
+pub fn open_at<T>(bind: &Bind, setting: &str, open: impl Fn(SocketAddr) -> io::Result<T>) -> Result<Option<T>, Fault> {
     let addresses = match bind {
         Bind::Off => return Ok(None),
         Bind::Any(port) => {
@@ -40,8 +49,8 @@ pub fn listen(bind: &Bind, sharing: Sharing, setting: &str) -> Result<Option<std
     };
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
-        match open(address, sharing) {
-            Ok(listener) => return Ok(Some(listener)),
+        match open(address) {
+            Ok(opened) => return Ok(Some(opened)),
             // A machine without IPv6 says so in either way; then IPv4 is tried.
             Err(error) if address.is_ipv6() && is_family_missing(&error) => last = error,
             Err(error) => return Err(fault(error, bind, setting)),
@@ -71,7 +80,7 @@ fn is_family_missing(error: &io::Error) -> bool {
 }
 
 /// The fault for a socket that could not be bound.
-pub fn fault(error: io::Error, bind: &Bind, setting: &str) -> Fault {
+fn fault(error: io::Error, bind: &Bind, setting: &str) -> Fault {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!("another process (in a Pod: another container) owns this port; set --{setting} to a free one")

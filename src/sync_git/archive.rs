@@ -15,7 +15,9 @@ use flate2::{Compression, GzBuilder};
 use ring::digest;
 
 use super::budget::{Budget, Interrupted};
-use super::files::{At, FileError, make_dirs, names_in, read_small, remove, unique_name, write_whole};
+use super::files::{
+    At, FileError, make_dirs, names_in, read_small, remove, sweep_beside, unfinished_beside, write_whole_abroad,
+};
 use super::manifest::Manifest;
 use super::tar::{Archive, Entry};
 use super::tree::Kind;
@@ -76,7 +78,8 @@ impl Artefact {
         if let Some(directory) = self.path.parent() {
             make_dirs(directory)?;
         }
-        let beside = self.path.with_file_name(unique_name());
+        sweep_beside(&self.path)?;
+        let beside = unfinished_beside(&self.path);
         let written = self.write_beside(&beside, tree, manifest, time, budget);
         let placed = written.and_then(|hash| Ok(self.place(&beside, &hash)?));
         if placed.is_err() {
@@ -120,7 +123,7 @@ impl Artefact {
             return remove(beside);
         }
         std::fs::rename(beside, &self.path).at("rename to", &self.path)?;
-        write_whole(&sums, &text)
+        write_whole_abroad(&sums, &text)
     }
 }
 

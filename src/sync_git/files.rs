@@ -46,20 +46,70 @@ pub(crate) fn unique_name() -> String {
     format!("{UNFINISHED}{:016x}", u64::from_be_bytes(noise))
 }
 
+/// Where what becomes `path` is made, in a directory that may be somebody else's: the next run for the same path knows it, and
+/// takes no other's.
+pub(crate) fn unfinished_beside(path: &Path) -> PathBuf {
+    let mut name = unfinished_prefix(path);
+    name.extend_from_slice(&unique_name().as_bytes()[UNFINISHED.len()..]);
+    path.with_file_name(std::ffi::OsStr::from_bytes(&name))
+}
+
+fn unfinished_prefix(path: &Path) -> Vec<u8> {
+    // A name holds 255 bytes at most; of a longer one its start is enough.
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    [UNFINISHED.as_bytes(), &name[..name.len().min(150)], b"-"].concat()
+}
+
+/// Removes what a killed run left in making `path`.
+///
+/// # Errors
+/// When the directory cannot be read or an entry will not go.
+pub(crate) fn sweep_beside(path: &Path) -> Result<(), FileError> {
+    let (directory, prefix) = (path.parent().unwrap_or(Path::new("/")), unfinished_prefix(path));
+    for name in names_in(directory)? {
+        let noise = name.as_bytes().strip_prefix(&*prefix);
+        if noise.is_some_and(|noise| noise.len() == 16 && noise.iter().all(u8::is_ascii_hexdigit)) {
+            remove(&directory.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// [`write_whole`] for a directory that may be somebody else's; what a killed run has left of the same file goes.
+///
+/// # Errors
+/// The volume's.
+pub(crate) fn write_whole_abroad(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    sweep_beside(path)?;
+    write_by(&unfinished_beside(path), path, bytes)
+}
+
 /// Replaces or creates `path` with `bytes`, so that a reader sees the old file or the new one.
 ///
 /// # Errors
 /// The volume's: no space, no permission, read-only.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let beside = path.with_file_name(unique_name());
+    write_whole_from(path.parent().unwrap_or(Path::new("/")), path, bytes)
+}
+
+/// The same, for a place where nobody would sweep an unfinished file, or somebody might see one: it is made in `dir`, on the
+/// same file system.
+///
+/// # Errors
+/// As [`write_whole`].
+pub(crate) fn write_whole_from(dir: &Path, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_by(&dir.join(unique_name()), path, bytes)
+}
+
+fn write_by(beside: &Path, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let written = (|| {
-        let mut file = std::fs::File::create_new(&beside)?;
+        let mut file = std::fs::File::create_new(beside)?;
         file.write_all(bytes)?;
         drop(file);
-        std::fs::rename(&beside, path)
+        std::fs::rename(beside, path)
     })();
     if written.is_err() {
-        let _ = std::fs::remove_file(&beside); // best effort: recovery sweeps it otherwise
+        let _ = std::fs::remove_file(beside); // best effort: recovery sweeps it otherwise
     }
     written.at("write", path)
 }
@@ -229,6 +279,19 @@ mod tests {
         std::fs::write(dir.path().join("theirs"), "x").unwrap();
         assert_eq!(sweep_unfinished(dir.path()).unwrap(), 1);
         assert!(dir.path().join("theirs").exists());
+    }
+
+    #[test]
+    fn abroad_only_what_became_the_same_file_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("error.json");
+        std::fs::write(unfinished_beside(&path), "x").unwrap();
+        let others = [unfinished_beside(&dir.path().join("error")), dir.path().join(unique_name())];
+        others.iter().for_each(|other| std::fs::write(other, "x").unwrap());
+        write_whole_abroad(&path, b"new").unwrap();
+        assert!(others.iter().all(|other| other.exists()));
+        assert_eq!(names_in(dir.path()).unwrap().len(), 3);
+        assert_eq!(read_small(&path, 10).unwrap().unwrap(), b"new");
     }
 
     #[test]

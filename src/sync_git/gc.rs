@@ -4,7 +4,7 @@
 //! need, which changes places with the old one in a single step, so that a kill leaves a whole one. Of a partial store
 //! everything stays that is here and is needed; what was left out is not asked for.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -79,24 +79,37 @@ pub(crate) fn is_due(store: &Store, mode: Mode, tips: &[Oid]) -> Result<bool, Gc
 pub(crate) async fn collect(store: &mut Store, tips: Vec<Oid>, depth: Depth, promise: Promise) -> Result<(), GcError> {
     let fresh = store.dir().join(unique_name());
     let collected = pack(store, tips, depth, promise, &fresh).await;
-    if collected.is_err() {
-        remove(&fresh)?;
-        return collected;
-    }
+    let boundary = match collected.and_then(|cut| extend(store, cut)) {
+        Ok(boundary) => boundary,
+        Err(error) => {
+            remove(&fresh)?;
+            return Err(error);
+        }
+    };
     replace(&store.dir().join("objects"), &fresh)?;
-    Ok(store.reopen()?)
+    store.reopen()?;
+    Ok(store.trim_shallow(boundary)?)
 }
 
-async fn pack(store: &Store, tips: Vec<Oid>, depth: Depth, promise: Promise, into: &Path) -> Result<(), GcError> {
+/// Adds to the shallow boundary where the histories of the new pack end: a commit that is listed and has its parents is fine
+/// to git, one that lacks them and is not listed is a broken repository.
+fn extend(store: &Store, cut: Vec<Oid>) -> Result<BTreeSet<Oid>, GcError> {
+    let boundary = store.shallow()?.into_iter().chain(cut).collect();
+    store.set_shallow(&boundary)?;
+    Ok(boundary)
+}
+
+/// Answers with the commits whose parents are left out.
+async fn pack(store: &Store, tips: Vec<Oid>, depth: Depth, promise: Promise, into: &Path) -> Result<Vec<Oid>, GcError> {
     make_dirs(&into.join("info"))?;
     let mut ours = Remote::new(Url::parse(&store.dir().display().to_string())?, super::remote::Options::default());
     let absent = if promise == Promise::Partial { Absent::LeftOut } else { Absent::Refused };
     let request = FetchRequest { wants: tips, depth, absent, ..FetchRequest::default() };
     let packs = PackStore { durability: Durability::Synced, promise, ..PackStore::new(into.to_owned()) };
     let mut receiver = PackReceiver::start(packs, ());
-    ours.fetch(&request, &mut receiver).await?;
+    let outcome = ours.fetch(&request, &mut receiver).await?;
     receiver.finish().await?;
-    Ok(())
+    Ok(outcome.shallow)
 }
 
 /// How many objects each pack holds, from the last entry of its index' fan-out.

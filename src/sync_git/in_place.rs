@@ -6,6 +6,7 @@
 //! we wrote, and belongs there, is not touched. A submodule's directory changes places as a whole. It can be killed anywhere
 //! and be done again: the manifests of both commits are known until all of it is done.
 
+use std::io::BufRead;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ use rustix::io::Errno;
 use super::files::{At, FileError, make_dirs, remove, unique_name};
 use super::manifest::{Entry, Manifest, Stat};
 use super::reuse::Permissions;
-use super::tree::Kind;
+use super::tree::{Kind, printable};
+use super::worktree::Worktree;
 
 /// The two directories.
 pub(crate) struct InPlace<'a> {
@@ -25,7 +27,28 @@ pub(crate) struct InPlace<'a> {
     /// The finished tree, which is emptied of what changed.
     pub staged: &'a Path,
     /// All that we may have written into `standing`: of the last commit that was done, and of those that were begun since.
-    pub known: &'a [Manifest],
+    pub known: &'a [Known],
+    /// Whether an earlier change was cut short. Files that `known` calls left out may then be there: of a commit that was
+    /// written by other sparse patterns before, the manifest is lost.
+    pub is_again: bool,
+}
+
+/// A manifest of files that may stand there, and how far it can be trusted to say what is in them.
+pub(crate) struct Known {
+    manifest: Manifest,
+    /// Whether they were written by the present settings: by others, the same objects may have become other files.
+    is_alike: bool,
+}
+
+impl Known {
+    /// What the metadata of `worktree` say of it.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(crate) fn of(worktree: &Worktree) -> Result<Option<Self>, FileError> {
+        let is_alike = worktree.is_of_recipe()?;
+        Ok(worktree.last_manifest()?.map(|manifest| Self { manifest, is_alike }))
+    }
 }
 
 /// Nothing is reached through a link.
@@ -40,14 +63,19 @@ impl InPlace<'_> {
     pub(crate) fn apply(&self, manifest: &mut Manifest) -> Result<(), FileError> {
         make_dirs(self.standing)?;
         let top = rustix::fs::open(self.standing, DIRECTORY, Mode::empty()).at("open", self.standing)?;
-        let permissions = Permissions::of_new(&rustix::fs::stat(self.staged).at("look at", self.staged)?);
+        let staged = rustix::fs::open(self.staged, DIRECTORY, Mode::empty()).at("open", self.staged)?;
+        let permissions = Permissions::of_new(&rustix::fs::fstat(&staged).at("look at", self.staged)?);
+        let like = Like { staged, permissions, has_same_rules: self.has_same_rules(manifest) };
         for entry in manifest.entries.iter_mut().filter(|entry| !entry.is_skipped) {
-            match self.untouched(&top, entry, permissions) {
+            match self.untouched(&top, entry, &like) {
                 Some(stat) => entry.stat = stat,
                 None => self.replace(&top, entry)?,
             }
         }
-        for gone in self.known.iter().flat_map(|known| &known.entries).filter(|entry| !entry.is_skipped) {
+        if self.known.iter().any(|known| !known.is_alike) {
+            permit_directories(&top, manifest, permissions);
+        }
+        for gone in self.entries().filter(|entry| self.is_again || !entry.is_skipped) {
             if manifest.entry(&gone.path).is_none_or(|entry| entry.is_skipped) {
                 self.take_away(&top, gone)?;
             }
@@ -55,16 +83,32 @@ impl InPlace<'_> {
         Ok(())
     }
 
+    /// Every file that we may have written there.
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.known.iter().flat_map(|known| &known.manifest.entries)
+    }
+
+    /// Whether the `.gitattributes` are those by which all that stands there was written.
+    fn has_same_rules(&self, manifest: &Manifest) -> bool {
+        let rules = |manifest: &'_ Manifest| -> Vec<_> {
+            let lists = manifest.entries.iter().filter(|entry| is_rules(&entry.path));
+            lists.map(|entry| (entry.path.clone(), entry.oid)).collect()
+        };
+        let wanted = rules(manifest);
+        self.known.iter().all(|known| rules(&known.manifest) == wanted)
+    }
+
     /// The status of the file at the entry's place, if it is the entry's and still as we wrote it.
-    fn untouched(&self, top: &OwnedFd, entry: &Entry, permissions: Permissions) -> Option<Stat> {
+    fn untouched(&self, top: &OwnedFd, entry: &Entry, like: &Like) -> Option<Stat> {
         let stat = status(top, &entry.path)?;
-        let ours = self.known.iter().filter_map(|known| known.entry(&entry.path));
-        // The same blob may be written otherwise now: attributes may say other line ends than before.
-        let is_same_file = |known: &Entry| entry.kind == Kind::Submodule || known.stat.size == entry.stat.size;
-        let mut ours = ours.filter(|known| {
-            (known.oid, known.kind, known.is_skipped) == (entry.oid, entry.kind, false) && is_same_file(known)
+        let alike = self.known.iter().filter(|known| known.is_alike);
+        let mut ours = alike.filter_map(|known| known.manifest.entry(&entry.path)).filter(|known| {
+            (known.oid, known.kind, known.is_skipped) == (entry.oid, entry.kind, false)
+                && like.permissions.are_kept(&stat, known)
         });
-        ours.any(|known| permissions.are_kept(&stat, known)).then(|| Stat::of(&stat))
+        ours.next()?;
+        // The same blob may be written otherwise now: rules may name another encoding, or other line ends.
+        (like.has_same_rules || has_same_content(top, &like.staged, entry)).then(|| Stat::of(&stat))
     }
 
     fn replace(&self, top: &OwnedFd, entry: &Entry) -> Result<(), FileError> {
@@ -103,7 +147,7 @@ impl InPlace<'_> {
             match status(top, path).map(|stat| is_directory(&stat)) {
                 Some(true) if !needs_directory && entry.kind != Kind::Submodule => {
                     let below = |known: &&Entry| is_at_or_below(&known.path, path);
-                    for known in self.known.iter().flat_map(|known| &known.entries).filter(below) {
+                    for known in self.entries().filter(below) {
                         self.take_away(top, known)?;
                     }
                     // It is still there if it holds somebody else's file: that stays, and the error names it.
@@ -154,6 +198,58 @@ impl InPlace<'_> {
 
     fn shown(&self, path: &[u8]) -> PathBuf {
         self.standing.join(Path::new(std::ffi::OsStr::from_bytes(path)))
+    }
+}
+
+/// What an untouched file is like.
+struct Like {
+    /// Where the files are as they shall be.
+    staged: OwnedFd,
+    permissions: Permissions,
+    has_same_rules: bool,
+}
+
+fn is_rules(path: &[u8]) -> bool {
+    path.strip_suffix(b".gitattributes").is_some_and(|above| above.is_empty() || above.ends_with(b"/"))
+}
+
+/// Whether the file holds the same bytes in both directories. What is no regular file is told by its object alone.
+fn has_same_content(top: &OwnedFd, staged: &OwnedFd, entry: &Entry) -> bool {
+    if !matches!(entry.kind, Kind::File | Kind::Executable) {
+        return true;
+    }
+    let open = |dir| {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat2(dir, &*entry.path, flags, Mode::empty(), BENEATH).map(std::fs::File::from)?;
+        Ok::<_, std::io::Error>((file.metadata()?.len(), std::io::BufReader::with_capacity(64 << 10, file)))
+    };
+    let (Ok((length, mut one)), Ok((other_length, mut other))) = (open(top), open(staged)) else { return false };
+    if length != other_length {
+        return false;
+    }
+    loop {
+        let (Ok(left), Ok(right)) = (one.fill_buf(), other.fill_buf()) else { return false };
+        let shared = left.len().min(right.len());
+        if left[..shared] != right[..shared] {
+            return false;
+        }
+        if shared == 0 {
+            return true;
+        }
+        one.consume(shared);
+        other.consume(shared);
+    }
+}
+
+/// Gives the tree's directories, which stay, the permissions of new ones. One that is not ours to change stays as it is.
+fn permit_directories(top: &OwnedFd, manifest: &Manifest, permissions: Permissions) {
+    for directory in &manifest.directories {
+        let path: &[u8] = if directory.path.is_empty() { b"." } else { &directory.path };
+        let opened = rustix::fs::openat2(top, path, DIRECTORY, Mode::empty(), BENEATH);
+        let changed = opened.and_then(|directory| rustix::fs::fchmod(directory, permissions.of_directory()));
+        if let Err(error) = changed {
+            tracing::debug!(%error, directory = printable(path), "a directory keeps its permissions");
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::files::{At, FileError, make_dirs, remove, write_whole};
+use super::files::{At, FileError, make_dirs, remove, sweep_beside, write_whole_abroad};
 
 /// Where the marks are; none where no flag asked for one.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,12 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
+    /// Removes what a killed run left in writing the error file.
+    pub(crate) fn sweep(&self) {
+        let Some(path) = &self.error else { return };
+        warn_of(sweep_beside(path), "cannot remove an unfinished error file");
+    }
+
     /// Something changed: makes the touch file, or moves its time.
     pub(crate) fn changed(&self) {
         let Some(path) = &self.touch else { return };
@@ -32,7 +38,7 @@ impl Marks {
     /// The settings cannot be used: says so in the error file, as text for people, as git-sync does.
     pub(crate) fn refused(&self, text: &str) {
         let Some(path) = &self.error else { return };
-        let written = path.parent().map_or(Ok(()), make_dirs).and_then(|()| write_whole(path, text.as_bytes()));
+        let written = path.parent().map_or(Ok(()), make_dirs).and_then(|()| write_whole_abroad(path, text.as_bytes()));
         warn_of(written, "cannot write the error file");
     }
 
@@ -40,7 +46,7 @@ impl Marks {
     pub(crate) fn failed(&self, message: &str, error: &str, failures: u64) {
         let Some(path) = &self.error else { return };
         let text = json!({ "Msg": message, "Err": error, "Args": { "failCount": failures } }).to_string();
-        let written = path.parent().map_or(Ok(()), make_dirs).and_then(|()| write_whole(path, text.as_bytes()));
+        let written = path.parent().map_or(Ok(()), make_dirs).and_then(|()| write_whole_abroad(path, text.as_bytes()));
         warn_of(written, "cannot write the error file");
     }
 }

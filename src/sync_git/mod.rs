@@ -221,6 +221,7 @@ fn open(settings: Settings, process: &Process, durations: &Durations, name: Opti
             .hint("the volume must be mounted there, and writable for the user that this process runs as")
     })?;
     let marks = target.marks();
+    marks.sweep();
     let link = Link::new(root.resolve(&link));
     if link.path().starts_with(root.trees()) || link.path().starts_with(root.store()) || link.path() == root.path() {
         return Err(Fault::usage(anyhow!("--link must not be inside .git or .worktrees, nor be the root itself")));

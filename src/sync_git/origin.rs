@@ -198,7 +198,7 @@ async fn receive<V: Visitor>(
     limits: &Limits,
     visitor: V,
 ) -> Result<(FetchOutcome, u64, V), RemoteError> {
-    let objects = store.dir().join("objects");
+    let objects = store.objects().to_owned();
     let packs = PackStore { objects, limits: limits.clone(), durability: Durability::Cached, promise };
     let mut receiver = PackReceiver::start(packs, visitor);
     let outcome = remote.fetch(request, &mut receiver).await?;

@@ -13,7 +13,7 @@ use git2::Oid;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
-use super::files::{At, FileError, UNFINISHED, is_absent, make_dirs, names_in, read_small, remove, unique_name};
+use super::files::{At, FileError, is_absent, make_dirs, names_in, read_small, sweep_beside, unfinished_beside};
 use super::root::relative;
 
 /// What stands at the link's path.
@@ -92,7 +92,8 @@ impl Link {
         self.target()?;
         let directory = self.directory();
         let directory = std::fs::canonicalize(&directory).at("resolve", &directory)?;
-        let beside = directory.join(unique_name());
+        let name = self.path.file_name().unwrap_or_default();
+        let beside = unfinished_beside(&directory.join(name));
         std::os::unix::fs::symlink(relative(&directory, tree), &beside).at("make a link in", &directory)?;
         let flipped = std::fs::rename(&beside, &self.path).at("replace the link", &self.path);
         if flipped.is_err() {
@@ -142,31 +143,17 @@ impl Link {
         }
     }
 
-    /// Removes links that a killed run left beside ours. Young ones stay: the directory may be shared with another
-    /// process, which is between its two calls right now.
+    /// Removes what a killed run left beside the link; the directory may be shared.
     ///
     /// # Errors
     /// When the directory cannot be read or written.
     pub(crate) fn sweep(&self) -> Result<(), FileError> {
-        let directory = self.directory();
-        for name in names_in(&directory)? {
-            let path = directory.join(&name);
-            let is_ours = name.as_bytes().starts_with(UNFINISHED.as_bytes());
-            if is_ours && std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink() && is_abandoned(&meta)) {
-                remove(&path)?;
-            }
-        }
-        Ok(())
+        sweep_beside(&self.path)
     }
 
     fn directory(&self) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("/")).to_owned()
     }
-}
-
-fn is_abandoned(meta: &std::fs::Metadata) -> bool {
-    let age = meta.modified().ok().and_then(|modified| modified.elapsed().ok());
-    age.is_some_and(|age| age > std::time::Duration::from_secs(60))
 }
 
 /// The commit that a tree's directory is named by.

@@ -101,7 +101,7 @@ fn forget(
     for name in names_in(&metadata)? {
         let is_current = name.to_str().is_some_and(|name| Some(name) == current);
         if !is_current && std::fs::symlink_metadata(root.trees().join(&name)).is_err() {
-            retired.refused.extend(remove(&metadata.join(&name)).err());
+            retired.refused.extend(discard_to(store, &metadata.join(&name)).err());
         }
     }
     if level < DEEPEST_SUBMODULE {
@@ -117,7 +117,13 @@ fn forget(
 /// # Errors
 /// When it cannot be renamed or removed.
 pub(crate) fn discard(path: &Path) -> Result<(), FileError> {
-    let aside: PathBuf = path.with_file_name(unique_name());
+    discard_to(path.parent().unwrap_or(Path::new("/")), path)
+}
+
+/// The same, where a half-removed directory must not be met beside the others: it is taken apart in `dir`. Git calls a
+/// repository broken for a worktree that lacks some of its files.
+fn discard_to(dir: &Path, path: &Path) -> Result<(), FileError> {
+    let aside: PathBuf = dir.join(unique_name());
     std::fs::rename(path, &aside).at("set aside", path)?;
     remove(&aside)
 }

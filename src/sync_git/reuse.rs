@@ -92,6 +92,11 @@ impl Permissions {
         Self(directory.st_mode & 0o777)
     }
 
+    /// As a directory has them.
+    pub(crate) fn of_directory(self) -> Mode {
+        Mode::from_raw_mode(self.0)
+    }
+
     /// Whether a directory has them.
     pub(crate) fn are_directorys(self, stat: &rustix::fs::Stat) -> bool {
         stat.st_mode & 0o777 == self.0

@@ -7,7 +7,7 @@
 use git2::Oid;
 
 use super::files::{At, make_dirs, read_small, remove, unique_name, write_whole};
-use super::in_place::InPlace;
+use super::in_place::{InPlace, Known};
 use super::manifest::Manifest;
 use super::publish::PublishError;
 use super::retire;
@@ -21,7 +21,9 @@ pub(crate) struct Staged {
     pub commit: Oid,
     pub manifest: Manifest,
     /// What stood in the directory before the metadata of the same commit were written anew.
-    pub standing: Option<Manifest>,
+    pub standing: Option<Known>,
+    /// Whether an earlier change of the directory was cut short.
+    pub is_again: bool,
 }
 
 /// In the store: the commits whose files may stand in a directory that changes in place.
@@ -29,9 +31,26 @@ const BEGUN: &str = "patterns-in-place";
 const LARGEST_LIST: u64 = 1 << 20;
 
 impl Volume {
-    /// Whether a change in place was begun and not finished.
+    /// Whether a change of what is published was begun and not finished.
     pub(crate) fn is_half_changed(&self) -> bool {
         std::fs::symlink_metadata(self.store.dir().join(BEGUN)).is_ok()
+    }
+
+    /// Remembers that files or metadata of what is published will be those of `commit`, some sooner than others. Answers with
+    /// all that was begun before and not ended.
+    pub(super) fn begin(&self, commit: Oid) -> Result<Vec<Oid>, VolumeError> {
+        let list = self.store.dir().join(BEGUN);
+        let text = read_small(&list, LARGEST_LIST)?.unwrap_or_default();
+        let mut begun: Vec<Oid> = String::from_utf8_lossy(&text).lines().filter_map(full_oid).collect();
+        begun.retain(|other| *other != commit);
+        let lines: String = begun.iter().chain([&commit]).map(|commit| format!("{commit}\n")).collect();
+        write_whole(&list, lines.as_bytes())?;
+        Ok(begun)
+    }
+
+    /// All that was begun is done.
+    pub(super) fn end_change(&self) -> Result<(), VolumeError> {
+        Ok(remove(&self.store.dir().join(BEGUN))?)
     }
 
     /// Lets the tree of `commit` and the directory change places.
@@ -49,6 +68,7 @@ impl Volume {
             remove(&aside)?;
             return Err(error.into());
         }
+        self.end_change()?;
         let Some(before) = before.filter(|before| before.commit != commit) else { return Ok(remove(&aside)?) };
         let old = self.root.tree(before.commit);
         remove(&old)?;
@@ -61,7 +81,8 @@ impl Volume {
     pub(super) fn change_in_place(&mut self, commit: Oid) -> Result<(), VolumeError> {
         let before = self.published()?;
         self.store.set_tip(commit)?;
-        let Some(Staged { mut manifest, standing, .. }) = self.staged.take().filter(|staged| staged.commit == commit)
+        let Some(Staged { mut manifest, standing, is_again, .. }) =
+            self.staged.take().filter(|staged| staged.commit == commit)
         else {
             return Ok(()); // it stands there
         };
@@ -72,25 +93,18 @@ impl Volume {
         if device(&path).at("look at", &path)? != device(&tree).at("look at", &tree)? {
             return Err(PublishError::Elsewhere(path).into());
         }
-        let list = self.store.dir().join(BEGUN);
-        let text = read_small(&list, LARGEST_LIST)?.unwrap_or_default();
-        let mut begun: Vec<Oid> = String::from_utf8_lossy(&text).lines().filter_map(full_oid).collect();
-        let mut known: Vec<Manifest> = standing.into_iter().collect();
-        for other in begun.iter().filter(|other| **other != commit) {
-            known.extend(self.worktree(*other).manifest()?);
+        let mut known: Vec<Known> = standing.into_iter().collect();
+        for other in self.begin(commit)? {
+            known.extend(Known::of(&self.worktree(other))?);
         }
-        begun.retain(|other| *other != commit);
-        begun.push(commit);
-        let lines: String = begun.iter().map(|commit| format!("{commit}\n")).collect();
-        write_whole(&list, lines.as_bytes())?;
         let worktree = self.worktree(commit);
         if before.is_none() {
             worktree.point(&path)?; // from now on it is ours
         }
-        InPlace { standing: &path, staged: &tree, known: &known }.apply(&mut manifest)?;
+        InPlace { standing: &path, staged: &tree, known: &known, is_again }.apply(&mut manifest)?;
         worktree.list(&manifest)?;
         worktree.point(&path)?;
-        remove(&list)?;
+        self.end_change()?;
         if self.sources.spare != Spares::None {
             // What did not change is still there, for the next tree.
             return Ok(spare::keep_rest(self.store.dir(), &worktree, &tree)?);

@@ -9,10 +9,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use git2::{ObjectType, Odb, Oid};
+use git2::{ObjectType, Odb, OdbLookupFlags, Oid};
 
-use super::files::{FileError, make_dirs, read_small, remove, replace, sweep_unfinished, unique_name, write_whole};
+use super::files::{
+    FileError, make_dirs, names_in, read_small, remove, replace, sweep_unfinished, unique_name, write_whole,
+};
 use super::pack;
+use super::submodules::DEEPEST as DEEPEST_SUBMODULE;
 
 /// The branch that always names the last synced commit, as with git-sync.
 const TIP: &str = "refs/heads/git-sync";
@@ -24,6 +27,8 @@ const LARGEST_SMALL_FILE: u64 = 24 << 20;
 /// The object database and the few files that make it a git directory.
 pub(crate) struct Store {
     dir: PathBuf,
+    /// Where objects are read and written: `objects`, or what will take its place.
+    objects: PathBuf,
     odb: Odb<'static>,
 }
 
@@ -77,18 +82,21 @@ impl Store {
         }
         // Ours never has one; objects must not silently come from elsewhere.
         remove(&dir.join("objects/info/alternates"))?;
-        for swept in ["", "refs/heads", "objects", "objects/pack", "worktrees"] {
-            sweep_unfinished(&dir.join(swept))?;
-        }
-        pack::sweep(&dir.join("objects"))?;
+        sweep(dir, 0)?;
         keep(&dir.join("HEAD"), format!("ref: {TIP}\n").as_bytes())?;
         keep(&dir.join("config"), config(origin).as_bytes())?;
-        let odb = open_odb(dir)?;
-        Ok(Self { dir: dir.to_owned(), odb })
+        let objects = dir.join("objects");
+        let odb = open_odb(&objects)?;
+        Ok(Self { dir: dir.to_owned(), objects, odb })
     }
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Where new packs go.
+    pub(crate) fn objects(&self) -> &Path {
+        &self.objects
     }
 
     pub(crate) fn odb(&self) -> &Odb<'static> {
@@ -181,18 +189,45 @@ impl Store {
         Ok(Commit { tree, parents, time })
     }
 
-    /// Drops every object, because some are damaged. Published trees do not need them; the next fetch brings them again.
+    /// Begins anew with no object, because some are damaged or lost, so that the next fetch brings everything. Until then
+    /// whatever is left stays where git finds it: the published tree is still a worktree.
     ///
     /// # Errors
     /// The volume's.
-    pub(crate) fn drop_objects(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn start_over(&mut self) -> Result<(), StoreError> {
         self.forget_tip()?;
+        if self.objects != self.dir.join("objects") {
+            remove(&self.objects)?; // begun anew before, and not filled since
+        }
         let empty = self.dir.join(unique_name());
         make_dirs(&empty.join("pack"))?;
         make_dirs(&empty.join("info"))?;
-        replace(&self.dir.join("objects"), &empty)?;
-        remove(&self.dir.join("shallow"))?;
+        self.objects = empty;
         self.reopen()
+    }
+
+    /// What was fetched since the store was begun anew takes the place of what was there.
+    ///
+    /// # Errors
+    /// The volume's.
+    pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
+        let place = self.dir.join("objects");
+        if self.objects == place {
+            return Ok(());
+        }
+        replace(&place, &self.objects)?;
+        self.objects = place;
+        self.reopen()?;
+        self.trim_shallow(self.shallow()?)
+    }
+
+    /// Makes those of `boundary` the shallow boundary that are here.
+    ///
+    /// # Errors
+    /// The volume's.
+    pub(crate) fn trim_shallow(&self, mut boundary: BTreeSet<Oid>) -> Result<(), StoreError> {
+        boundary.retain(|commit| self.odb.exists_ext(*commit, OdbLookupFlags::NO_REFRESH));
+        self.set_shallow(&boundary)
     }
 
     /// Opens the object database anew, after all of it was changed.
@@ -202,7 +237,7 @@ impl Store {
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
         // libgit2 shares a pack among all who have it open: one that were still open here would stay mapped for ever.
         self.odb = Odb::new().map_err(|error| self.database(&error))?;
-        self.odb = open_odb(&self.dir)?;
+        self.odb = open_odb(&self.objects)?;
         Ok(())
     }
 
@@ -220,14 +255,30 @@ pub(crate) fn full_oid(text: &str) -> Option<Oid> {
     (text.len() == 40).then(|| Oid::from_str(text).ok()).flatten()
 }
 
-fn open_odb(dir: &Path) -> Result<Odb<'static>, StoreError> {
-    let path = dir.join("objects");
+/// Removes what killed runs left unfinished in a git directory, and in those of its submodules.
+fn sweep(dir: &Path, level: usize) -> Result<(), FileError> {
+    for swept in ["", "refs/heads", "objects", "objects/pack", "worktrees", "lfs/trees"] {
+        sweep_unfinished(&dir.join(swept))?;
+    }
+    for worktree in names_in(&dir.join("worktrees"))? {
+        sweep_unfinished(&dir.join("worktrees").join(worktree))?;
+    }
+    pack::sweep(&dir.join("objects"))?;
+    if level < DEEPEST_SUBMODULE {
+        for module in names_in(&dir.join("modules"))? {
+            sweep(&dir.join("modules").join(module), level + 1)?;
+        }
+    }
+    Ok(())
+}
+
+fn open_odb(path: &Path) -> Result<Odb<'static>, StoreError> {
     let opened = Odb::new().and_then(|odb| {
         let text = path.to_str().ok_or_else(|| git2::Error::from_str("the path is not UTF-8"))?;
         odb.add_disk_alternate(text)?;
         Ok(odb)
     });
-    opened.map_err(|error| StoreError::Database { path: path.clone(), reason: error.message().to_owned() })
+    opened.map_err(|error| StoreError::Database { path: path.to_owned(), reason: error.message().to_owned() })
 }
 
 fn config(origin: &str) -> String {
@@ -322,15 +373,26 @@ mod tests {
     }
 
     #[test]
-    fn dropped_objects_are_gone_and_the_store_still_opens() {
+    fn a_store_that_starts_over_keeps_what_git_sees_until_it_is_filled() {
         let dir = tempfile::tempdir().unwrap();
         let repo = git2::Repository::init(dir.path()).unwrap();
-        let blob = repo.blob(b"x").unwrap();
+        let (lost, kept) = (repo.blob(b"x").unwrap(), repo.blob(b"y").unwrap());
         let mut store = open(dir.path());
-        assert!(store.odb().exists(blob));
-        store.drop_objects().unwrap();
-        assert!(!store.odb().exists(blob));
+        store.set_tip(lost).unwrap();
+        store.set_shallow(&[lost, kept].into()).unwrap();
+        store.start_over().unwrap();
+        assert!(!store.odb().exists(lost));
         assert_eq!(store.tip().unwrap(), None);
+        assert!(repo.odb().unwrap().exists(lost));
+        let (fan, name) = (&kept.to_string()[..2], &kept.to_string()[2..]);
+        std::fs::create_dir(store.objects().join(fan)).unwrap();
+        std::fs::copy(dir.path().join(".git/objects").join(fan).join(name), store.objects().join(fan).join(name))
+            .unwrap();
+        store.settle().unwrap();
+        assert!(store.odb().exists(kept) && !store.odb().exists(lost));
+        assert_eq!(store.shallow().unwrap(), [kept].into());
+        assert_eq!(store.objects(), store.dir().join("objects"));
+        assert!(!names_in(store.dir()).unwrap().iter().any(|name| name.to_string_lossy().starts_with(".patterns")));
     }
 
     #[test]

@@ -172,10 +172,11 @@ impl Filler<'_> {
         store = back;
         let manifest = match written {
             Err(error) if error.is_object_loss() => {
-                store.drop_objects().map_err(VolumeError::from)?;
+                store.start_over().map_err(VolumeError::from)?;
                 self.budget
                     .spend(origin::fetch(&mut remote, commit, &store, self.depth, None, self.pack_limits, ()))
                     .await??;
+                store.settle().map_err(VolumeError::from)?;
                 let (back, written) = work.run(store).await;
                 store = back;
                 written?
@@ -218,7 +219,7 @@ impl Work {
         let tree = store.commit(self.commit)?.tree;
         let export = Export { odb: store.odb(), budget: &self.budget, sparse: None, limits: self.limits };
         let (manifest, _) = writer::write(&export, tree, &self.into, Found::default())?;
-        self.worktree.describe(&self.into, self.commit, &manifest)?;
+        self.worktree.describe(&self.into, self.commit, &manifest, &[])?;
         store.set_tip(self.commit)?;
         Ok(manifest)
     }

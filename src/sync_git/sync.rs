@@ -195,7 +195,7 @@ impl Syncer {
         let brought = match self.bring(&tip, is_whole, budget).await {
             Err(SyncError::Volume(error)) if error.is_object_loss() => {
                 tracing::warn!(%error, "the store has lost objects and is filled again");
-                self.volume_here_mut().store.drop_objects()?;
+                self.volume_here_mut().store.start_over()?;
                 self.bring(&tip, is_whole, budget).await
             }
             other => other,
@@ -351,7 +351,9 @@ impl Syncer {
         self.is_depth_known = match history::fit(store, commit, self.options.depth) {
             Ok(Fit::Fits) => true,
             Ok(Fit::Shorten(boundary)) => {
-                store.set_shallow(&boundary)?;
+                // Trees that are kept may end elsewhere; gc takes out what is no boundary any more.
+                let all = boundary.into_iter().chain(store.shallow()?).collect();
+                store.set_shallow(&all)?;
                 self.is_shortened = true;
                 true
             }
@@ -380,6 +382,7 @@ impl Syncer {
         blank.holds(written);
         self.metrics.fetched_bytes.add(bytes);
         self.metrics.spent(Phase::Fetch, started.elapsed());
+        self.volume_here_mut().store.settle()?;
         let commit = self.volume_here().store.peel(tip.oid)?;
         self.is_depth_known = true;
         tracing::debug!(%commit, bytes, elapsed_seconds = started.elapsed().as_secs_f64(), "fetched");
@@ -451,7 +454,7 @@ impl Syncer {
                 // Without its objects the tree cannot be proved; fetching brings them, and it is written anew.
                 Err(error) if error.is_object_loss() => {
                     tracing::warn!(%error, "the store has lost objects and is filled again");
-                    self.volume_here_mut().store.drop_objects()?;
+                    self.volume_here_mut().store.start_over()?;
                     Some(Damage::Index)
                 }
                 Err(error) => return Err(error.into()),

@@ -13,6 +13,7 @@ use super::budget::Budget;
 use super::checkout::{CheckoutError, Export};
 use super::draft::{Blank, Draft, Recipe};
 use super::files::{FileError, make_dirs, names_in, remove, sweep_unfinished};
+use super::in_place::Known;
 use super::publish::{Link, Publish, PublishError, commit_of};
 use super::retire::{self, Retired, Stay};
 use super::reuse::{Previous, Sources, Spares};
@@ -173,15 +174,23 @@ impl Volume {
     /// The volume's; the draft is gone then.
     pub(crate) fn finish(&mut self, draft: Draft, filled: &[Filled]) -> Result<(), VolumeError> {
         let worktree = self.worktree(draft.commit);
-        if self.publish != Publish::Symlink {
-            let published = self.published()?;
-            let standing = published.map(|published| self.worktree(published.commit).manifest()).transpose()?.flatten();
-            self.staged = Some(Staged { commit: draft.commit, manifest: draft.manifest.clone(), standing });
+        let published = self.published()?.map(|published| published.commit);
+        let is_again = self.is_half_changed();
+        if published == Some(draft.commit) {
+            // From here until the new tree stands in its place, the metadata are those of another one.
+            self.begin(draft.commit)?;
         }
-        worktree.describe(draft.path(), draft.commit, &draft.manifest)?;
-        worktree.list_submodules(filled)?;
+        if self.publish != Publish::Symlink {
+            let standing = published.map(|commit| Known::of(&self.worktree(commit))).transpose()?.flatten();
+            let manifest = draft.manifest.clone();
+            self.staged = Some(Staged { commit: draft.commit, manifest, standing, is_again });
+        }
+        worktree.describe(draft.path(), draft.commit, &draft.manifest, filled)?;
         let tree = self.root.tree(draft.commit);
         self.remains = draft.place(&tree)?;
+        if self.publish == Publish::Symlink {
+            self.end_change()?;
+        }
         Ok(())
     }
 
@@ -243,6 +252,13 @@ impl Volume {
     pub(crate) fn retire(&mut self, stay: Stay, budget: &Budget) -> Result<Retired, VolumeError> {
         self.remains = None;
         let published = self.published()?.map(|published| published.commit);
+        if let Some(commit) = published.filter(|_| self.publish != Publish::Symlink) {
+            // It stands elsewhere: this is what a killed run has left of it.
+            let left = self.root.tree(commit);
+            if std::fs::symlink_metadata(&left).is_ok() {
+                retire::discard(&left)?;
+            }
+        }
         let current = published.map(|commit| self.root.tree(commit)).unwrap_or_default();
         let retired = match self.sources.spare {
             Spares::None => {
@@ -407,7 +423,7 @@ mod tests {
     fn a_lost_object_is_told_from_other_errors() {
         let (place, first) = place_with(&[("a", "1")]);
         let mut volume = place.volume;
-        volume.store.drop_objects().unwrap();
+        volume.store.start_over().unwrap();
         assert!(build(&mut volume, first).unwrap_err().is_object_loss());
     }
 }

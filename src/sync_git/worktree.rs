@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
 use super::checkout::{CheckoutError, Export};
-use super::files::{FileError, make_dirs, read_small, remove, write_whole};
+use super::files::{At, FileError, make_dirs, read_small, remove, replace, unique_name, write_whole, write_whole_from};
 use super::manifest::{Entry, Manifest, Stat};
 use super::root::relative;
 use super::tree::{Kind, printable};
@@ -92,26 +92,50 @@ impl Worktree {
         [b"gitdir: ", leads.as_os_str().as_bytes(), b"\n"].concat()
     }
 
-    /// Writes the metadata for `commit`; the tree itself still stands at `unfinished`.
+    /// Writes the metadata for `commit`, the submodules that were written into its tree included; the tree itself still stands
+    /// at `unfinished`. They come to their place all at once: git takes a worktree without a HEAD for a broken repository.
     ///
     /// # Errors
     /// The volume's.
-    pub(crate) fn describe(&self, unfinished: &Path, commit: Oid, manifest: &Manifest) -> Result<(), FileError> {
-        let metadata = self.metadata();
-        if std::fs::symlink_metadata(&metadata).is_ok_and(|meta| !meta.is_dir()) {
-            remove(&metadata)?;
+    pub(crate) fn describe(
+        &self,
+        unfinished: &Path,
+        commit: Oid,
+        manifest: &Manifest,
+        filled: &[Filled],
+    ) -> Result<(), FileError> {
+        let fresh = self.store.join(unique_name());
+        let described = self.write_metadata(&fresh, commit, manifest, filled);
+        if described.is_err() {
+            let _ = remove(&fresh); // what stopped the work says more; the sweep takes the rest
         }
-        make_dirs(&metadata)?;
-        for lock in ["index.lock", "HEAD.lock"] {
-            remove(&metadata.join(lock))?;
-        }
-        let gitdir = [self.tree.join(".git").as_os_str().as_bytes(), b"\n"].concat();
-        self.list(manifest)?;
-        write_whole(&metadata.join("commondir"), b"../..\n")?;
-        write_whole(&metadata.join("gitdir"), &gitdir)?;
-        write_whole(&self.recipe_file(), self.recipe.as_bytes())?;
-        write_whole(&metadata.join("HEAD"), format!("{commit}\n").as_bytes())?;
+        described?;
         self.point(unfinished)
+    }
+
+    fn write_metadata(
+        &self,
+        fresh: &Path,
+        commit: Oid,
+        manifest: &Manifest,
+        filled: &[Filled],
+    ) -> Result<(), FileError> {
+        std::fs::create_dir(fresh).at("make the directory", fresh)?;
+        let gitdir = [self.tree.join(".git").as_os_str().as_bytes(), b"\n"].concat();
+        let parts = [
+            ("index", manifest.encode()),
+            ("commondir", b"../..\n".to_vec()),
+            ("gitdir", gitdir),
+            (RECIPE, self.recipe.clone().into_bytes()),
+            (SUBMODULES, serde_json::to_vec(filled).unwrap_or_default()),
+            ("HEAD", format!("{commit}\n").into_bytes()),
+        ];
+        for (name, bytes) in parts {
+            let path = fresh.join(name);
+            std::fs::write(&path, bytes).at("write", &path)?;
+        }
+        make_dirs(&self.store.join("worktrees"))?;
+        replace(&self.metadata(), fresh)
     }
 
     /// Writes the manifest.
@@ -127,16 +151,7 @@ impl Worktree {
     /// # Errors
     /// The volume's.
     pub(crate) fn point(&self, tree: &Path) -> Result<(), FileError> {
-        write_whole(&tree.join(".git"), &self.pointer())
-    }
-
-    /// Remembers the submodules that were written into the tree.
-    ///
-    /// # Errors
-    /// The volume's.
-    pub(crate) fn list_submodules(&self, filled: &[Filled]) -> Result<(), FileError> {
-        let text = serde_json::to_vec(filled).unwrap_or_default();
-        write_whole(&self.metadata().join(SUBMODULES), &text)
+        write_whole_from(&self.store, &tree.join(".git"), &self.pointer())
     }
 
     fn submodules(&self) -> Result<Vec<(Oid, Self)>, FileError> {
@@ -156,11 +171,27 @@ impl Worktree {
     /// When the file exists and cannot be read.
     pub(crate) fn manifest(&self) -> Result<Option<Manifest>, FileError> {
         // With other settings the same objects may have become other files.
-        if read_small(&self.recipe_file(), LARGEST_LIST)?.as_deref() != Some(self.recipe.as_bytes()) {
+        if !self.is_of_recipe()? {
             return Ok(None);
         }
+        self.last_manifest()
+    }
+
+    /// The manifest, whatever the settings were that the tree was made with.
+    ///
+    /// # Errors
+    /// When the file exists and cannot be read.
+    pub(crate) fn last_manifest(&self) -> Result<Option<Manifest>, FileError> {
         let bytes = read_small(&self.index(), LARGEST_INDEX)?.unwrap_or_default();
         Ok(Manifest::decode(&bytes).ok())
+    }
+
+    /// Whether the tree was made with the present settings.
+    ///
+    /// # Errors
+    /// When the file that says so exists and cannot be read.
+    pub(crate) fn is_of_recipe(&self) -> Result<bool, FileError> {
+        Ok(read_small(&self.recipe_file(), LARGEST_LIST)?.as_deref() == Some(self.recipe.as_bytes()))
     }
 
     /// Looks at the directory and the metadata only: three small files.
@@ -178,7 +209,7 @@ impl Worktree {
         if head != format!("{commit}\n").as_bytes() {
             return Ok(Some(Damage::Metadata("HEAD")));
         }
-        if read_small(&self.recipe_file(), LARGEST_LIST)?.as_deref() != Some(self.recipe.as_bytes()) {
+        if !self.is_of_recipe()? {
             return Ok(Some(Damage::Recipe));
         }
         for (commit, submodule) in self.submodules()? {

@@ -1,11 +1,9 @@
 //! Real servers for one test: a primary with replicas, and the ambassador in front of them.
 
-use std::process::Command;
-
 use tempfile::TempDir;
 
 use crate::client::Client;
-use crate::support::{Process, free_port, http, patterns, wait_for};
+use crate::support::{Process, free_port, http, patterns, redis_server, wait_for};
 
 /// A redis-server, killed when dropped.
 pub struct RedisServer {
@@ -21,18 +19,8 @@ impl RedisServer {
 
     pub fn start_on(port: u16, more: &[&str]) -> RedisServer {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut command = Command::new("redis-server");
-        command.args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--enable-debug-command",
-            "yes",
-        ]);
-        command.args(["--repl-diskless-sync-delay", "0", "--dir"]).arg(dir.path()).args(more);
+        let mut command = redis_server(port, dir.path());
+        command.args(["--repl-diskless-sync-delay", "0"]).args(more);
         let process = Process::start(&mut command);
         wait_for("redis-server", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
         RedisServer { port, process, _dir: dir }

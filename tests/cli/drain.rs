@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::modes::started;
-use crate::support::{Process, free_port, get, patterns, wait_for};
+use crate::support::{Process, free_port, get, patterns, redis_server, wait_for};
 
 /// An ambassador with one request in flight that takes much longer than any test.
 struct Busy {
@@ -25,18 +25,7 @@ fn busy(dir: &Path, drain_timeout: &str) -> Option<Busy> {
         return None;
     }
     let (primary_port, port) = (free_port(), free_port());
-    let mut server = Command::new("redis-server");
-    server.args([
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--enable-debug-command",
-        "yes",
-        "--port",
-        &primary_port.to_string(),
-    ]);
-    let primary = Process::start(server.current_dir(dir));
+    let primary = Process::start(&mut redis_server(primary_port, dir));
     let mut command = patterns();
     command.args([
         "ambassador-redis",

@@ -4,8 +4,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test target uses a part of it, as a module of its own")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -44,9 +46,28 @@ pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A port that was free a moment ago, for servers that cannot be asked which one they took.
+/// A port that was free a moment ago, for servers that cannot be asked which one they took. It is below those that the
+/// kernel gives to outgoing connections, one of which could take it first, and was given to nobody else of this process.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    const PORTS: std::ops::Range<u16> = 10_000..30_000;
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    // Other processes with tests begin elsewhere.
+    let start = std::process::id().wrapping_mul(2_654_435_761) % u32::from(PORTS.end - PORTS.start);
+    let mut ports = std::iter::repeat_with(|| {
+        let steps = u32::from(GIVEN.fetch_add(1, Ordering::Relaxed));
+        PORTS.start + ((start + steps) % u32::from(PORTS.end - PORTS.start)) as u16
+    });
+    let is_free =
+        |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok();
+    ports.by_ref().take(1000).find(is_free).expect("a free port")
+}
+
+/// A redis-server that keeps nothing, in a directory of its own.
+pub fn redis_server(port: u16, dir: &Path) -> Command {
+    let mut command = Command::new("redis-server");
+    command.args(["--bind", "127.0.0.1", "--save", "", "--enable-debug-command", "yes", "--port", &port.to_string()]);
+    command.arg("--dir").arg(dir);
+    command
 }
 
 /// A running process, killed when dropped, whose standard error is kept.

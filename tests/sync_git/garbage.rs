@@ -52,6 +52,38 @@ fn grows_and_shrinks(mode: &str, shrinks: bool) {
     assert_eq!(world.content().unwrap(), "after");
 }
 
+#[test]
+fn the_shallow_boundary_lists_what_is_here_and_no_more() {
+    let world = World::new();
+    for number in 0..6 {
+        world.commit(&number.to_string());
+        world.sync(&["--keep-worktrees=1"]);
+    }
+    let listed = std::fs::read_to_string(world.root().join(".git/shallow")).unwrap();
+    let mut listed: Vec<&str> = listed.lines().collect();
+    listed.sort_unstable();
+    assert_eq!(listed, world.trees());
+}
+
+#[test]
+fn a_shortened_history_leaves_the_kept_trees_worktrees_too() {
+    let world = World::new();
+    for number in 0..6 {
+        world.commit(&number.to_string());
+        world.sync(&["--depth=3", "--keep-worktrees=3"]);
+    }
+    let output = world.once(&["--depth=1", "--keep-worktrees=3"]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("cannot be packed anew"));
+    assert_eq!(world.trees().len(), 4);
+    for tree in world.trees() {
+        let tree = world.root().join(".worktrees").join(tree);
+        assert_eq!(git(&tree, &["status", "--porcelain"]), "");
+        git(&tree, &["log"]);
+        git(&tree, &["fsck"]);
+    }
+    assert_eq!(git(&world.link(), &["rev-list", "--count", "HEAD"]), "1");
+}
+
 /// What `du` counts in the volume while history, then files, are given up: bytes on disk, in KiB.
 #[test]
 fn gc_default() {

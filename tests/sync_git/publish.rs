@@ -117,6 +117,76 @@ fn an_edited_file_is_mended_in_place() {
 }
 
 #[test]
+fn other_settings_make_the_same_commit_other_files_in_place() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    world.commit_file("a/x", "1");
+    world.commit_file("b/y", "1");
+    let how = ["--publish=in-place"];
+    world.sync(&how);
+    world.sync(&["--publish=in-place", "--group-write"]);
+    let mode = |name: &str| std::fs::metadata(world.link().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("."), mode("a"), mode("a/x")), (0o775, 0o775, 0o664));
+    world.sync(&["--publish=in-place", "--path=a"]);
+    assert_eq!((mode("a"), mode("a/x")), (0o755, 0o644));
+    assert_eq!(names(&world.link()), [".git", "a"]);
+    world.sync(&how);
+    assert_eq!(text(&world, "b/y").as_deref(), Some("1"));
+    assert_whole(&world);
+}
+
+#[test]
+fn a_file_whose_encoding_changes_is_written_again_though_its_object_and_size_are_the_same() {
+    let world = World::new();
+    world.commit_file(".gitattributes", "*.wide working-tree-encoding=UTF-16LE\n");
+    world.commit_file("plain", "same");
+    std::fs::write(world.repo().join("a.wide"), b"a\0b\0").unwrap();
+    world.commit("1");
+    let object = || world.git(&["rev-parse", "HEAD:a.wide"]);
+    let before = object();
+    world.sync(&["--publish=in-place"]);
+    let plain = inode(&world, "plain");
+    assert_eq!(std::fs::read(world.link().join("a.wide")).unwrap(), b"a\0b\0");
+    std::fs::write(world.repo().join("a.wide"), b"\0a\0b").unwrap();
+    world.commit_file(".gitattributes", "*.wide working-tree-encoding=UTF-16BE\n");
+    assert_eq!(object(), before);
+    world.sync(&["--publish=in-place"]);
+    assert_eq!(std::fs::read(world.link().join("a.wide")).unwrap(), b"\0a\0b");
+    assert_eq!(inode(&world, "plain"), plain);
+    assert_whole(&world);
+}
+
+/// Where a process may be killed between two renames, the next one finds what stands here.
+#[test]
+fn what_a_kill_leaves_of_a_change_is_finished_or_goes() {
+    for how in ["--publish=exchange", "--publish=in-place"] {
+        let world = World::new();
+        world.commit_file("a/x", "1");
+        world.sync(&[how]);
+        // Published, and its staged tree not taken away yet.
+        let left = world.root().join(".worktrees").join(world.head());
+        std::fs::create_dir_all(left.join("a")).unwrap();
+        world.sync(&[how]);
+        assert_eq!(world.trees(), [""; 0], "{how}");
+        // The metadata are those of the new settings already, the files are not.
+        let metadata = world.root().join(".git/worktrees").join(world.head());
+        let (index, recipe) = (metadata.join("index"), metadata.join("patterns-recipe"));
+        let old = [&index, &recipe].map(|path| std::fs::read(path).unwrap());
+        world.sync(&[how, "--path=none"]);
+        let new = [&index, &recipe].map(|path| std::fs::read(path).unwrap());
+        [&index, &recipe].iter().zip(old).for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+        world.sync(&[how]);
+        assert_eq!(text(&world, "a/x").as_deref(), Some("1"), "{how}");
+        [&index, &recipe].iter().zip(new).for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+        std::fs::write(world.root().join(".git/patterns-in-place"), format!("{}\n", world.head())).unwrap();
+        world.sync(&[how, "--path=none"]);
+        assert_eq!(names(&world.link()), [".git"], "{how}");
+        world.sync(&[how]);
+        assert_whole(&world);
+    }
+}
+
+#[test]
 fn submodules_come_along() {
     for how in ["--publish=exchange", "--publish=in-place"] {
         let world = World::new();

@@ -205,8 +205,9 @@ fn a_damaged_store_is_filled_again() {
     }
 }
 
-/// What a run is about when it is killed: gc, other depths of history, hooks, a gate, everything written anew.
-const OCCUPATIONS: [&[&str]; 7] = [
+/// What a run is about when it is killed: gc, other depths of history, hooks, a gate, everything written anew, trees that stay,
+/// an archive.
+const OCCUPATIONS: [&[&str]; 9] = [
     &[],
     &["--git-gc=aggressive"],
     &["--depth=0", "--git-gc=always"],
@@ -214,12 +215,29 @@ const OCCUPATIONS: [&[&str]; 7] = [
     &["--exechook-command=HOOK"],
     &["--pre-publish-exechook-command=HOOK", "--pre-publish-exechook-gate"],
     &["--reuse=off", "--group-write"],
+    &["--keep-worktrees=2", "--git-gc=aggressive"],
+    &["--archive=site.tar.gz"],
+];
+
+/// The same of a directory in the link's place.
+const IN_A_DIRECTORY: [&[&str]; 4] = [
+    &["--publish=exchange"],
+    &["--publish=exchange", "--git-gc=aggressive", "--depth=2"],
+    &["--publish=exchange", "--group-write"],
+    &["--publish=exchange", "--reuse=recycle", "--depth=0"],
 ];
 
 /// Asserts that every file of the published commit is there as it was committed, and no other.
 fn assert_whole(world: &World, round: usize) {
-    let Some(commit) = world.published() else { return };
-    let tree = world.root().join(".worktrees").join(&commit);
+    let tree = world.link();
+    let Ok(pointer) = std::fs::read_to_string(tree.join(".git")) else { return };
+    let commit = pointer.trim_end().rsplit('/').next().unwrap().to_owned();
+    if let Some(linked) = world.published() {
+        assert_eq!(commit, linked, "round {round}");
+    }
+    assert_eq!(git(&tree, &["status", "--porcelain", "--untracked-files=no"]), "", "round {round}");
+    assert_eq!(git(&tree, &["log", "-1", "--format=%H"]), commit, "round {round}");
+    git(&tree, &["fsck", "--no-progress"]);
     let listed = world.git(&["ls-tree", "-r", &commit]);
     let (wanted, paths): (Vec<&str>, Vec<&str>) = listed
         .lines()
@@ -242,12 +260,41 @@ fn assert_whole(world: &World, round: usize) {
     assert_eq!(extra.collect::<std::collections::BTreeSet<_>>(), tops, "round {round}: {commit}");
 }
 
-/// A kill at any moment leaves a published tree that is whole, and the next run goes on. The moments are drawn from a seed,
-/// so that a failure can be repeated: `KILL_ROUNDS` and `KILL_SEED` make it longer and other.
+/// A kill at any moment leaves a published tree that is whole and a worktree to git, and the next run goes on. The moments are
+/// drawn from a seed, so that a failure can be repeated: `KILL_ROUNDS` and `KILL_SEED` make it longer and other.
 #[test]
 fn killed_runs_leave_no_torn_tree_and_no_wedge() {
+    let world = killed_again_and_again(&OCCUPATIONS, 40);
+    world.sync(&[]);
+    assert_eq!(world.trees(), [world.head()]);
+    assert_clean(&world);
+}
+
+#[test]
+fn killed_exchanges_leave_no_torn_tree_and_no_wedge() {
+    let world = killed_again_and_again(&IN_A_DIRECTORY, 20);
+    world.sync(&["--publish=exchange"]);
+    assert_eq!(world.trees(), [""; 0]);
+    assert_clean(&world);
+}
+
+/// Asserts that the newest commit is published whole and that nothing unfinished is left.
+#[track_caller]
+fn assert_clean(world: &World) {
+    assert_eq!(std::fs::read_to_string(world.link().join("file")).unwrap(), world.git(&["show", "HEAD:file"]));
+    assert_whole(world, usize::MAX);
+    let store = world.root().join(".git");
+    let metadata = store.join("worktrees");
+    assert_eq!(names(&metadata), [world.head()]);
+    for dir in [world.root(), world.link(), store.clone(), store.join("refs/heads"), metadata.join(world.head())] {
+        let left: Vec<_> = names(&dir).into_iter().filter(|name| name.starts_with(".patterns")).collect();
+        assert!(left.is_empty(), "{left:?} in {}", dir.display());
+    }
+}
+
+fn killed_again_and_again(occupations: &[&[&str]], rounds: u64) -> World {
     let variable = |name: &str, default: u64| std::env::var(name).map_or(default, |value| value.parse().unwrap());
-    let (rounds, mut seed) = (variable("KILL_ROUNDS", 40) as usize, variable("KILL_SEED", 0x9e37_79b9));
+    let (rounds, mut seed) = (variable("KILL_ROUNDS", rounds) as usize, variable("KILL_SEED", 0x9e37_79b9));
     let world = World::new();
     for number in 0..40 {
         std::fs::create_dir_all(world.repo().join(format!("d{}", number % 4))).unwrap();
@@ -263,7 +310,7 @@ fn killed_runs_leave_no_torn_tree_and_no_wedge() {
         (seed >> 33) % below
     };
     for round in 0..rounds {
-        let occupation = OCCUPATIONS[draw(OCCUPATIONS.len() as u64) as usize];
+        let occupation = occupations[draw(occupations.len() as u64) as usize];
         let arguments = occupation.iter().map(|word| word.replace("HOOK", hook.to_str().unwrap()));
         let mut command = world.command();
         let process = support::Process::start(command.args(["--http-bind=off", "--period=10ms"]).args(arguments));
@@ -276,11 +323,5 @@ fn killed_runs_leave_no_torn_tree_and_no_wedge() {
         drop(process);
         assert_whole(&world, round);
     }
-    world.sync(&[]);
-    assert_eq!(world.content().unwrap(), format!("round {}", rounds - 1));
-    assert_whole(&world, rounds);
-    assert_eq!(world.trees(), [world.head()]);
-    let left: Vec<_> = names(&world.root()).into_iter().filter(|name| name.starts_with(".patterns")).collect();
-    assert!(left.is_empty(), "{left:?}");
-    git(&world.link(), &["fsck"]);
+    world
 }

@@ -1,7 +1,7 @@
 //! The sockets that StatsD comes in by, with receive buffers as large as the kernel lets us have.
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -34,30 +34,7 @@ pub struct Opened {
 /// # Errors
 /// A failed fault: the port is taken, needs a privilege, or the address is not one of this machine.
 pub fn udp(bind: &Bind, buffer: ByteSize, setting: &str) -> Result<Option<Opened>, Fault> {
-    let addresses: Vec<SocketAddr> = match bind {
-        Bind::Off => return Ok(None),
-        Bind::Any(port) => vec![(Ipv6Addr::UNSPECIFIED, *port).into(), ([0, 0, 0, 0], *port).into()],
-        Bind::Host(host, port) => (host.as_str(), *port)
-            .to_socket_addrs()
-            .map_err(|error| {
-                Fault::failed(error).context(format!("cannot resolve {bind}")).hint(format!("set --{setting}"))
-            })?
-            .collect(),
-    };
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        match open_udp(address, buffer) {
-            Ok(opened) => return Ok(Some(opened)),
-            // Without IPv6 the next address is the IPv4 one.
-            Err(error)
-                if address.is_ipv6() && address.ip().is_unspecified() && error.kind() != io::ErrorKind::AddrInUse =>
-            {
-                last = error;
-            }
-            Err(error) => return Err(net::fault(error, bind, setting)),
-        }
-    }
-    Err(net::fault(last, bind, setting))
+    net::open_at(bind, setting, |address| open_udp(address, buffer))
 }
 
 fn open_udp(address: SocketAddr, buffer: ByteSize) -> io::Result<Opened> {
