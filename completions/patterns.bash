@@ -610,12 +610,16 @@ _patterns() {
             return 0
             ;;
         patterns__subcmd__ambassador__subcmd__redis__subcmd__explain)
-            opts="-h --replica --upstream --sentinel --cluster --map-address --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --users-file --read-from --consistency --max-replica-lag --max-replica-lag-time --zone --node-zone --node-weight --max-ejected --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --slowlog-slower-than --slowlog-max-len --key-sampling --listen --listen-plain --unix-socket-mode --reuse-port --proxy-protocol-from --tls-certificate --tls-key --tls-client-authorities --tls-client-certificates --upstream-tls --upstream-tls-authorities --upstream-tls-certificate --upstream-tls-key --upstream-tls-server-name --upstream-tls-verify --fault-error --fault-delay --mirror --mirror-commands --mirror-percent --primary --help"
+            opts="-h --config --replica --upstream --sentinel --cluster --map-address --sentinel-primary --sentinel-password-file --upstream-username --upstream-password-file --users-file --read-from --consistency --max-replica-lag --max-replica-lag-time --zone --node-zone --node-weight --max-ejected --failover-hold --connect-timeout --reply-timeout --probe-period --probe-timeout --deny --max-bulk --max-clients --idle-timeout --workers --slowlog-slower-than --slowlog-max-len --key-sampling --listen --listen-plain --unix-socket-mode --reuse-port --proxy-protocol-from --tls-certificate --tls-key --tls-client-authorities --tls-client-certificates --upstream-tls --upstream-tls-authorities --upstream-tls-certificate --upstream-tls-key --upstream-tls-server-name --upstream-tls-verify --fault-error --fault-delay --mirror --mirror-commands --mirror-percent --primary --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --replica)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -75,7 +75,7 @@ fn run(
     if let Some((name, matches)) = invocation.resolved.matches.subcommand() {
         // Only the mode's own verbs are subcommands of it.
         let verb = mode.verbs.iter().find(|verb| verb.name == name);
-        return verb.map_or(Ok(()), |verb| (verb.run)(matches)).map(|()| ExitCode::SUCCESS);
+        return verb.map_or(Ok(()), |verb| (verb.run)(&invocation, matches)).map(|()| ExitCode::SUCCESS);
     }
     if (mode.starts_processes)(&invocation.resolved) && init::is_needed() {
         return init::supervise();

@@ -40,3 +40,5 @@ mod sessions;
 mod support;
 #[path = "ambassador_redis/tls.rs"]
 mod tls;
+#[path = "ambassador_redis/transparency.rs"]
+mod transparency;

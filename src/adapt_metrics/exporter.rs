@@ -1,12 +1,11 @@
-//! For users of statsd_exporter and graphite_exporter: their command lines, turned into ours, and statsd_exporter's own
-//! metrics' names, told beside ours.
+//! For users of statsd_exporter, graphite_exporter and json_exporter: their command lines, turned into ours.
+//!
+//! What their parser does with arguments is done here too: `--no-` before a switch, a value behind `=` or behind a space,
+//! `@FILE` for arguments that stand in a file, a line each.
 
 use std::ffi::OsString;
 
-use super::metrics::Telemetry;
-use super::statsd::line::Reason;
-use super::statsd::tally::{Drop, Tally};
-use crate::core::metrics::{Collect, Encoder, FamilyHead, Kind, Point};
+use crate::core::values;
 
 /// Flags of theirs that set something of ours.
 const SAME: &[(&str, &str)] = &[
@@ -20,6 +19,7 @@ const SAME: &[(&str, &str)] = &[
     ("statsd.read-buffer", "statsd-receive-buffer"),
     ("statsd.relay.address", "statsd-relay"),
     ("statsd.relay.packet-length", "statsd-relay-packet-length"),
+    ("debug.dump-fsm", "statsd-glob-graph"),
     ("graphite.listen-address", "graphite-listen"),
     ("graphite.mapping-config", "graphite-mapping"),
     ("graphite.sample-expiry", "sample-expiry"),
@@ -35,17 +35,18 @@ const SWITCHES: &[(&str, &str)] = &[
     ("statsd.parse-librato-tags", "statsd-parse-librato-tags"),
     ("statsd.parse-signalfx-tags", "statsd-parse-signalfx-tags"),
 ];
-/// Flags about queues and caches that we do not have: taken, and without effect.
-const IDLE: &[&str] = &[
-    "statsd.cache-size",
-    "statsd.cache-type",
-    "statsd.event-queue-size",
-    "statsd.event-flush-threshold",
-    "statsd.event-flush-interval",
-    "statsd.udp-packet-queue-size",
-    "debug.dump-fsm",
-    "graphite.cache-size",
-    "graphite.cache-type",
+/// Whether a value is one that the flag takes.
+type Check = fn(&str) -> bool;
+/// Flags about queues and caches that we do not have: taken if their value is one, and without effect.
+const IDLE: &[(&str, Check)] = &[
+    ("statsd.cache-size", is_count),
+    ("statsd.cache-type", is_cache),
+    ("statsd.event-queue-size", is_count),
+    ("statsd.event-flush-threshold", is_count),
+    ("statsd.event-flush-interval", |text| values::duration(text).is_ok()),
+    ("statsd.udp-packet-queue-size", is_count),
+    ("graphite.cache-size", is_count),
+    ("graphite.cache-type", is_cache),
 ];
 
 /// What statsd_exporter does where nothing is said. (It leaves the receive buffer at the kernel's default, and loses what is
@@ -64,6 +65,7 @@ const JSON_DEFAULTS: &[(&str, &str)] = &[("json-modules", "config.yml"), ("http-
 
 /// Rewrites the command line of any of them. One of ours passes through as it is.
 pub fn arguments(given: Vec<OsString>) -> Vec<OsString> {
+    let given: Vec<OsString> = given.into_iter().flat_map(from_file).collect();
     let is_theirs = |argument: &OsString| {
         let text = argument.to_string_lossy();
         let name = text.trim_start_matches('-').trim_start_matches("no-");
@@ -92,6 +94,23 @@ pub fn arguments(given: Vec<OsString>) -> Vec<OsString> {
     reading.finish()
 }
 
+/// The arguments that stand in the file of `@FILE`. One that cannot be read stays what it is, and the parser refuses it.
+fn from_file(argument: OsString) -> Vec<OsString> {
+    let text = argument.to_str().and_then(|argument| argument.strip_prefix('@'));
+    match text.and_then(|path| std::fs::read_to_string(path).ok()) {
+        Some(lines) => lines.lines().filter(|line| !line.starts_with('#')).map(OsString::from).collect(),
+        None => vec![argument],
+    }
+}
+
+fn is_count(text: &str) -> bool {
+    text.parse::<u64>().is_ok()
+}
+
+fn is_cache(text: &str) -> bool {
+    matches!(text, "lru" | "random")
+}
+
 struct Reading {
     ours: Vec<(String, String)>,
     check: bool,
@@ -107,17 +126,38 @@ impl Reading {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (bare, None),
         };
-        let mut value_of = |value: Option<String>| {
-            value.or_else(|| rest.next().map(|next| next.to_string_lossy().into_owned())).unwrap_or_default()
+        let needs_value = SAME.iter().any(|(theirs, _)| *theirs == name)
+            || IDLE.iter().any(|(theirs, _)| *theirs == name)
+            || name == "log.format";
+        let value = match value {
+            None if needs_value => rest.next().map(|next| next.to_string_lossy().into_owned()),
+            value => value,
         };
+        if needs_value && value.is_none() {
+            // The parser says what is missing.
+            let ours = SAME.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, ours)| ours);
+            self.ours.push((String::new(), format!("--{ours}")));
+            return;
+        }
+        let is_idle = |value: &str| IDLE.iter().any(|(theirs, is_sound)| *theirs == name && is_sound(value));
+        if value.as_deref().is_some_and(is_idle) {
+            return;
+        }
         if let Some((_, ours)) = SAME.iter().find(|(theirs, _)| *theirs == name) {
-            let value = value_of(value);
+            let value = value.unwrap_or_default();
             if matches!(*ours, "statsd-mapping" | "graphite-mapping" | "json-modules") {
                 self.mapping = Some(value.clone());
             }
             // Theirs turn a listener or a relay off with an empty text; a path of ours cannot be empty.
             if !(value.is_empty()
-                && matches!(*ours, "statsd-listen-unixgram" | "statsd-mapping" | "graphite-mapping" | "statsd-relay"))
+                && matches!(
+                    *ours,
+                    "statsd-listen-unixgram"
+                        | "statsd-mapping"
+                        | "graphite-mapping"
+                        | "statsd-relay"
+                        | "statsd-glob-graph"
+                ))
             {
                 self.ours.push(((*ours).to_owned(), value));
             }
@@ -125,13 +165,13 @@ impl Reading {
             self.ours.push(((*ours).to_owned(), value.unwrap_or_else(|| "true".to_owned())));
         } else if let Some((_, ours)) = SWITCHES.iter().find(|(theirs, _)| name.strip_prefix("no-") == Some(theirs)) {
             self.ours.push(((*ours).to_owned(), "false".to_owned()));
-        } else if IDLE.contains(&name) {
-            value_of(value);
         } else if matches!(name, "check-config" | "config.check") {
             self.check = value.is_none_or(|value| value != "false");
+        } else if matches!(name, "no-check-config" | "no-config.check") {
+            self.check = false;
         } else if name == "log.format" {
-            let format = if value_of(value) == "json" { "json" } else { "text" };
-            self.ours.push(("log-format".to_owned(), format.to_owned()));
+            let format = value.unwrap_or_default();
+            self.ours.push(("log-format".to_owned(), if format == "logfmt" { "text".to_owned() } else { format }));
         } else {
             // One of ours among theirs, or a mistake that the parser names.
             self.ours.push((String::new(), text));
@@ -140,7 +180,10 @@ impl Reading {
 
     fn finish(mut self) -> Vec<OsString> {
         if self.check {
-            return ["check".to_owned()].into_iter().chain(self.mapping).map(OsString::from).collect();
+            // Without a file there is nothing to be wrong.
+            let fallback = if self.defaults == JSON_DEFAULTS { "config.yml" } else { "/dev/null" };
+            let file = self.mapping.unwrap_or_else(|| fallback.to_owned());
+            return ["check".to_owned(), file].map(OsString::from).to_vec();
         }
         let is_set = |ours: &[(String, String)], name: &str| ours.iter().any(|(set, _)| set == name);
         for &(name, value) in self.defaults {
@@ -153,88 +196,6 @@ impl Reading {
             .map(|(name, value)| OsString::from(if name.is_empty() { value } else { format!("--{name}={value}") }))
             .collect()
     }
-}
-
-/// Our counts under their names.
-pub struct ExporterNames {
-    /// Our counts.
-    pub telemetry: std::sync::Arc<Telemetry>,
-}
-
-impl Collect for ExporterNames {
-    fn collect(&self, out: &mut dyn Encoder) {
-        let mut all = Tally::default();
-        let mut packets = [("udp", 0), ("unixgram", 0)];
-        for receiver in &self.telemetry.receivers {
-            let tally = receiver.desk.tally();
-            if let Some((_, count)) = packets.iter_mut().find(|(name, _)| *name == receiver.desk.name) {
-                *count = tally.packets;
-            }
-            all.absorb(tally);
-        }
-        let mut counter = |noun: &str, help: &str, samples: &[(&[(&str, &str)], u64)]| {
-            let name = format!("statsd_exporter_{noun}_total");
-            out.family(&FamilyHead { name: &name, kind: Kind::Counter, unit: "", help });
-            samples.iter().for_each(|(labels, count)| out.sample(labels, Point::Value(*count as f64)));
-        };
-        counter("lines", "StatsD lines received.", &[(&[], all.lines)]);
-        counter("samples", "StatsD samples received.", &[(&[], all.samples)]);
-        counter("tags", "Samples with tags.", &[(&[], all.tagged)]);
-        counter("tag_errors", "Tags that were malformed.", &[(&[], all.tag_errors)]);
-        counter("udp_packets", "StatsD packets received over UDP.", &[(&[], packets[0].1)]);
-        counter("unixgram_packets", "StatsD packets received over a unix datagram socket.", &[(&[], packets[1].1)]);
-        counter("events_unmapped", "Samples that no mapping matched.", &[(&[], all.unmapped)]);
-        let [counters, gauges, observers, _] = all.events;
-        counter(
-            "events",
-            "Samples taken, by type.",
-            &[(&[("type", "counter")], counters), (&[("type", "gauge")], gauges), (&[("type", "observer")], observers)],
-        );
-        counter(
-            "events_actions",
-            "Samples that a mapping matched, by action.",
-            &[(&[("action", "drop")], all.dropped_by_rule), (&[("action", "map")], all.mapped)],
-        );
-        let reasons: Vec<(&str, u64)> = Reason::ALL
-            .iter()
-            .map(|reason| (reason.name(), all.refused.get(reason).map_or(0, |(count, _)| *count)))
-            .collect();
-        by(&mut counter, "sample_errors", "Lines and samples refused, by reason.", &reasons);
-        let reasons: Vec<(&str, u64)> =
-            Drop::ALL.iter().map(|why| (why.name(), all.dropped.get(why).copied().unwrap_or_default())).collect();
-        by(&mut counter, "events_error", "Samples discarded, by reason.", &reasons);
-        let conflicts: Vec<([(&str, &str); 2], u64)> = all
-            .conflicts
-            .iter()
-            .map(|((kind, name), count)| ([("metric_name", name.as_str()), ("type", *kind)], *count))
-            .collect();
-        let conflicts: Vec<(&[(&str, &str)], u64)> =
-            conflicts.iter().map(|(labels, count)| (&labels[..], *count)).collect();
-        counter("events_conflict", "Samples whose name belongs to a metric of another type.", &conflicts);
-        let reloads = &self.telemetry.reloads;
-        counter(
-            "config_reloads",
-            "Reloads of the mapping file, by outcome.",
-            &[(&[("outcome", "failure")], reloads.failed.value()), (&[("outcome", "success")], reloads.good.value())],
-        );
-        let loaded = self.telemetry.hub.rules().list().len();
-        out.family(&FamilyHead {
-            name: "statsd_exporter_loaded_mappings",
-            kind: Kind::Gauge,
-            unit: "",
-            help: "Mappings in force.",
-        });
-        out.sample(&[], Point::Value(loaded as f64));
-    }
-}
-
-type Samples<'a> = &'a [(&'a [(&'a str, &'a str)], u64)];
-
-fn by(counter: &mut impl FnMut(&str, &str, Samples<'_>), noun: &str, help: &str, values: &[(&str, u64)]) {
-    let labels: Vec<([(&str, &str); 1], u64)> =
-        values.iter().map(|(value, count)| ([("reason", *value)], *count)).collect();
-    let samples: Vec<(&[(&str, &str)], u64)> = labels.iter().map(|(labels, count)| (&labels[..], *count)).collect();
-    counter(noun, help, &samples);
 }
 
 #[cfg(test)]
@@ -285,8 +246,22 @@ mod tests {
     }
 
     #[test]
+    fn arguments_may_stand_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("arguments");
+        std::fs::write(&path, "# their defaults but one\n--statsd.listen-udp=:8125\n--no-statsd.parse-librato-tags\n")
+            .unwrap();
+        let given = format!("@{}", path.display());
+        let ours = rewritten(&[&given]);
+        assert_eq!(ours[..2], ["--statsd-listen=:8125", "--statsd-parse-librato-tags=false"]);
+        assert_eq!(rewritten(&["@/nowhere"]), ["@/nowhere"]);
+    }
+
+    #[test]
     fn a_check_becomes_the_verb() {
         assert_eq!(rewritten(&["--check-config", "--statsd.mapping-config=m.yml"]), ["check", "m.yml"]);
+        assert_eq!(rewritten(&["--check-config"]), ["check", "/dev/null"]);
+        assert_eq!(rewritten(&["--no-check-config", "--statsd.listen-tcp=:1"])[0], "--statsd-listen-tcp=:1");
     }
 
     #[test]
@@ -309,6 +284,15 @@ mod tests {
     fn json_exporters_command_line_has_its_own_defaults() {
         assert_eq!(rewritten(&["--config.file", "m.yml"]), ["--json-modules=m.yml", "--http-bind=:7979"]);
         assert_eq!(rewritten(&["--config.check", "--config.file=m.yml"]), ["check", "m.yml"]);
+    }
+
+    #[test]
+    fn what_is_no_value_there_is_none_here() {
+        for wrong in ["--statsd.cache-type=fifo", "--statsd.cache-size=x", "--statsd.event-flush-interval=soon"] {
+            assert!(rewritten(&[wrong]).contains(&wrong.to_owned()), "{wrong} is left to the parser, which refuses it");
+        }
+        assert_eq!(rewritten(&["--statsd.mapping-config"])[0], "--statsd-mapping");
+        assert!(rewritten(&["--statsd.listen-udp=:1", "--log.format=x"]).contains(&"--log-format=x".to_owned()));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! one type and a series one owner. `/metrics` writes the table in chunks, so that no receiver waits for a scraper.
 
 pub mod exporter;
+pub mod exporter_names;
 pub mod graphite;
 #[cfg(test)]
 mod hostile;

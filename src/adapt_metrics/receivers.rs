@@ -231,26 +231,7 @@ impl Opening<'_> {
     ) {
         info!(receiver = name, address, "receiving");
         let desk = self.desk(protocol, name, None);
-        let labels = [("receiver", name)];
-        let registry = &self.process.metrics;
-        let counts = StreamCounts {
-            accepted: registry.counter("patterns_adapt_metrics_connections_total", "Connections accepted.", &labels),
-            broken: registry.counter(
-                "patterns_adapt_metrics_connection_errors_total",
-                "Connections that broke off.",
-                &labels,
-            ),
-            too_long: registry.counter(
-                "patterns_adapt_metrics_too_long_lines_total",
-                "Connections closed for a line or a packet that was too long.",
-                &labels,
-            ),
-            evicted: registry.counter(
-                "patterns_adapt_metrics_evicted_connections_total",
-                "Connections without a whole line for longest, closed because there were too many.",
-                &labels,
-            ),
-        };
+        let counts = StreamCounts::new(&self.process.metrics, name);
         let carries = if protocol == Protocol::Pickle { Carries::Pickles } else { Carries::Lines };
         let streams =
             Streams { listener, carries, desk: desk.clone(), intake: Mutex::new(self.reads(protocol)).into(), counts };
@@ -266,20 +247,7 @@ impl Opening<'_> {
 
 fn relay(settings: &Settings, process: &Process) -> Result<Option<Arc<Relay>>, Fault> {
     let Some(address) = &settings.statsd_relay else { return Ok(None) };
-    let counter = |name, help| process.metrics.counter(name, help, &[]);
-    let counts = RelayCounts {
-        lines: counter("patterns_adapt_metrics_relay_lines_total", "Lines sent on."),
-        packets: counter("patterns_adapt_metrics_relay_packets_total", "Datagrams sent on."),
-        too_long: counter(
-            "patterns_adapt_metrics_relay_too_long_lines_total",
-            "Lines longer than a datagram that is sent on.",
-        ),
-        dropped: counter(
-            "patterns_adapt_metrics_relay_dropped_packets_total",
-            "Packets that were not sent on because the queue was full.",
-        ),
-        failed: counter("patterns_adapt_metrics_relay_failed_packets_total", "Datagrams that could not be sent on."),
-    };
+    let counts = RelayCounts::new(&process.metrics);
     let length = settings.statsd_relay_packet_length.as_usize().clamp(64, 65_507);
     Relay::start(address.to_string(), length, counts)
         .map(Some)

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use hyper::{Method, StatusCode};
 use tracing::{error, info, warn};
 
-use super::exporter::ExporterNames;
+use super::exporter_names::ExporterNames;
 use super::hub::Hub;
 use super::json::{Modules, probe};
 use super::metrics::{Reloads, SourceMetrics, Telemetry};
@@ -45,6 +45,9 @@ pub fn run(invocation: &Invocation) -> Result<(), Fault> {
     let settings: Settings = invocation.settings()?;
     let definitions = definitions(invocation)?;
     let rules = load(&settings)?;
+    if let Some(path) = &settings.statsd_glob_graph {
+        draw(&rules, path);
+    }
     let graphite = load_graphite(&settings)?;
     let modules = Arc::new(ArcSwap::from_pointee(load_modules(&settings)?));
     lifecycle::run(invocation, async |process: &Process| {
@@ -65,7 +68,8 @@ pub fn run(invocation: &Invocation) -> Result<(), Fault> {
         let telemetry = Arc::new(Telemetry { hub, receivers, reloads });
         process.metrics.register(telemetry.clone());
         if settings.statsd_exporter_metrics {
-            process.metrics.register(Arc::new(ExporterNames { telemetry: telemetry.clone() }));
+            let has_relay = settings.statsd_relay.is_some();
+            process.metrics.register(Arc::new(ExporterNames::new(telemetry.clone(), &process.metrics, has_relay)));
         }
         status::describe(process, &telemetry, &runners);
         serve(process, &settings.metrics_path, runners, telemetry.hub.clone());
@@ -87,6 +91,13 @@ pub fn load(settings: &Settings) -> Result<Rules, Fault> {
     let (naming, ttl) = (settings.naming(), Tick::span(settings.statsd_ttl));
     let Some(path) = &settings.statsd_mapping else { return Ok(Rules::none(naming, ttl)) };
     read_rules(path, naming, ttl)
+}
+
+/// Writes the globs as a graph. Nothing else depends on it, so that it cannot be written is only told.
+fn draw(rules: &Rules, path: &Path) {
+    if let Err(error) = std::fs::write(path, rules.graph()) {
+        error!(%error, path = %path.display(), "cannot write the graph of the globs");
+    }
 }
 
 /// Reads the mapping file for Graphite; without one there are no rules.

@@ -42,6 +42,10 @@ pub struct Settings {
     #[arg(long, value_name = "FILE")]
     pub statsd_mapping: Option<PathBuf>,
 
+    /// Where to write the globs of the mapping file as a graph in the language of Graphviz, once, at the start
+    #[arg(long, value_name = "FILE")]
+    pub statsd_glob_graph: Option<PathBuf>,
+
     /// How StatsD names are formed: exact as statsd_exporter does, uniform with base units and _total. Without it: exact
     /// with a mapping file, else uniform
     #[arg(long, value_name = "NAMING", value_enum)]
@@ -178,6 +182,6 @@ fn octal(text: &str) -> Result<u32, ValueError> {
 }
 
 fn path(text: &str) -> Result<String, ValueError> {
-    let is_path = text.starts_with('/') && text.len() > 1 && !text.contains(['?', '#', ' ']);
+    let is_path = text.starts_with('/') && !text.contains(['?', '#', ' ']);
     is_path.then(|| text.to_owned()).ok_or_else(|| ValueError::new("a path begins with a slash, such as /metrics"))
 }

@@ -1,26 +1,31 @@
 //! `patterns ambassador-redis explain`: where a command would go, and why.
 //!
-//! Without servers the built-in table and the policy answer; with them they are asked once for their roles, their offsets and their
-//! commands, as the running ambassador asks them. The command itself is not sent.
+//! The options, the environment and the settings file count as for the ambassador itself. Without servers the built-in table and the
+//! policy answer; with them they are asked once for their roles, their offsets and their commands, and those of a Cluster for its slots,
+//! as the running ambassador asks them. The command itself is not sent.
 
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::builder::Resettable;
 use clap::{Args, FromArgMatches};
+use tokio_util::sync::CancellationToken;
 
 use crate::core::fault::Fault;
 use crate::core::health::Health;
-use crate::core::mode::Verb;
+use crate::core::mode::{Mode, Verb};
 use crate::core::stdout::say;
 
+use super::cluster::{Discovery, Way};
 use super::command::{Class, Table, classify};
 use super::consistency::Consistency;
 use super::dial::Dialer;
 use super::prepare;
 use super::resp::encode;
-use super::resp::request::{Client, Limits, Scanner, Step};
+use super::resp::request::{Client, Frame, Limits, Scanner, Step};
 use super::route::ReadFrom;
 use super::settings::Settings;
 use super::shared::Shared;
@@ -31,7 +36,18 @@ pub const VERB: Verb = Verb {
     arguments: |command| {
         Explain::augment_args(command).mut_arg("primary", |primary| primary.required_unless_present("words"))
     },
-    run: |matches| run(&Explain::from_arg_matches(matches).map_err(Fault::bug)?),
+    run: |invocation, matches| {
+        let explain = Explain::from_arg_matches(matches).map_err(Fault::bug)?;
+        run(&explain.words, &invocation.of_verb(&SERVERLESS, matches)?.settings()?)
+    },
+};
+
+/// The ambassador as it is explained: it need not have servers.
+static SERVERLESS: Mode = Mode {
+    arguments: |command| {
+        Settings::augment_args(command).mut_arg("primary", |primary| primary.required_unless_present(Resettable::Reset))
+    },
+    ..super::MODE
 };
 
 #[derive(Debug, Args)]
@@ -40,25 +56,56 @@ struct Explain {
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<OsString>,
 
+    /// Settings file (YAML), as for the ambassador itself
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
     #[command(flatten)]
     settings: Settings,
 }
 
-fn run(explain: &Explain) -> Result<(), Fault> {
-    let settings = &explain.settings;
+fn run(words: &[OsString], settings: &Settings) -> Result<(), Fault> {
     let has_servers = settings.primary.is_some() || !settings.upstream.is_empty() || !settings.sentinel.is_empty();
-    let words: Vec<Vec<u8>> = explain.words.iter().cloned().map(OsString::into_vec).collect();
-    if !has_servers {
+    let words: Vec<Vec<u8>> = words.iter().cloned().map(OsString::into_vec).collect();
+    if !has_servers && settings.cluster.is_empty() {
         return say(offline(&words, settings, &Table::with_policy(&settings.deny)));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::failed)?;
     runtime.block_on(async {
+        if !settings.cluster.is_empty() {
+            return say(over_cluster(&words, settings).await?);
+        }
         let (shared, mut prober) = prepare(settings, Dialer::new(&settings.dial)?, None, None)?;
         prober.round(&Health::default().condition("primary")).await;
         let mut text = offline(&words, settings, &shared.table.load());
         text += &live(&words, settings, &shared);
         say(&text)
     })
+}
+
+/// What the slots say, and then the servers of each shard that would be asked.
+async fn over_cluster(words: &[Vec<u8>], settings: &Settings) -> Result<String, Fault> {
+    let shared = super::prepare_cluster(settings, Dialer::new(&settings.dial)?, None, None)?;
+    let Some(cluster) = &shared.cluster else { return Ok(String::new()) };
+    let drain = CancellationToken::new();
+    Discovery::new(cluster, &shared, settings, &drain).survey().await;
+    let Some((bytes, frame)) = request(words) else { return Ok(offline(words, settings, &shared.table.load())) };
+    let Way { text: way, sets } = cluster.way(&shared.table.load(), &bytes, &frame);
+    // A shard's table knows what its replicas must not answer.
+    let table = sets.first().map_or_else(|| shared.table.load_full(), |(_, set)| set.table.load_full());
+    let mut text = offline(words, settings, &table);
+    if classify(&table, &bytes, &frame).denied {
+        return Ok(text);
+    }
+    text += &way;
+    if let Some(why) = cluster.why_unknown() {
+        let _ = writeln!(text, "  the Cluster is not known: {why}");
+    }
+    for (called, set) in sets {
+        let _ = writeln!(text, "{called}:");
+        text += &live(words, settings, &set);
+    }
+    Ok(text)
 }
 
 /// What the table and the policy say.
@@ -139,12 +186,20 @@ fn live(words: &[Vec<u8>], settings: &Settings, shared: &Arc<Shared>) -> String 
 
 /// The class of a command, whether it is known, and whether it is denied.
 fn class(words: &[Vec<u8>], table: &Table) -> Option<(Class, bool, bool)> {
+    let (bytes, frame) = request(words)?;
+    let entry = classify(table, &bytes, &frame);
+    Some((entry.class, entry.number != 0, entry.denied))
+}
+
+/// The words as a request.
+fn request(words: &[Vec<u8>]) -> Option<(Vec<u8>, Frame)> {
     let mut bytes = Vec::new();
     encode::command(&mut bytes, &words.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let limits = Limits { bulk: i64::MAX >> 1, client: Client::Known };
-    let Ok(Step::Request(frame)) = Scanner::default().step(&bytes, limits) else { return None };
-    let entry = classify(table, &bytes, &frame);
-    Some((entry.class, entry.number != 0, entry.denied))
+    match Scanner::default().step(&bytes, limits) {
+        Ok(Step::Request(frame)) => Some((bytes, frame)),
+        _ => None,
+    }
 }
 
 fn meaning(class: Class) -> &'static str {
@@ -171,7 +226,7 @@ fn meaning(class: Class) -> &'static str {
         | Class::Reset
         | Class::ClientName
         | Class::ClientInfo => "concerns the session only",
-        Class::Neutral => "neither reads nor writes data",
+        Class::Neutral | Class::Info => "neither reads nor writes data",
         Class::CrossProtocol => "is no Redis command but another protocol's greeting",
     }
 }

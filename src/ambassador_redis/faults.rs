@@ -9,17 +9,20 @@ use clap::Args;
 
 use crate::core::values::{self, ValueError};
 
+/// What a request is answered that is struck.
+pub const ON_PURPOSE: &str = "ERR ambassador: an error on purpose (--fault-error), nothing was executed";
+
 /// Which faults.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Faults on purpose, and a mirror")]
 pub struct FaultSettings {
     /// Answer some requests with an error and do not execute them, as COMMAND=PERCENT; `*` is any command. For tests
-    #[arg(long, value_name = "COMMAND=PERCENT", value_delimiter = ',', conflicts_with = "cluster")]
+    #[arg(long, value_name = "COMMAND=PERCENT", value_delimiter = ',')]
     pub fault_error: Vec<ErrorRule>,
 
     /// Take some requests in later, and what their connection sends behind them, as COMMAND=DURATION@PERCENT; `*` is any command. For
     /// tests
-    #[arg(long, value_name = "COMMAND=DURATION@PERCENT", value_delimiter = ',', conflicts_with = "cluster")]
+    #[arg(long, value_name = "COMMAND=DURATION@PERCENT", value_delimiter = ',')]
     pub fault_delay: Vec<DelayRule>,
 }
 

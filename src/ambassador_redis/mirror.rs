@@ -29,8 +29,8 @@ const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 #[command(next_help_heading = "Faults on purpose, and a mirror")]
 pub struct MirrorSettings {
     /// A server that gets a copy of requests; nobody waits for it, and what it cannot take in time is dropped and counted. Transactions
-    /// and what waits are not mirrored; nor is a Cluster
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "cluster")]
+    /// and what waits are not mirrored. It is one server, also for a Cluster: it gets what the application has sent
+    #[arg(long, value_name = "HOST:PORT")]
     pub mirror: Option<Endpoint>,
 
     /// Which requests are mirrored
@@ -57,7 +57,7 @@ pub struct Mirror {
     queue: Sender<Copy>,
     queued: Arc<AtomicUsize>,
     what: Mirrored,
-    pub percent: f64,
+    percent: f64,
     pub sent: AtomicU64,
     pub dropped: AtomicU64,
 }
@@ -90,10 +90,15 @@ impl Mirror {
     /// Whether requests of this class are mirrored.
     pub fn wants(&self, class: Class) -> bool {
         match class {
-            Class::Write | Class::Script => true,
+            _ if class.may_write() => true,
             Class::Read | Class::ReadScript | Class::PrimaryRead => self.what == Mirrored::All,
             _ => false,
         }
+    }
+
+    /// Whether a request belongs to the part that is mirrored, by a number from 0 up to 1.
+    pub fn draws(&self, random: impl FnOnce() -> f64) -> bool {
+        self.percent >= 100.0 || random() * 100.0 < self.percent
     }
 
     /// Copies a request, unless there is no room.

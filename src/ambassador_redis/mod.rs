@@ -154,6 +154,19 @@ fn users(process: &Process, settings: &Settings) -> Result<Option<Arc<Rotating<U
     Ok(Some(users))
 }
 
+/// What the workers share over a Cluster. Nothing is sent yet.
+fn prepare_cluster(
+    settings: &Settings,
+    dialer: Dialer,
+    users: Option<Arc<Rotating<Users>>>,
+    mirror: Option<Mirror>,
+) -> Result<Arc<Shared>, Fault> {
+    let nobody = Topology { epoch: 0, primary: Err("the servers belong to shards".to_owned()), replicas: Vec::new() };
+    let shared = Shared::new(settings, dialer, users, mirror, nobody);
+    shared.credentials().map_err(Fault::config)?;
+    Ok(shared)
+}
+
 /// The same for the shards of a Cluster, each of which is probed as a set of its own.
 fn start_cluster(
     process: &Process,
@@ -162,9 +175,11 @@ fn start_cluster(
     dialer: Dialer,
     users: Option<Arc<Rotating<Users>>>,
 ) -> Result<(), Fault> {
-    let nobody = Topology { epoch: 0, primary: Err("the servers belong to shards".to_owned()), replicas: Vec::new() };
-    let shared = Shared::new(settings, dialer, users, None, nobody);
-    shared.credentials().map_err(Fault::config)?;
+    let (mirror, receiving) = Mirror::new(&settings.mirror).unzip();
+    let shared = prepare_cluster(settings, dialer, users, mirror)?;
+    if let Some(receiving) = receiving {
+        process.tasks.spawn("mirror", receiving.follow(shared.clone(), process.drain.clone()));
+    }
     process.metrics.register(Arc::new(metrics::Page(shared.clone())));
     status::describe(process, &shared);
     insight::serve(process, &shared);

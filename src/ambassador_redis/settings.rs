@@ -41,8 +41,11 @@ pub struct Settings {
     pub sentinel: Vec<Endpoint>,
 
     /// Servers of a Redis Cluster, a comma between two; the others are found from them. A name may stand for many addresses.
-    /// The application sees one Redis with one database. Keys of several slots at once are refused (CROSSSLOT), except by MGET, MSET
-    /// (atomic only within a slot), DEL, UNLINK, EXISTS and TOUCH; a transaction has one slot; MONITOR and CLIENT TRACKING are refused
+    /// The application uses an ordinary client, not one for a Cluster (CLUSTER and READONLY are refused as by a Redis without one), and
+    /// sees one Redis with one database. Keys of several slots at once are refused (CROSSSLOT), except by MGET, MSET (atomic only
+    /// within a slot), DEL, UNLINK, EXISTS and TOUCH; a transaction has one slot. CLIENT TRACKING works in RESP3 only (no REDIRECT), and
+    /// a client that tracks reads from primaries; MONITOR shows what all primaries do, WAIT counts the replicas of the shard that has
+    /// fewest; INFO tells of the shard with slot 0, INFO keyspace of all
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with_all = ["primary", "replica", "upstream", "sentinel"])]
     pub cluster: Vec<Endpoint>,
 
@@ -276,9 +279,10 @@ impl Policy {
         }
     }
 
-    /// The same for a shard of a Cluster: its sessions are those of the ambassador as a whole, which closes them.
+    /// The same for a shard of a Cluster: its sessions are those of the ambassador as a whole, which closes them and strikes them with
+    /// faults.
     pub fn of_shard(&self) -> Policy {
-        Policy { idle_timeout: None, ..self.clone() }
+        Policy { idle_timeout: None, faults: None, ..self.clone() }
     }
 
     /// Whether a replica's answer must be proved to be new enough.

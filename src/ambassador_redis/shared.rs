@@ -15,6 +15,7 @@ use super::dial::Dialer;
 use super::insight::Slowlog;
 use super::metrics::{Refused, Stats};
 use super::mirror::Mirror;
+use super::session::Ended;
 use super::settings::{AddressMap, Policy, Servers, Settings};
 use super::topology::Topology;
 use super::users::Users;
@@ -29,6 +30,9 @@ const ALARM: Duration = Duration::from_secs(15);
 /// How long writes wait after a Sentinel has selected the next primary, unless that one shows itself: the promotion takes a few
 /// milliseconds, and what the old primary acknowledges from then on is lost.
 const SELECTED: Duration = Duration::from_secs(3);
+
+/// For how long after a `DEBUG` every read goes to the primary: what is debugged there would otherwise happen to nobody.
+const DEBUGGED: Duration = Duration::from_secs(5);
 
 /// Reads of several keys, and scripts: while a slot is being moved, a replica of its old shard lacks some of the keys without knowing it,
 /// and what it answers does not show that.
@@ -90,6 +94,10 @@ pub struct Shared {
     fenced_until: AtomicU64,
     /// Until when a client has paused the primary.
     paused_until: AtomicU64,
+    /// Whose sessions a client has ended last, for the workers to follow.
+    pub ended: ArcSwap<Ended>,
+    /// Until when the primary is looked at closely by a client.
+    debugged_until: AtomicU64,
     started: Instant,
 }
 
@@ -127,6 +135,8 @@ impl Shared {
             alarmed_until: AtomicU64::new(0),
             fenced_until: AtomicU64::new(0),
             paused_until: AtomicU64::new(0),
+            ended: ArcSwap::default(),
+            debugged_until: AtomicU64::new(0),
             started: Instant::now(),
         })
     }
@@ -179,6 +189,8 @@ impl Shared {
             sentinel_password_file: None,
             alarmed_until: AtomicU64::new(0),
             paused_until: AtomicU64::new(0),
+            ended: ArcSwap::default(),
+            debugged_until: AtomicU64::new(0),
             fenced_until: AtomicU64::new(0),
             started: Instant::now(),
         })
@@ -243,6 +255,16 @@ impl Shared {
 
     pub fn is_paused(&self) -> bool {
         let until = self.paused_until.load(Relaxed);
+        until > 0 && self.millis(Duration::ZERO) < until
+    }
+
+    /// A client debugs the primary: for a while it is that server that everybody talks to.
+    pub fn debug(&self) {
+        self.debugged_until.store(self.millis(DEBUGGED), Relaxed);
+    }
+
+    pub fn is_debugged(&self) -> bool {
+        let until = self.debugged_until.load(Relaxed);
         until > 0 && self.millis(Duration::ZERO) < until
     }
 

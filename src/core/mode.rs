@@ -91,8 +91,8 @@ pub struct Verb {
     pub about: &'static str,
     /// Adds the verb's own arguments.
     pub arguments: fn(Command) -> Command,
-    /// Does it. The matches are the verb's own.
-    pub run: fn(&ArgMatches) -> Result<(), Fault>,
+    /// Does it. The invocation is that of the mode, without the arguments behind the verb; the matches are the verb's own.
+    pub run: fn(&Invocation, &ArgMatches) -> Result<(), Fault>,
 }
 
 /// How the users of a tool that a mode stands in for spell their settings.
@@ -140,6 +140,15 @@ impl Invocation {
     /// Only a defect of ours: the type asks for an argument that the schema does not have.
     pub fn settings<S: FromArgMatches>(&self) -> Result<S, Fault> {
         S::from_arg_matches(&self.resolved.matches).map_err(Fault::bug)
+    }
+
+    /// The mode's settings as they are for a verb that takes the mode's options: those given to the verb, then the environment and
+    /// the file. `mode` is the verb's mode, which may require less than it does when it runs.
+    ///
+    /// # Errors
+    /// See [`super::settings::resolve`].
+    pub fn of_verb(&self, mode: &'static Mode, matches: &ArgMatches) -> Result<Self, Fault> {
+        Self::new(mode, self.all, &self.called, super::settings::given(mode, matches))
     }
 
     /// Resolves the settings again, with the same arguments and what the file says now.

@@ -173,6 +173,7 @@ fn start(settings: Settings, process: &Process) -> Result<(), Fault> {
 fn run_several(invocation: &Invocation, all: Vec<(String, Settings)>) -> Result<(), Fault> {
     // What belongs to the whole process is the same in each.
     let first = all[0].1.clone();
+    memory::set_up();
     lifecycle::run(&listening(invocation, &first), async |process: &Process| {
         let durations = Durations::served(&process.metrics);
         let turns = Turns::new(usize::from(first.pace.sync_concurrency));

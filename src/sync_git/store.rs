@@ -235,6 +235,8 @@ impl Store {
     /// # Errors
     /// When it cannot be opened.
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
+        // libgit2 shares a pack among all who have it open: one that were still open here would stay mapped for ever.
+        self.odb = Odb::new().map_err(|error| self.database(&error))?;
         self.odb = open_odb(&self.objects)?;
         Ok(())
     }
@@ -263,7 +265,7 @@ pub(crate) fn full_oid(text: &str) -> Option<Oid> {
 
 /// Removes what killed runs left unfinished in a git directory, and in those of its submodules.
 fn sweep(dir: &Path, level: usize) -> Result<(), FileError> {
-    for swept in ["", "refs/heads", "objects", "objects/pack", "worktrees"] {
+    for swept in ["", "refs/heads", "objects", "objects/pack", "worktrees", "lfs/trees"] {
         sweep_unfinished(&dir.join(swept))?;
     }
     for worktree in names_in(&dir.join("worktrees"))? {

@@ -27,7 +27,8 @@ impl Adapter {
     pub fn with_settings(section: &str, arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let http = support::free_port();
-        let statsd = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Not one of the kernel's choice, which another test's sending socket may be given before the adapter is there.
+        let statsd = support::free_port();
         let settings = dir.path().join("settings.yaml");
         let text = format!(
             "adapt-metrics:\n  http-bind: 127.0.0.1:{http}\n  statsd-listen: 127.0.0.1:{statsd}\n  termination-log: {}\n{section}",

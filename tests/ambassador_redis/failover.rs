@@ -147,3 +147,77 @@ fn a_read_behind_a_write_that_waits_for_the_next_primary_waits_with_it() {
     assert_eq!((client.reply(), client.reply()), ("+OK".into(), "new".into()));
     assert_eq!((operator.reply(), operator.reply()), ("+OK".into(), "+OK".into()));
 }
+
+/// Makes the first replica the primary, and the primary its replica.
+fn change_places(set: &Set) {
+    let (old, new) = (&set.primary, &set.replicas[0]);
+    let offset = |server: &RedisServer| {
+        let info = server.client().ask("INFO replication");
+        info.lines().find(|line| line.starts_with("master_repl_offset:")).map(str::to_owned)
+    };
+    wait_for("the replica to have everything", || (offset(old) == offset(new)).then_some(()));
+    assert_eq!(new.client().ask("REPLICAOF NO ONE"), "+OK");
+    assert_eq!(old.client().ask(&format!("REPLICAOF 127.0.0.1 {}", new.port)), "+OK");
+}
+
+#[test]
+fn a_pipeline_that_a_demoted_primary_refuses_waits_as_a_whole() {
+    let set = Set::start(1, &[]);
+    let (mut client, mut named) = (set.client(), set.client());
+    assert_eq!(client.ask("RPUSH list a"), ":1");
+    assert_eq!(named.ask("CLIENT SETNAME worker"), "+OK");
+    change_places(&set);
+    let pipeline = [
+        command(&["RPUSH", "list", "b"]),
+        command(&["LRANGE", "list", "0", "-1"]),
+        command(&["SET", "k", "v"]),
+        command(&["GET", "k"]),
+    ];
+    client.send_bytes(&pipeline.concat());
+    assert_eq!([client.reply(), client.reply(), client.reply(), client.reply()], [":2", "[a, b]", "+OK", "v"]);
+    named.send_bytes(&pipeline.concat());
+    assert_eq!([named.reply(), named.reply(), named.reply(), named.reply()], [":3", "[a, b, b]", "+OK", "v"]);
+    assert_eq!(set.replicas[0].client().ask("LLEN list"), ":3");
+}
+
+#[test]
+fn of_a_pipeline_that_was_partly_executed_the_client_is_told_what_was_refused() {
+    let set = Set::start(1, &["--probe-period", "10s"]);
+    let mut client = set.client();
+    assert_eq!(client.ask("SET k v"), "+OK");
+    change_places(&set);
+    // PUBLISH is done by a replica too: then nothing may be sent twice.
+    client
+        .send_bytes(&[command(&["SET", "k", "w"]), command(&["PUBLISH", "ch", "x"]), command(&["GET", "k"])].concat());
+    assert!(client.reply().starts_with("-READONLY"));
+    assert_eq!((client.reply(), client.reply()), (":0".into(), "v".into()));
+}
+
+#[test]
+fn who_waits_at_a_demoted_primary_waits_on_at_the_next_one() {
+    let set = Set::start(1, &[]);
+    let (mut waiting, mut script) = (set.client(), set.client());
+    let blocked = |server: &RedisServer| server.client().ask("INFO clients").contains("blocked_clients:1");
+    waiting.send(&["BLPOP", "list", "0"]);
+    wait_for("the client to block", || blocked(&set.primary).then_some(()));
+    change_places(&set);
+    wait_for("the client to block again", || blocked(&set.replicas[0]).then_some(()));
+    assert_eq!(script.ask("EVAL return(redis.call('rpush',KEYS[1],'a')) 1 list"), ":1");
+    assert_eq!(waiting.reply(), "[list, a]");
+    assert_eq!(waiting.ask("LLEN list"), ":0");
+    // A client that leaves in between takes nothing.
+    waiting.send(&["BLPOP", "list", "0"]);
+    wait_for("the client to block", || blocked(&set.replicas[0]).then_some(()));
+    drop(waiting);
+    wait_for("the client to be gone", || (!blocked(&set.replicas[0])).then_some(()));
+}
+
+#[test]
+fn a_script_that_a_demoted_primary_refuses_waits_for_the_next_one() {
+    let set = Set::start(1, &[]);
+    let mut client = set.client();
+    assert_eq!(client.ask("SET n 1"), "+OK");
+    change_places(&set);
+    assert_eq!(client.ask("EVAL return(redis.call('incr',KEYS[1])) 1 n"), ":2");
+    assert_eq!(client.ask("GET n"), "2");
+}

@@ -15,7 +15,7 @@ use memchr::memchr_iter;
 
 use super::model::{Change, Placed, Refusal, Shape, Source, Spec, Table, Tick};
 use super::naming;
-use super::rules::{Rules, Verdict};
+use super::rules::{EXACT_HELP, Rules, Verdict};
 use super::statsd::desk::Reads;
 use super::statsd::line::{MAX_LABELS, MAX_TEXT, Reason, Type};
 use super::statsd::tally::{Drop, Tally};
@@ -75,7 +75,7 @@ impl Gauges {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let Ok(text) = std::str::from_utf8(line) else { return self.tally.refuse(Reason::MalformedLine, line) };
         let text = text.trim();
-        if text.is_empty() || text.starts_with('#') {
+        if text.is_empty() || (self.dialect == Dialect::Influx && text.starts_with('#')) {
             return;
         }
         let readings = match self.dialect {
@@ -138,8 +138,14 @@ impl Gauges {
         labels.sort();
         self.tally.tagged += u64::from(!labels.is_empty());
         let ttl = if target.ttl > 0 { target.ttl } else { Tick::span(self.expiry) };
-        let help =
-            if target.is_mapped { target.help.clone() } else { Cow::Owned(format!("The gauge {}.", reading.name)) };
+        let help = if target.is_mapped && target.help != EXACT_HELP {
+            target.help.clone()
+        } else if self.dialect == Dialect::Influx {
+            Cow::Owned(format!("The gauge {}.", reading.name))
+        } else {
+            // graphite_exporter's words.
+            Cow::Owned(format!("Graphite metric {name}"))
+        };
         let spec = Spec { name: &name, shape: &Shape::Gauge, help: &help, labels: &labels, ttl, source: self.source };
         match table.place(&spec, now) {
             Ok(Placed::Series(id) | Placed::Overflow(id)) => {

@@ -143,6 +143,22 @@ impl Table {
             || (!self.names.is_empty() && self.names.contains_key(format!("{stem}_total").as_str()))
     }
 
+    /// How many families there are of each kind that StatsD has, by the kind's name.
+    pub fn kinds(&self) -> [(&'static str, usize); 4] {
+        let mut counts = [("counter", 0), ("gauge", 0), ("histogram", 0), ("summary", 0)];
+        for family in self.families.iter().flatten() {
+            let at = match family.kind {
+                Kind::Counter => 0,
+                Kind::Gauge => 1,
+                Kind::Histogram => 2,
+                Kind::Summary => 3,
+                _ => continue,
+            };
+            counts[at].1 += 1;
+        }
+        counts
+    }
+
     /// How many families there are.
     pub fn families(&self) -> usize {
         self.names.len()

@@ -6,7 +6,7 @@ use super::glob::{self, Precedence, Tree};
 use super::options::{Own, OwnHistogram, OwnSummary, floats, histogram_options, quantiles, summary_options};
 use super::pattern;
 use super::remarks;
-use super::scalar::{boolean, duration, float};
+use super::scalar::{boolean, duration, float, typed};
 use super::template::Template;
 use super::{Action, Class, Observer, Quirk, Rule, Rules};
 use crate::adapt_metrics::model::{HistogramOptions, SummaryOptions, Tick};
@@ -80,6 +80,12 @@ pub fn read(root: &Node, naming: Naming, ttl: u32, mistakes: &mut Mistakes) -> R
     }
     fields.finish();
     if compat == Compat::Exact {
+        let globs = rules.list.iter().filter(|rule| rule.regex.is_none()).map(|rule| rule.matches.as_str());
+        if defaults.precedence == Precedence::MostSpecific && !glob::needs_patience(&globs.collect::<Vec<_>>()) {
+            rules.globs.hurry();
+            remarks::hurry(&mut rules);
+        }
+        remarks::repeated(&mut rules);
         remarks::order(&mut rules);
     }
     rules
@@ -131,10 +137,10 @@ fn read_defaults(mut fields: Fields<'_, '_>, ttl: u32) -> Defaults {
     let timer = fields.read("timer_type", observer);
     defaults.observer = fields.read("observer_type", observer).or(timer).flatten();
     defaults.matching = fields.read("match_type", matching).flatten().unwrap_or(Matching::Glob);
-    if fields.read("glob_disable_ordering", boolean).unwrap_or(false) {
+    if typed(&mut fields, "glob_disable_ordering", boolean).unwrap_or(false) {
         defaults.precedence = Precedence::MostSpecific;
     }
-    if let Some(own) = fields.read("ttl", duration).filter(|ttl| !ttl.is_zero()) {
+    if let Some(own) = duration(&mut fields, "ttl").filter(|ttl| !ttl.is_zero()) {
         defaults.ttl = Tick::span(own);
     }
     let quantiles = quantiles(&mut fields);
@@ -170,16 +176,17 @@ fn read_rule(
             fields.mistakes().add(at, path, format!("{label:?} is no label name: letters, digits and underscores, no digit first, and no two underscores first"));
         }
     }
-    let honor_labels = fields.read("honor_labels", boolean).unwrap_or(false);
+    let honor_labels = typed(&mut fields, "honor_labels", boolean).unwrap_or(false);
     let timer = fields.read("timer_type", observer);
     let kind = fields.read("observer_type", observer).or(timer).flatten().or(defaults.observer);
     let help = fields.text("help").filter(|help| !help.is_empty());
     let action = fields.read("action", action).unwrap_or(Action::Map);
     let class = fields.read("match_metric_type", class).flatten();
-    let ttl = fields.read("ttl", duration).filter(|ttl| !ttl.is_zero()).map_or(defaults.ttl, Tick::span);
-    let scale = fields.read("scale", float);
+    let ttl = duration(&mut fields, "ttl").filter(|ttl| !ttl.is_zero()).map_or(defaults.ttl, Tick::span);
+    let scale = typed(&mut fields, "scale", float);
     let legacy_quantiles = quantiles(&mut fields);
     let legacy_buckets = floats(&mut fields, "buckets");
+    remarks::legacy(&mut fields, line, quirks);
     let summary = summary_options(&mut fields);
     let histogram = histogram_options(&mut fields);
     let unless = if compat == Compat::Fixed { unless(&mut fields) } else { Vec::new() };

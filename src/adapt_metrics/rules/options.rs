@@ -1,6 +1,6 @@
 //! What a mapping file says of summaries and histograms: quantiles, windows, buckets; read, and put over what holds.
 
-use super::scalar::{count, duration, float};
+use super::scalar::{QUOTED, count, duration, float, is_quoted, typed};
 use crate::adapt_metrics::model::{HistogramOptions, Native, SummaryOptions};
 use crate::core::document::Fields;
 
@@ -69,10 +69,14 @@ pub(super) fn summary_options(fields: &mut Fields<'_, '_>) -> Option<OwnSummary>
     let path = fields.path("summary_options");
     let mut inner = node.fields(&path, fields.mistakes())?;
     let quantiles = quantiles(&mut inner);
-    let max_age = inner.read("max_age", duration);
-    let parts = inner.read("age_buckets", count);
+    let max_age = duration(&mut inner, "max_age");
+    if let Some(node) = inner.take("max_age").filter(|node| node.text().is_some_and(|text| text.starts_with('-'))) {
+        let path = inner.path("max_age");
+        inner.mistakes().add(node.at, path, "a window cannot be negative");
+    }
+    let parts = typed(&mut inner, "age_buckets", count);
     // How many samples are buffered before they are merged: ours are not.
-    inner.read("buf_cap", count);
+    typed(&mut inner, "buf_cap", count);
     inner.finish();
     Some(OwnSummary { quantiles, max_age, parts })
 }
@@ -83,8 +87,8 @@ pub(super) fn histogram_options(fields: &mut Fields<'_, '_>) -> Option<OwnHistog
     let path = fields.path("histogram_options");
     let mut inner = node.fields(&path, fields.mistakes())?;
     let bounds = floats(&mut inner, "buckets");
-    let factor = inner.read("native_histogram_bucket_factor", float);
-    let most = inner.read("native_histogram_max_buckets", count);
+    let factor = typed(&mut inner, "native_histogram_bucket_factor", float);
+    let most = typed(&mut inner, "native_histogram_max_buckets", count);
     inner.finish();
     Some(OwnHistogram { bounds, factor, most })
 }
@@ -95,14 +99,15 @@ pub(super) fn quantiles(fields: &mut Fields<'_, '_>) -> Option<Vec<f64>> {
     let mut read = Vec::new();
     for (path, item) in fields.list("quantiles") {
         let Some(mut inner) = item.fields(&path, fields.mistakes()) else { continue };
-        let quantile = inner.read("quantile", |text| match float(text) {
+        let is_missing = inner.take("quantile").is_none();
+        let quantile = typed(&mut inner, "quantile", |text| match float(text) {
             Ok(quantile) if (0.0..=1.0).contains(&quantile) => Ok(quantile),
             Ok(_) => Err("a quantile is from 0 to 1"),
             Err(error) => Err(error),
         });
-        inner.read("error", float);
+        typed(&mut inner, "error", float);
         inner.finish();
-        read.extend(quantile);
+        read.extend(quantile.or(is_missing.then_some(0.0)));
     }
     Some(read)
 }
@@ -112,7 +117,9 @@ pub(super) fn floats(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<V
     fields.take(key)?;
     let mut read: Vec<f64> = Vec::new();
     for (path, item) in fields.list(key) {
-        match item.text().map(float) {
+        // Nothing written is nought.
+        match if item.is_null() { Some(Ok(0.0)) } else { item.text().map(float) } {
+            Some(Ok(_)) if is_quoted(item) => fields.mistakes().add(item.at, path, QUOTED),
             Some(Ok(bound)) if bound.is_nan() || read.last().is_some_and(|last| *last >= bound) => {
                 fields.mistakes().add(item.at, path, "buckets must ascend");
             }

@@ -1,7 +1,8 @@
 //! Regexes as Go writes them, for a machine that reads them nearly alike.
 //!
-//! RE2 and this regex crate share their syntax but for four points, which are translated: `\d \w \s \b` know ASCII only
-//! in Go, `\Q…\E` quotes, and within a class `[`, `&&`, `--` and `~~` are plain characters.
+//! RE2 and this regex crate share their syntax but for five points, which are translated: `\d \w \s \b` know ASCII only
+//! in Go, `\Q…\E` quotes, within a class `[`, `&&`, `--` and `~~` are plain characters, and a
+//! group may have a number for a name.
 
 use regex::{Regex, RegexBuilder};
 
@@ -61,6 +62,11 @@ fn translate(pattern: &str) -> String {
             continue;
         }
         rest = after;
+        if let Some(after) = numbered_group(after).filter(|_| c == '(' && !in_class) {
+            out.push('(');
+            rest = after;
+            continue;
+        }
         match c {
             '[' if !in_class => {
                 in_class = true;
@@ -95,6 +101,14 @@ fn translate(pattern: &str) -> String {
     out
 }
 
+/// What stands behind the name of a group that has a number for a name, which Go takes. References to it go by its place,
+/// since `$1` is a place.
+fn numbered_group(opened: &str) -> Option<&str> {
+    let name = opened.strip_prefix("?P<").or_else(|| opened.strip_prefix("?<"))?;
+    let (name, after) = name.split_once('>')?;
+    (!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())).then_some(after)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +122,7 @@ mod tests {
         assert!(matches(r"^\Qa.b\E$", "a.b") && !matches(r"^\Qa.b\E$", "axb"));
         assert!(matches(r"^[[a]+$", "[a") && matches(r"^[a&&b]+$", "a&b") && matches(r"^[]a]+$", "]a"));
         assert!(matches(r"^[[:alpha:]]+$", "abc") && matches(r"(?i)^AB$", "ab") && matches(r"\bx\b", "éx"));
+        assert!(matches(r"^(?P<1>a)(?<2>b)$", "ab"));
         assert!(matches(r"^(?P<n>a)|b$", "b") && matches(r"^a\/b$", "a/b"));
     }
 

@@ -1,7 +1,8 @@
 //! What in a sound file works otherwise than it reads, told for `check`.
 
 use super::file::Matching;
-use super::{Quirk, Rules};
+use super::{Quirk, Rules, glob};
+use crate::core::document::Fields;
 
 /// References that are not what they look like.
 pub(super) fn references<'t>(
@@ -42,6 +43,66 @@ pub(super) fn references<'t>(
             quirks.push(Quirk { line, told });
         }
     }
+}
+
+/// Keys of files that were written for statsd_exporter before 0.31, and what they are called now.
+const LEGACY: [(&str, &str); 3] = [
+    ("timer_type", "observer_type"),
+    ("quantiles", "summary_options.quantiles"),
+    ("buckets", "histogram_options.buckets"),
+];
+
+/// Keys that ours takes and statsd_exporter does not any more.
+pub(super) fn legacy(fields: &mut Fields<'_, '_>, line: usize, quirks: &mut Vec<Quirk>) {
+    for (key, now) in LEGACY {
+        if fields.take(key).is_some() {
+            quirks.push(Quirk { line, told: format!("statsd_exporter refuses `{key}` since 0.31; it is `{now}` now") });
+        }
+    }
+}
+
+/// Globs that are written again further down, with other globs between the two.
+pub(super) fn repeated(rules: &mut Rules) {
+    let globs: Vec<_> = rules.list.iter().enumerate().filter(|(_, rule)| rule.regex.is_none()).collect();
+    let mut told = Vec::new();
+    for (at, (_, rule)) in globs.iter().enumerate() {
+        let is_same = |other: &super::Rule| {
+            other.matches == rule.matches
+                && (other.class.is_none() || rule.class.is_none() || other.class == rule.class)
+        };
+        let Some(again) = globs.iter().rposition(|(_, other)| is_same(other)).filter(|again| *again > at + 1) else {
+            continue;
+        };
+        told.push(Quirk {
+            line: rule.line,
+            told: format!(
+                "{} is written again in line {}, which puts this rule behind those between",
+                rule.matches, globs[again].1.line
+            ),
+        });
+    }
+    rules.quirks.extend(told);
+}
+
+/// Without order and without going back, globs that lose names to the beginning of a narrower one.
+pub(super) fn hurry(rules: &mut Rules) {
+    let globs: Vec<_> = rules.list.iter().filter(|rule| rule.regex.is_none()).collect();
+    let mut told = Vec::new();
+    for (at, rule) in globs.iter().enumerate() {
+        let narrower = globs.iter().enumerate().find(|(other, narrower)| {
+            *other != at && narrower.matches != rule.matches && glob::covers(&rule.matches, &narrower.matches)
+        });
+        if let Some((_, narrower)) = narrower.filter(|(_, narrower)| narrower.matches.contains('*')) {
+            told.push(Quirk {
+                line: rule.line,
+                told: format!(
+                    "without order, a name that begins like {} in line {} and does not match it may not reach {}",
+                    narrower.matches, narrower.line, rule.matches
+                ),
+            });
+        }
+    }
+    rules.quirks.extend(told);
 }
 
 /// Rules whose place in the file is not their place in the search.

@@ -1,11 +1,41 @@
 //! Scalars as YAML 1.1 reads them, which is what files written for statsd_exporter were read by.
 //!
 //! `yes`, `on` and `y` are true, `010` is eight, `1_000` a thousand, `.5` a half, a bare number where a duration is
-//! expected is so many nanoseconds.
+//! expected is so many nanoseconds. What stands in quotes is a text, and no number and no truth.
 
+use std::fmt;
 use std::time::Duration;
 
-use crate::core::values;
+use crate::core::document::{Fields, Node, Value};
+
+/// A scalar that is no text, under a key.
+pub(super) fn typed<T, E: fmt::Display>(
+    fields: &mut Fields<'_, '_>,
+    key: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    let node = fields.take(key)?;
+    if is_quoted(node) {
+        let path = fields.path(key);
+        fields.mistakes().add(node.at, path, format!("{:?} is refused: {QUOTED}", node.text().unwrap_or_default()));
+        return None;
+    }
+    fields.read(key, parse)
+}
+
+/// A duration under a key.
+pub(super) fn duration(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Duration> {
+    let quoted = is_quoted(fields.take(key)?);
+    fields.read(key, |text| if quoted { written_duration(text) } else { bare_duration(text) })
+}
+
+/// What is wrong with a number in quotes.
+pub(super) const QUOTED: &str = "what stands in quotes is a text; write it without them";
+
+/// Whether a scalar was written in quotes.
+pub(super) fn is_quoted(node: &Node) -> bool {
+    matches!(node.value, Value::Scalar { plain: false, .. })
+}
 
 /// A truth value.
 pub fn boolean(text: &str) -> Result<bool, &'static str> {
@@ -61,14 +91,55 @@ pub fn count(text: &str) -> Result<u32, &'static str> {
     }
 }
 
-/// A duration in Go's grammar, or so many nanoseconds.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    match integer(text) {
-        Ok(nanos) => {
-            u64::try_from(nanos).map(Duration::from_nanos).map_err(|_| "a duration cannot be negative".to_owned())
-        }
-        Err(_) => values::duration(text).map_err(|error| error.to_string()),
+/// A duration without quotes: so many nanoseconds, or in Go's grammar.
+fn bare_duration(text: &str) -> Result<Duration, String> {
+    match float(text) {
+        Ok(nanos) if nanos.abs() < i64::MAX as f64 => Ok(span(nanos)),
+        Ok(_) => Err("it is longer than 292 years".to_owned()),
+        Err(_) => written_duration(text),
     }
+}
+
+/// A duration in Go's grammar: numbers, each with its unit, without spaces between them.
+fn written_duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 8] = [
+        ("ns", 1.0),
+        ("us", 1e3),
+        ("\u{b5}s", 1e3),
+        ("\u{3bc}s", 1e3),
+        ("ms", 1e6),
+        ("s", 1e9),
+        ("m", 60e9),
+        ("h", 3600e9),
+    ];
+    let bad = || "it is no duration; write numbers with units, such as 500ms, 30s or 1h30m".to_owned();
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if unsigned == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let (mut rest, mut nanos) = (unsigned, 0.0);
+    loop {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
+        let (number, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let (unit, after) = tail.split_at(end);
+        let number: f64 = number.parse().map_err(|_| bad())?;
+        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
+        nanos += number * factor;
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    if nanos >= i64::MAX as f64 {
+        return Err("it is longer than 292 years".to_owned());
+    }
+    Ok(span(if text.starts_with('-') { -nanos } else { nanos }))
+}
+
+/// So many nanoseconds; what is over before it begins, for statsd_exporter takes that too, lasts one.
+fn span(nanos: f64) -> Duration {
+    if nanos < 0.0 { Duration::from_nanos(1) } else { Duration::from_nanos(nanos as u64) }
 }
 
 #[cfg(test)]
@@ -110,8 +181,28 @@ mod tests {
 
     #[test]
     fn a_bare_number_is_nanoseconds() {
-        assert_eq!(duration("10"), Ok(Duration::from_nanos(10)));
-        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
-        assert!(duration("-1s").is_err() && duration("ten").is_err());
+        for (text, nanos) in
+            [("10", 10), ("1.5", 1), ("1e3", 1000), ("0x10", 16), ("1_0", 10), ("-5", 1), ("1m30s", 90_000_000_000)]
+        {
+            assert_eq!(bare_duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
+        }
+        assert!(bare_duration("1e30").is_err() && bare_duration("true").is_err());
+    }
+
+    #[test]
+    fn durations_are_read_as_go_has_them() {
+        for (text, nanos) in [
+            ("0", 0),
+            ("1.5h", 5_400_000_000_000),
+            (".5s", 500_000_000),
+            ("+2us3ns", 2003),
+            ("5\u{b5}s", 5000),
+            ("-1s", 1),
+        ] {
+            assert_eq!(written_duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
+        }
+        for text in ["", "5", "1d", "10m 5s", " 1s", "1h-5m", ".s", "s", "ten", "3000000h", "1.2.3s"] {
+            assert!(written_duration(text).is_err(), "{text}");
+        }
     }
 }

@@ -172,6 +172,17 @@ mappings:
 }
 
 #[test]
+fn what_stands_in_quotes_is_no_number() {
+    for wrong in ["ttl: \"5\"", "scale: '2'", "honor_labels: \"yes\"", "histogram_options: {buckets: [\"1\"]}"] {
+        let told = rules(&format!("mappings:\n- {{match: a.*, name: n, {wrong}}}\n")).unwrap_err();
+        assert!(told.contains("m.yml:2") && told.contains(wrong.split(':').next().unwrap()), "{told}");
+    }
+    assert!(
+        rules("mappings:\n- {match: \"a.*\", name: 'n', ttl: \"5s\", histogram_options: {buckets: [~, 1]}}\n").is_ok()
+    );
+}
+
+#[test]
 fn what_a_file_leans_on_is_named() {
     let rules = rules("mappings:\n- {match: '^x', match_type: regex, name: x}\n- {match: a.*, name: a, labels: {l: $1_foo, m: $2, nn: '${1}', o: $name}}\n").unwrap();
     let told: Vec<String> = rules.quirks.iter().map(|quirk| format!("{}: {}", quirk.line, quirk.told)).collect();

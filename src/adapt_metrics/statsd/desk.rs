@@ -84,7 +84,8 @@ impl Desk {
 
     /// Takes over what an intake has counted.
     pub fn settle(&self, intake: &mut dyn Reads) {
-        let tally = std::mem::take(intake.tally());
+        let mut tally = std::mem::take(intake.tally());
+        tally.batches += 1;
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).absorb(tally);
     }
 

@@ -66,7 +66,9 @@ impl Intake {
                 memchr(b':', value).is_none() && table.apply(id, Change::Member(self.members.hash_one(value)), now)
             }
             Some(id) => match number::parse(value) {
-                Some(number) => change(effect, value, number).is_ok_and(|change| table.apply(id, change, now)),
+                Some(number) => {
+                    change(effect, value, number, self.grammar).is_ok_and(|change| table.apply(id, change, now))
+                }
                 None => return self.repeat_several(value, known, id, table, now),
             },
             None => number::parse(value).is_some() && (effect.is_dropped || self.conflicts_again(effect)),
@@ -85,8 +87,8 @@ impl Intake {
             Type::Counter | Type::Gauge => self.grammar.sets_and_packed_numbers,
             Type::Set => false,
         };
-        let values = values.split(|byte| *byte == b':');
-        let sound = |value: &[u8]| number::parse(value).and_then(|number| change(effect, value, number).ok());
+        let (values, grammar) = (values.split(|byte| *byte == b':'), self.grammar);
+        let sound = |value: &[u8]| number::parse(value).and_then(|number| change(effect, value, number, grammar).ok());
         if !takes_many || values.clone().any(|value| sound(value).is_none()) {
             return false;
         }
@@ -198,7 +200,7 @@ impl Intake {
         let change = if is_set {
             Change::Member(self.members.hash_one(raw.value.as_bytes()))
         } else {
-            match change(effect, raw.value.as_bytes(), number) {
+            match change(effect, raw.value.as_bytes(), number, self.grammar) {
                 Ok(change) => change,
                 Err(drop) => {
                     self.tally.drop_event(drop);
@@ -300,6 +302,7 @@ impl Reads for Intake {
         self.line(&packet[start..], table, now);
         let tally = &mut self.tally;
         self.keys.settle(|effect, samples| tally.count(effect, samples));
+        tally.remembered = self.keys.count() as u64;
     }
 
     fn tally(&mut self) -> &mut Tally {
@@ -312,7 +315,7 @@ impl Reads for Intake {
 /// # Errors
 /// The value is one that a series of this type cannot take.
 #[inline]
-fn change(effect: Effect, text: &[u8], value: f64) -> Result<Change, Drop> {
+fn change(effect: Effect, text: &[u8], value: f64, grammar: Grammar) -> Result<Change, Drop> {
     let value = match effect.kind {
         Type::Counter => value / effect.rate,
         Type::Timer => value / 1000.0,
@@ -322,8 +325,7 @@ fn change(effect: Effect, text: &[u8], value: f64) -> Result<Change, Drop> {
     match effect.kind {
         Type::Gauge if matches!(text.first(), Some(b'+' | b'-')) => Ok(Change::Add(value)),
         Type::Gauge => Ok(Change::Set(value)),
-        // One of these would stay in the sum for ever.
-        _ if !value.is_finite() => Err(Drop::NotFinite),
+        _ if !value.is_finite() && !grammar.takes_what_is_not_finite() => Err(Drop::NotFinite),
         Type::Counter if value < 0.0 => Err(Drop::NegativeCounter),
         Type::Counter => Ok(Change::Add(value)),
         _ => Ok(Change::Observe(value, effect.times)),

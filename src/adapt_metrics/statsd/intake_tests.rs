@@ -105,16 +105,26 @@ fn a_conflict_is_remembered_until_the_name_is_free() {
 #[test]
 fn what_cannot_be_taken_is_counted_by_reason_with_the_last_example() {
     let mut bench = bench(Naming::Exact);
-    bench.feed("bad\nworse\nc:-1|c\nc:NaN|c\nc:1e400|c\nu:1|s\n\nc:1|c|@x\n..:1|c\n_e{2,2}:hi|yo\n_sc|disk|0");
+    bench.feed("bad\nworse\nc:-1|c\n\nc:1e400|c\nu:1|s\n\nc:1|c|@x\n..:1|c\n_e{2,2}:hi|yo\n_sc|disk|0");
     let tally = &bench.intake.tally;
     assert_eq!(tally.refused[&Reason::MalformedLine], (2, "worse".to_owned()));
     assert_eq!(tally.refused[&Reason::MalformedValue].0, 1);
     assert_eq!(tally.refused[&Reason::IllegalEvent].0, 1);
     assert_eq!(tally.refused[&Reason::InvalidSampleFactor].0, 1);
     assert_eq!(tally.dropped[&Drop::NegativeCounter], 1);
-    assert_eq!(tally.dropped[&Drop::NotFinite], 1);
     assert_eq!((tally.lines, tally.events_and_checks), (11, 2));
     assert_eq!(bench.samples(), ["__ 1", "c 1"]);
+}
+
+#[test]
+fn what_is_not_finite_counts_where_statsd_exporter_counts_it() {
+    let lines = "c:1|c\nc:Inf|c\nc:NaN|c\ng:NaN|g\nt:-Inf|ms";
+    let mut exact = bench(Naming::Exact);
+    let samples = exact.feed(lines).samples();
+    assert!(samples.contains(&"c NaN".to_owned()) && samples.contains(&"t_sum -Inf".to_owned()), "{samples:?}");
+    let mut uniform = bench(Naming::Uniform);
+    assert_eq!(uniform.feed(lines).samples(), ["c_total 1", "g NaN"]);
+    assert_eq!(uniform.intake.tally.dropped[&Drop::NotFinite], 3);
 }
 
 #[test]
@@ -165,6 +175,7 @@ fn several_values_of_a_known_key_count_like_those_of_a_new_one() {
     for bench in [&mut known, &mut new] {
         bench.feed("t:1:2:3|ms|#a:b\nc:1:2|c\ng:5:+2|g\nh:1:x:3|h\nc:1:-1:NaN|c");
         bench.intake.tally.unmapped_names.clear();
+        bench.intake.tally.known = 0;
     }
     assert_eq!(known.intake.tally, new.intake.tally);
     assert!(known.samples().contains(&"c_total 8".to_owned()), "{:?}", known.samples());

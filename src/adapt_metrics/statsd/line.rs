@@ -118,6 +118,14 @@ pub struct Grammar {
     pub sets_and_packed_numbers: bool,
 }
 
+impl Grammar {
+    /// Whether a counter or an observation may be infinite or no number at all, which then stays in its sum for ever. Where
+    /// names are statsd_exporter's, the values are too; elsewhere such a sample is dropped.
+    pub fn takes_what_is_not_finite(self) -> bool {
+        !self.sets_and_packed_numbers
+    }
+}
+
 /// A line cut at its first colon and at the first bar behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut<'a> {

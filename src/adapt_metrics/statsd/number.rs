@@ -94,7 +94,9 @@ fn hexadecimal(digits: &str) -> Option<f64> {
         value = value * 16.0 + f64::from(digit.to_digit(16)?);
     }
     let shift = exponent.saturating_sub(4 * i32::try_from(fraction.len()).ok()?);
-    Some(value * 2f64.powi(shift.clamp(-2200, 2200)))
+    let shift = shift.clamp(-2200, 2200);
+    // In two steps, since the smallest numbers there are lie below the smallest power that is not rounded to nought.
+    Some(value * 2f64.powi(shift / 2) * 2f64.powi(shift - shift / 2))
 }
 
 fn parse_exponent(text: &str) -> Option<i32> {
@@ -124,6 +126,7 @@ mod tests {
             ("1E-3", 0.001),
             ("1_0", 10.0),
             ("0x1p4", 16.0),
+            ("0x1p-1074", 5e-324),
             ("0x1.8p1", 3.0),
             ("0x_1p0", 1.0),
             ("Inf", f64::INFINITY),

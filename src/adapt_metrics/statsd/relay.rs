@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::core::metrics::Counter;
+use crate::core::metrics::{Counter, Registry};
 
 /// How many packets may wait.
 const QUEUE: usize = 1024;
@@ -35,6 +35,29 @@ pub struct RelayCounts {
     pub dropped: Counter,
     /// Datagrams that could not be sent.
     pub failed: Counter,
+}
+
+impl RelayCounts {
+    /// The instruments.
+    pub fn new(registry: &Registry) -> Self {
+        let counter = |name, help| registry.counter(name, help, &[]);
+        Self {
+            lines: counter("patterns_adapt_metrics_relay_lines_total", "Lines sent on."),
+            packets: counter("patterns_adapt_metrics_relay_packets_total", "Datagrams sent on."),
+            too_long: counter(
+                "patterns_adapt_metrics_relay_too_long_lines_total",
+                "Lines longer than a datagram that is sent on.",
+            ),
+            dropped: counter(
+                "patterns_adapt_metrics_relay_dropped_packets_total",
+                "Packets that were not sent on because the queue was full.",
+            ),
+            failed: counter(
+                "patterns_adapt_metrics_relay_failed_packets_total",
+                "Datagrams that could not be sent on.",
+            ),
+        }
+    }
 }
 
 enum Order {

@@ -16,7 +16,7 @@ use super::desk::{Desk, Reads};
 use super::places::{Cost, Place, Places};
 use crate::core::fault::Fault;
 use crate::core::lifecycle::Connections;
-use crate::core::metrics::Counter;
+use crate::core::metrics::{Counter, Registry};
 
 /// The longest line or packet, in bytes.
 pub const LONGEST: usize = 64 << 10;
@@ -74,6 +74,23 @@ pub struct StreamCounts {
 }
 
 impl StreamCounts {
+    /// The instruments of the receiver of this name.
+    pub fn new(registry: &Registry, receiver: &str) -> Self {
+        let counter = |name, help| registry.counter(name, help, &[("receiver", receiver)]);
+        Self {
+            accepted: counter("patterns_adapt_metrics_connections_total", "Connections accepted."),
+            broken: counter("patterns_adapt_metrics_connection_errors_total", "Connections that broke off."),
+            too_long: counter(
+                "patterns_adapt_metrics_too_long_lines_total",
+                "Connections closed for a line or a packet that was too long.",
+            ),
+            evicted: counter(
+                "patterns_adapt_metrics_evicted_connections_total",
+                "Connections without a whole line for longest, closed because there were too many.",
+            ),
+        }
+    }
+
     fn place(&self, cost: Cost) {
         if cost == Cost::Eviction {
             self.evicted.increment();

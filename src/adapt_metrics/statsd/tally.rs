@@ -61,6 +61,12 @@ pub struct Tally {
     pub mapped: u64,
     /// Samples that no rule matches.
     pub unmapped: u64,
+    /// Batches, each read under one lock of the table.
+    pub batches: u64,
+    /// Samples whose key was known.
+    pub known: u64,
+    /// Keys that are remembered now; that of the newest batch stands.
+    pub remembered: u64,
     /// Changes by type: counter, gauge, observer, set.
     pub events: [u64; 4],
     /// Lines and samples refused, by reason, with the last example.
@@ -79,6 +85,7 @@ impl Tally {
     /// Samples of a known effect.
     pub fn count(&mut self, effect: Effect, samples: u64) {
         self.samples += samples;
+        self.known += samples;
         self.tag_errors += samples * u64::from(effect.tag_errors);
         self.judged_some(effect, samples);
         if effect.is_dropped {
@@ -167,9 +174,12 @@ impl Tally {
             (&mut self.dropped_by_rule, other.dropped_by_rule),
             (&mut self.mapped, other.mapped),
             (&mut self.unmapped, other.unmapped),
+            (&mut self.batches, other.batches),
+            (&mut self.known, other.known),
         ] {
             *mine += theirs;
         }
+        self.remembered = other.remembered;
         self.events.iter_mut().zip(other.events).for_each(|(mine, theirs)| *mine += theirs);
         for (reason, (count, example)) in other.refused {
             let entry = self.refused.entry(reason).or_default();

@@ -22,7 +22,7 @@ pub(super) const VERB: Verb = Verb {
     name: "check",
     about: "Checks rule files: mistakes, rules that nothing reaches, quirks",
     arguments: Check::augment_args,
-    run,
+    run: |_, matches| run(matches),
 };
 
 #[derive(Debug, Args)]

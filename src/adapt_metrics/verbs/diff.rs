@@ -19,7 +19,7 @@ pub(super) const VERB: Verb = Verb {
     name: "diff",
     about: "Says which series change between two mapping files, over captured StatsD lines",
     arguments: Diff::augment_args,
-    run,
+    run: |_, matches| run(matches),
 };
 
 #[derive(Debug, Args)]

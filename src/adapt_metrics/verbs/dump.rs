@@ -19,7 +19,7 @@ pub(super) const VERB: Verb = Verb {
     name: "dump",
     about: "Shows the next StatsD lines of a running adapter, or the values of a JVM, as the rules see them",
     arguments: Dump::augment_args,
-    run,
+    run: |_, matches| run(matches),
 };
 
 #[derive(Debug, Args)]

@@ -20,7 +20,7 @@ pub(super) const VERB: Verb = Verb {
     name: "explain",
     about: "Says what becomes of a StatsD line or a bean's value: every rule tried, the final series",
     arguments: Explain::augment_args,
-    run,
+    run: |_, matches| run(matches),
 };
 
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ pub(super) const VERB: Verb = Verb {
     name: "replay",
     about: "Reads captured StatsD lines and prints the page that they give",
     arguments: Replay::augment_args,
-    run,
+    run: |_, matches| run(matches),
 };
 
 #[derive(Debug, Args)]

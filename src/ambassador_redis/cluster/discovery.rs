@@ -65,6 +65,15 @@ impl Discovery {
         }
     }
 
+    /// Looks once, and lets each shard be probed for a moment; for `explain`.
+    pub async fn survey(&mut self) {
+        self.round().await;
+        let patience = Instant::now() + self.settings.probe_timeout * 2;
+        while !self.cluster.is_surveyed() && Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Follows the Cluster until the process drains.
     pub async fn follow(mut self, ready: Condition) -> Result<(), Fault> {
         loop {

@@ -32,6 +32,8 @@ pub struct Fleet {
     workers: RefCell<HashMap<ShardNumber, Rc<Worker>>>,
     commands: RefCell<Rc<Commands>>,
     clients: RefCell<HashMap<u64, Rc<Handle>>>,
+    /// Which changes of the owners those who attend were told of.
+    told: Cell<u64>,
     started: Instant,
 }
 
@@ -49,6 +51,10 @@ pub struct Handle {
     pub idle: Cell<bool>,
     /// It must end now.
     pub cut: Cell<bool>,
+    /// A fault on purpose keeps its next request waiting.
+    pub delayed: Cell<bool>,
+    /// It has a session at every shard, and must know of new ones.
+    pub attends: Cell<bool>,
     /// The second in which the client last sent something.
     pub active: Cell<u32>,
     pub waker: RefCell<Option<Waker>>,
@@ -91,6 +97,7 @@ impl Fleet {
             workers: RefCell::default(),
             commands: RefCell::new(Rc::new(Commands { table, plans })),
             clients: RefCell::default(),
+            told: Cell::new(0),
             started: Instant::now(),
         })
     }
@@ -208,6 +215,10 @@ impl Fleet {
                 let plans = Plans::new(&table, &self.cluster.learned.load());
                 *self.commands.borrow_mut() = Rc::new(Commands { table, plans });
             }
+        }
+        let changes = self.cluster.owners.changes();
+        if self.told.replace(changes) != changes {
+            self.clients.borrow().values().filter(|handle| handle.attends.get()).for_each(|handle| handle.wake());
         }
         if let Some(timeout) = self.shared.policy.load().idle_timeout {
             for handle in self.clients.borrow().values() {

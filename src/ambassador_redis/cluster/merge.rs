@@ -23,6 +23,12 @@ pub enum How {
     And,
     /// Lists of integers: the smallest one of each place.
     MinEach,
+    /// Lists of names and integers: their sum at each place (`PUBSUB SHARDNUMSUB`).
+    SumEach,
+    /// `SLOWLOG GET`: the newest first, as many as were asked for.
+    Newest(usize),
+    /// `INFO keyspace`: keys of all shards.
+    Keyspace,
     /// The first that is no error (`SCRIPT KILL`: only one shard runs it).
     Either,
     /// The first that is not null.
@@ -56,6 +62,9 @@ pub fn merge(how: &How, parts: Vec<Vec<u8>>, version: Version) -> Vec<u8> {
         How::Min => integers(&parts).and_then(|all| all.into_iter().min()).map(integer),
         How::Concat => concat(&parts),
         How::And | How::MinEach => each_smallest(&parts),
+        How::SumEach => each_sum(&parts),
+        How::Newest(count) => newest(&parts, *count),
+        How::Keyspace => keyspace(&parts),
         How::Either => parts.iter().find(|part| !is_error(part)).cloned(),
         How::Some => parts.iter().find(|part| !matches!(part.as_slice(), b"$-1\r\n" | b"_\r\n" | b"*-1\r\n")).cloned(),
         How::Values => Some(values(&parts, version)),
@@ -186,6 +195,67 @@ fn each_smallest(parts: &[Vec<u8>]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+fn each_sum(parts: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let lists: Vec<Vec<&[u8]>> = parts.iter().map(|part| items(part)).collect();
+    let first = lists.first()?;
+    let mut out = format!("*{}\r\n", first.len()).into_bytes();
+    for (place, item) in first.iter().enumerate() {
+        match item.first() {
+            Some(b':') => {
+                let here = lists.iter().map(|list| number(list.get(place)?)).collect::<Option<Vec<_>>>()?;
+                out.extend(integer(here.iter().sum()));
+            }
+            _ => out.extend_from_slice(item),
+        }
+    }
+    Some(out)
+}
+
+fn number(item: &[u8]) -> Option<i64> {
+    parse_integer(item.strip_prefix(b":")?.strip_suffix(b"\r\n")?)
+}
+
+/// Entries that begin with a number of their server's own and the second in which they happened.
+fn newest(parts: &[Vec<u8>], count: usize) -> Option<Vec<u8>> {
+    let mut entries = Vec::new();
+    for part in parts {
+        list(part)?;
+        for entry in items(part) {
+            entries.push((number(items(entry).get(1)?)?, entry));
+        }
+    }
+    // Those of one second stay as their servers have told them.
+    entries.sort_by_key(|(second, _)| std::cmp::Reverse(*second));
+    entries.truncate(count);
+    let mut out = format!("*{}\r\n", entries.len()).into_bytes();
+    entries.iter().for_each(|(_, entry)| out.extend_from_slice(entry));
+    Some(out)
+}
+
+/// The text of `INFO keyspace` with the sums of all shards; the time to live is the average of keys that expire.
+fn keyspace(parts: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let (mut keys, mut expires, mut lives) = (0u64, 0u64, 0u128);
+    for part in parts {
+        let text = std::str::from_utf8(part).ok()?;
+        let Some(fields) = text.lines().find_map(|line| line.strip_prefix("db0:")) else { continue };
+        let field = |name: &str| {
+            let of = fields.split(',').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+            of.and_then(|value| value.trim().parse::<u64>().ok()).unwrap_or(0)
+        };
+        keys += field("keys");
+        expires += field("expires");
+        lives += u128::from(field("expires")) * u128::from(field("avg_ttl"));
+    }
+    let average = lives.checked_div(u128::from(expires)).unwrap_or(0);
+    let mut text = "# Keyspace\r\n".to_owned();
+    if keys > 0 {
+        text += &format!("db0:keys={keys},expires={expires},avg_ttl={average}\r\n");
+    }
+    // As each server tells it: verbatim in RESP3.
+    let (head, prefix) = if parts.first()?.first() == Some(&b'=') { ('=', "txt:") } else { ('$', "") };
+    Some(format!("{head}{}\r\n{prefix}{text}\r\n", prefix.len() + text.len()).into_bytes())
+}
+
 fn values(parts: &[Vec<u8>], version: Version) -> Vec<u8> {
     let mut out = format!("*{}\r\n", parts.len()).into_bytes();
     for part in parts {
@@ -255,6 +325,29 @@ mod tests {
             merged(&How::Values, &["$1\r\na\r\n", "-WRONGTYPE x\r\n", "$-1\r\n"]),
             "*3\r\n$1\r\na\r\n$-1\r\n$-1\r\n"
         );
+    }
+
+    #[test]
+    fn what_servers_tell_of_themselves_becomes_what_one_would_tell() {
+        let entry = |id: u32, second: u32| format!("*3\r\n:{id}\r\n:{second}\r\n:9\r\n");
+        let (one, other) = (format!("*2\r\n{}{}", entry(8, 30), entry(7, 10)), format!("*1\r\n{}", entry(1, 20)));
+        assert_eq!(
+            merged(&How::Newest(2), &[&one, &other]),
+            format!("*2\r\n{}{}", entry(8, 30), entry(1, 20)),
+            "the newest of all"
+        );
+        assert_eq!(
+            merged(&How::SumEach, &["*2\r\n$1\r\nc\r\n:1\r\n", "*2\r\n$1\r\nc\r\n:2\r\n"]),
+            "*2\r\n$1\r\nc\r\n:3\r\n"
+        );
+        let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.len());
+        let [empty, one, other] = ["", "db0:keys=3,expires=1,avg_ttl=900\r\n", "db0:keys=1,expires=2,avg_ttl=300\r\n"]
+            .map(|line| bulk(&format!("# Keyspace\r\n{line}")));
+        assert_eq!(
+            merged(&How::Keyspace, &[&empty, &one, &other]),
+            bulk("# Keyspace\r\ndb0:keys=4,expires=3,avg_ttl=500\r\n")
+        );
+        assert_eq!(merged(&How::Keyspace, &[&empty, &empty]), empty);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! every Cluster client does: `MGET`, `MSET`, `DEL`, `UNLINK`, `EXISTS`, `TOUCH` (then `MSET` is atomic only within one slot).
 
 mod discovery;
+mod explain;
 mod fleet;
 mod front;
 mod keys;
@@ -42,6 +43,7 @@ use crate::core::health::Health;
 use crate::core::values::Endpoint;
 
 pub use discovery::Discovery;
+pub use explain::Way;
 pub use fleet::Fleet;
 pub use pipe::Far;
 

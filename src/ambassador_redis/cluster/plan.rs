@@ -22,6 +22,11 @@ pub enum Plan {
     /// To the home shard, its reply changed.
     Home(How),
     Scan,
+    /// `CLIENT REPLY`, `CLIENT TRACKING`, `CLIENT CACHING` and `MONITOR`: about the client's whole connection, and so for its front.
+    Reply,
+    Tracking,
+    Caching,
+    Monitor,
     /// As a Redis answers that is part of no Cluster.
     Alone,
     /// It cannot work over several servers; the text says why.
@@ -48,9 +53,6 @@ pub struct Plans {
     keys: KeyTable,
 }
 
-const TRACKING: &str = "CLIENT TRACKING is not possible over a Redis Cluster: the invalidations of several servers do not come in one order";
-const REPLY: &str = "CLIENT REPLY is not possible over a Redis Cluster: replies could not be put in order";
-const MONITOR: &str = "MONITOR shows the commands of one server; connect to that server";
 const REPLICATION: &str = "a Redis Cluster has one replication stream per shard; connect to a server of it";
 
 impl Plans {
@@ -67,6 +69,7 @@ impl Plans {
         match self.plans.get(usize::from(number)) {
             Some(Plan::Keyed(keys)) if *keys != Keys::None => Plan::Keyed(*keys),
             Some(Plan::Keyed(Keys::None)) => container(name, sub),
+            Some(Plan::Home(How::Info)) if sub.eq_ignore_ascii_case(b"keyspace") => Plan::All(How::Keyspace),
             Some(plan) => plan.clone(),
             None => Plan::Keyed(self.keys.of(number)),
         }
@@ -89,7 +92,7 @@ fn by_name(name: &str) -> Option<Plan> {
         "info" => Plan::Home(How::Info),
         "hello" => Plan::Home(How::Hello),
         "cluster" | "readonly" | "readwrite" | "asking" => Plan::Alone,
-        "monitor" => Plan::Refused(MONITOR),
+        "monitor" => Plan::Monitor,
         "sync" | "psync" | "replconf" => Plan::Refused(REPLICATION),
         _ => return None,
     })
@@ -108,10 +111,14 @@ fn container(name: &[u8], sub: &[u8]) -> Plan {
         | b"client no-evict" | b"client no-touch" => Plan::All(How::Same),
         b"script kill" | b"function kill" => Plan::All(How::Either),
         b"latency reset" | b"slowlog len" => Plan::All(How::Sum),
-        b"pubsub shardchannels" | b"slowlog get" => Plan::All(How::Concat),
+        b"pubsub shardchannels" => Plan::All(How::Concat),
+        b"pubsub shardnumsub" => Plan::All(How::SumEach),
+        // As many as a server tells that is not told how many; the request may say.
+        b"slowlog get" => Plan::All(How::Newest(10)),
         b"script debug" => Plan::Refused("SCRIPT DEBUG works on one server; connect to that server"),
-        b"client tracking" | b"client caching" => Plan::Refused(TRACKING),
-        b"client reply" => Plan::Refused(REPLY),
+        b"client tracking" => Plan::Tracking,
+        b"client caching" => Plan::Caching,
+        b"client reply" => Plan::Reply,
         _ => Plan::Keyed(Keys::None),
     }
 }
@@ -151,6 +158,7 @@ mod tests {
         for line in ["CLUSTER INFO", "READONLY", "ASKING"] {
             assert_eq!(plan(line), Plan::Alone, "{line}");
         }
-        assert!(matches!(plan("CLIENT TRACKING on"), Plan::Refused(_)));
+        assert_eq!(plan("client tracking ON"), Plan::Tracking);
+        assert_eq!(plan("CLIENT TRACKINGINFO"), Plan::Keyed(Keys::None));
     }
 }

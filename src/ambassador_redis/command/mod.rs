@@ -6,8 +6,10 @@
 
 mod names;
 mod table;
+mod wait;
 
 pub use table::{Entry, Table};
+pub use wait::with_remaining_wait;
 
 use crate::ambassador_redis::resp::request::{Frame, arguments};
 
@@ -32,6 +34,8 @@ pub enum Class {
     Blocking,
     /// `WAIT` and `WAITAOF`: blocking, and about the writes that came before.
     Wait,
+    /// `INFO`: neutral, with a figure that the ambassador knows better.
+    Info,
     /// Must overtake a command that keeps the server busy: a fresh connection for this one command.
     Control,
     /// Changes the connection for good: all that follows needs the same connection, each command with one reply.
@@ -65,7 +69,7 @@ impl Class {
             Class::Read | Class::ReadScript => "read",
             Class::PrimaryRead => "primary_read",
             Class::Write | Class::Script => "write",
-            Class::Neutral | Class::Settings | Class::CrossProtocol => "neutral",
+            Class::Neutral | Class::Settings | Class::Info | Class::CrossProtocol => "neutral",
             Class::Blocking | Class::Wait => "blocking",
             Class::Control => "control",
             Class::Stateful | Class::Stream | Class::Replication => "stateful",
@@ -78,6 +82,11 @@ impl Class {
             | Class::ClientName
             | Class::ClientInfo => "session",
         }
+    }
+
+    /// Whether it writes, or may write, to the data.
+    pub fn may_write(self) -> bool {
+        matches!(self, Class::Write | Class::Script)
     }
 
     /// Whether sending the command twice does no harm.

@@ -102,7 +102,7 @@ impl Session {
         encode::command(&mut bytes, &words);
         let limits = Limits { bulk: i64::MAX >> 1, client: Client::Known };
         match (Scanner::default().step(&bytes, limits), state.mode) {
-            (Ok(Step::Request(_)), Mode::Pinned) => self.send_one(state, &bytes, Class::Hello, None),
+            (Ok(Step::Request(_)), Mode::Pinned { .. }) => self.send_one(state, &bytes, Class::Hello, None),
             (Ok(Step::Request(frame)), _) => self.about_session(state, &bytes, &frame, Class::Hello),
             _ => Taken::Yes,
         }
@@ -149,6 +149,7 @@ fn allows(access: Access, class: Class, name: &[u8], second: &[u8]) -> bool {
         (Access::Read, Class::Select | Class::ClientName | Class::ClientInfo) => true,
         (Access::Read, Class::Blocking) => is(name, &[b"xread"]),
         (Access::Read, Class::Stateful) => is(second, &[b"id", b"info", b"trackinginfo"]),
+        (Access::Read, Class::Info) => true,
         (Access::Read, Class::Neutral) => {
             is(name, &[b"ping", b"echo", b"info", b"time", b"role", b"lastsave", b"command", b"readonly", b"readwrite"])
         }

@@ -20,7 +20,7 @@ impl Session {
             && mirror.wants(entry.class)
             && !entry.denied
             && !matches!(state.mode, Mode::Transaction { .. })
-            && (mirror.percent >= 100.0 || self.worker.random_part() * 100.0 < mirror.percent)
+            && mirror.draws(|| self.worker.random_part())
         {
             mirror.push(state.line.db, bytes);
         }

@@ -26,10 +26,11 @@ impl Session {
             }
             state.ending = Ending::Now;
         }
-        let waiting_on = state.private.clone().filter(|_| state.waits);
+        let waiting_on = state.waits.then(|| state.private.clone());
         drop(state);
+        // Who waits for the next primary waits nowhere.
         if let Some(private) = waiting_on
-            && !self.worker.let_go(&private)
+            && !private.is_some_and(|private| self.worker.let_go(&private))
         {
             self.cut();
         }

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use crate::ambassador_redis::command::{Class, Entry, classify};
-use crate::ambassador_redis::faults::Fault;
+use crate::ambassador_redis::faults::{self, Fault};
 use crate::ambassador_redis::metrics::MIXED;
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::request::{Frame, Limits, Scanner, Step};
@@ -84,9 +84,6 @@ impl Session {
         let mut batch = Batch::at(0);
         let faults = self.worker.policy().faults.clone();
         while at < input.len() && state.ending == Ending::No && !state.paused && !state.delayed {
-            if state.mode == Mode::Stream {
-                return self.stream_requests(state, input, at);
-            }
             if state.upload.is_some() {
                 at = self.continue_upload(state, input, at, limits);
                 batch.start = at;
@@ -94,6 +91,9 @@ impl Session {
                     return at;
                 }
                 continue;
+            }
+            if state.mode == Mode::Stream {
+                return self.stream_requests(state, input, at, limits);
             }
             match state.scanner.step(&input[at..], limits) {
                 Ok(Step::Incomplete) if state.scanner.expected(&input[at..]).max(input.len() - at) > SPOOL => {
@@ -120,11 +120,7 @@ impl Session {
                         match faults.as_ref().and_then(|faults| self.strike(faults, bytes, &frame)) {
                             None => {}
                             Some(Fault::Error) => {
-                                self.refuse(
-                                    state,
-                                    1,
-                                    "ERR ambassador: an error on purpose (--fault-error), nothing was executed",
-                                );
+                                self.refuse(state, 1, faults::ON_PURPOSE);
                                 at += frame.len;
                                 batch.start = at;
                                 continue;
@@ -231,6 +227,12 @@ impl Session {
             Class::Read if self.worker.is_paused() && frame.name.of(bytes).eq_ignore_ascii_case(b"pfcount") => {
                 Class::Script
             }
+            Class::Neutral if self.worker.is_alone() => match frame.name.of(bytes) {
+                name if name.eq_ignore_ascii_case(b"info") => Class::Info,
+                // Its errors repeat line ends of the client, which nobody else's replies may stand behind.
+                name if name.eq_ignore_ascii_case(b"function") => Class::Script,
+                _ => Class::Neutral,
+            },
             Class::Exec | Class::Discard | Class::Unwatch if state.private.is_none() => Class::Neutral,
             Class::Multi if frame.arguments != 1 => Class::Neutral,
             class => class,
@@ -262,13 +264,17 @@ pub(super) fn window(last: u32, replies: u32, bytes: usize) -> u32 {
 
 /// Whether the request needs nothing but to be forwarded.
 fn is_plain(state: &State, entry: &Entry) -> bool {
+    let is_pinned = matches!(state.mode, Mode::Pinned { .. });
     match entry.class {
         _ if entry.denied => false,
         Class::Read | Class::ReadScript | Class::PrimaryRead | Class::Write | Class::Neutral => true,
         Class::Script => state.private.is_some(),
-        Class::Blocking | Class::Wait | Class::Control => state.private.is_some() && state.mode == Mode::Pinned,
+        Class::Blocking | Class::Wait | Class::Control => state.private.is_some() && is_pinned,
         Class::Reset | Class::Quit | Class::CrossProtocol | Class::Stream | Class::Replication => false,
-        _ => state.mode == Mode::Pinned,
+        Class::Multi | Class::Exec | Class::Discard | Class::Info | Class::Stateful => false,
+        // Remembered, for the connection that comes when this one is given up.
+        Class::ClientInfo => state.mode == Mode::Pinned { multi: true },
+        _ => is_pinned,
     }
 }
 

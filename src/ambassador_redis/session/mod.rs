@@ -14,7 +14,9 @@
 //! unread bytes than the limits allow: then it stops reading until the client has caught up.
 
 mod access;
+mod again;
 mod aside;
+mod census;
 mod farewell;
 mod intake;
 mod own;
@@ -35,6 +37,7 @@ use crate::ambassador_redis::upstream::{Connection, Greeted, Line, Observe};
 use crate::ambassador_redis::users::{Access, Users};
 use crate::ambassador_redis::worker::{Lines, Worker};
 
+pub use census::{Ended, recounted, with_clients};
 use slots::Slots;
 pub use wire::Wire;
 
@@ -121,7 +124,9 @@ enum Mode {
         watch: bool,
     },
     /// Everything goes to the private connection, for good.
-    Pinned,
+    Pinned {
+        multi: bool,
+    },
     /// The same, and replies are no longer counted.
     Stream,
 }
@@ -319,6 +324,12 @@ impl Session {
         state.mode == Mode::Plain && state.is_named() && state.upload.is_none()
     }
 
+    /// Whether what the session's own connection was asked can be asked again on another one.
+    pub fn holds_nothing(&self) -> bool {
+        let state = self.state.borrow();
+        state.mode == Mode::Plain && state.upload.is_none() && !state.draining
+    }
+
     /// Requests go another way than the one they were sent. What follows must not overtake them: it waits until they are answered.
     pub fn detour(&self) {
         self.state.borrow_mut().paused = true;
@@ -338,7 +349,7 @@ impl Session {
                     state.extra.get_or_insert_default().name = name;
                 }
             }
-            Observe::Nothing => return,
+            Observe::Nothing | Observe::Clients | Observe::Killed { .. } => return,
         }
         state.lines = self.worker.lines(&state.line);
     }

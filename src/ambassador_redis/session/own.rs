@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::ambassador_redis::command::{Class, Entry};
 use crate::ambassador_redis::resp::request::{Frame, arguments};
 use crate::ambassador_redis::resp::{Version, encode, parse_integer};
-use crate::ambassador_redis::upstream::{Connection, Credentials, Greeted, Identity, Line, Observe, unreachable};
+use crate::ambassador_redis::upstream::{Connection, Credentials, Greeted, Identity, Line, Observe, own, unreachable};
 
 use super::intake::Taken;
 use super::{Ending, Mode, Session, State};
@@ -23,7 +23,8 @@ impl Session {
         if entry.denied {
             let name = String::from_utf8_lossy(frame.name.of(bytes)).to_ascii_lowercase();
             let why = format!("ambassador: the command '{name}' is denied here (--deny)");
-            if let (Mode::Transaction { multi: true, .. }, Some(private)) = (state.mode, &state.private) {
+            let queues = matches!(state.mode, Mode::Transaction { multi: true, .. } | Mode::Pinned { multi: true });
+            if let (true, Some(private)) = (queues, &state.private) {
                 // A request that cannot be queued spoils the transaction, as a refusal of the server's own would.
                 private.append_own(&[b"EVAL"]);
                 return self.refuse(state, 1, &format!("ERR Command not allowed inside a transaction, {why}"));
@@ -42,25 +43,31 @@ impl Session {
                 state.ending = Ending::Soon;
                 Taken::Yes
             }
+            // The server says what is wrong with it.
+            Class::Reset if frame.arguments > 1 => self.send_one(state, bytes, Class::Neutral, None),
             Class::Reset if !idle => Taken::NotYet,
             Class::Reset => self.reset(state),
             Class::Select | Class::Hello | Class::Auth | Class::ClientName | Class::ClientInfo => {
                 match (state.mode, &state.private) {
                     // Inside a transaction it is queued like any command, and takes effect who knows when.
-                    (Mode::Transaction { .. }, _) => {
-                        state.mode = Mode::Pinned;
+                    (Mode::Transaction { multi, .. }, _) => {
+                        state.mode = Mode::Pinned { multi };
                         self.send_one(state, bytes, class, None)
                     }
                     (Mode::Plain, Some(_)) if !idle => Taken::NotYet,
                     _ => self.about_session(state, bytes, frame, class),
                 }
             }
+            Class::Info => self.overview(state, bytes),
             Class::Settings => {
                 state.operates = true;
                 self.send_one(state, bytes, Class::Neutral, None)
             }
             Class::Control => {
-                state.operates |= frame.name.of(bytes).eq_ignore_ascii_case(b"debug");
+                if frame.name.of(bytes).eq_ignore_ascii_case(b"debug") {
+                    state.operates = true;
+                    self.worker.debug_primary();
+                }
                 self.on_private(state, bytes, frame, class)
             }
             Class::Stateful => {
@@ -89,6 +96,9 @@ impl Session {
                     .worker
                     .fresh(&Line { db: 0, ..state.line.clone() })
                     .inspect(|private| private.belong_to(Some(self.clone()))),
+                Class::Stateful | Class::Stream => {
+                    self.worker.untouched(&state.line).inspect(|private| self.dress(state, private))
+                }
                 _ => self.attach(state),
             };
             match attached {
@@ -98,6 +108,7 @@ impl Session {
         }
         let transaction = match state.mode {
             Mode::Transaction { multi, watch } => (multi, watch),
+            Mode::Pinned { multi } => (multi, false),
             _ => (false, false),
         };
         let (multi, watch) = match class {
@@ -109,7 +120,7 @@ impl Session {
         };
         state.mode = match (state.mode, class) {
             (_, Class::Stream | Class::Replication) => Mode::Stream,
-            (Mode::Pinned, _) | (_, Class::Stateful) => Mode::Pinned,
+            (Mode::Pinned { .. }, _) | (_, Class::Stateful) => Mode::Pinned { multi },
             _ if multi || watch => Mode::Transaction { multi, watch },
             _ => Mode::Plain,
         };
@@ -124,25 +135,34 @@ impl Session {
                 return Taken::Yes;
             }
             // WAIT is about the writes of its connection: a first command tells the server that all earlier ones are meant.
-            Some(private) if class == Class::Wait && !multi => private.append_own(&[b"PING"]),
+            Some(private) if class == Class::Wait && !multi && state.told => private.append_own(&[own::PING]),
             _ => {}
         }
-        self.send_one(state, bytes, class, None)
+        let observe = match class {
+            Class::Stateful if !multi => self.killing(state.private.as_ref(), &arguments(bytes).collect::<Vec<_>>()),
+            _ => None,
+        };
+        self.send_one(state, bytes, class, observe)
     }
 
     /// A connection of the session's own, in the state in which the client believes its connection to be.
     pub(super) fn attach(self: &Rc<Self>, state: &State) -> Result<Rc<Connection>, String> {
-        let private = self.worker.private(&state.line)?;
+        self.worker.private(&state.line).inspect(|private| self.dress(state, private))
+    }
+
+    /// Tells a connection who the client is.
+    fn dress(self: &Rc<Self>, state: &State, private: &Connection) {
         private.belong_to(Some(self.clone()));
         if let Some(extra) = &state.extra {
             if !extra.name.is_empty() {
-                private.append_own(&[b"CLIENT", b"SETNAME", &extra.name]);
+                private.append_own(&[own::CLIENT, b"SETNAME", &extra.name]);
             }
             for info in &extra.infos {
-                private.append_own(&arguments(info).collect::<Vec<_>>());
+                let mut words: Vec<&[u8]> = arguments(info).collect();
+                words.iter_mut().take(1).for_each(|name| *name = own::CLIENT);
+                private.append_own(&words);
             }
         }
-        Ok(private)
     }
 
     pub(super) fn about_session(
@@ -301,7 +321,9 @@ impl Session {
             [_, user, password] => Credentials { user: user.to_vec(), password: password.to_vec() },
             _ => return self.send_one(state, bytes, Class::Neutral, None),
         };
-        if self.is_known(state, &credentials) {
+        // A password alone is an error where none is needed, though the server has accepted it with a name.
+        let is_bare = arguments.len() == 2 && *state.line.identity != Identity::Own;
+        if !is_bare && self.is_known(state, &credentials) {
             self.write(state, b"+OK\r\n");
             return Taken::Yes;
         }
@@ -347,7 +369,10 @@ impl Session {
         state.line = self.worker.usual_line(Version::Resp2);
         state.lines = self.worker.lines(&state.line);
         state.forget_user();
-        state.extra = None;
+        if let Some(extra) = &mut state.extra {
+            // What library it uses stays, as with Redis.
+            (extra.name, extra.user) = (Vec::new(), None);
+        }
         self.write(state, b"+RESET\r\n");
         Taken::Yes
     }

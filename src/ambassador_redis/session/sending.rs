@@ -11,7 +11,7 @@ use crate::ambassador_redis::consistency::Mark;
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::request::arguments;
 use crate::ambassador_redis::route::{Question, Reason, Target, route};
-use crate::ambassador_redis::upstream::{Connection, Observe, Ticket, unreachable};
+use crate::ambassador_redis::upstream::{Connection, Observe, Purpose, Ticket, Way, unreachable};
 
 use super::intake::{Batch, Taken};
 use super::{Session, State};
@@ -61,7 +61,7 @@ impl Session {
                         if !self.worker.may_hold(bytes.len()) {
                             return self.refuse(state, batch.requests, &unreachable(&why));
                         }
-                        let ticket = self.ticket(state, batch, observe, None);
+                        let ticket = self.ticket(state, batch, observe, None, Way::Shared);
                         self.worker.hold(bytes, ticket, &why);
                         return Taken::Yes;
                     }
@@ -79,7 +79,11 @@ impl Session {
             }
             _ => (connection, needs),
         };
-        let ticket = self.ticket(state, batch, observe, needs);
+        let way = match connection.purpose {
+            Purpose::Private(_) => Way::Own,
+            _ => Way::Shared,
+        };
+        let ticket = self.ticket(state, batch, observe, needs, way);
         let slot = ticket.slot;
         match connection.append(bytes, ticket) {
             Ok(()) => {
@@ -105,9 +109,11 @@ impl Session {
         }
     }
 
-    /// What a client with a name writes goes over the connection that bears the name; and what it reads, if no replica ever could.
+    /// What a client with a name writes goes over the connection that bears the name; and what it reads, if no replica
+    /// ever could or the primary is what it is about.
     fn named(self: &Rc<Self>, state: &mut State, batch: &Batch, connection: Rc<Connection>) -> Rc<Connection> {
-        let is_shared = batch.reads && !state.lines.replicas.is_empty();
+        let is_looked_at = state.operates || self.worker.is_debugged();
+        let is_shared = batch.reads && !state.lines.replicas.is_empty() && !is_looked_at;
         if !state.is_named() || is_shared || !state.lines.is_primary(&connection) {
             return connection;
         }
@@ -124,6 +130,7 @@ impl Session {
         batch: &Batch,
         observe: Option<Observe>,
         needs: Option<Mark>,
+        way: Way,
     ) -> Ticket {
         Ticket {
             session: self.clone(),
@@ -133,6 +140,7 @@ impl Session {
             command: batch.command,
             repeatable: batch.repeatable && observe.is_none(),
             needs,
+            way,
             observe,
             started: Instant::now(),
             torn: false,
@@ -159,7 +167,7 @@ impl Session {
         let primary = || lines.primary.clone().map(|primary| (primary, None)).map_err(Nobody::Primary);
         let reason = match () {
             () if !batch.reads => Some(Reason::Command),
-            () if state.operates => Some(Reason::Policy),
+            () if state.operates || self.worker.is_debugged() => Some(Reason::Policy),
             () if lines.replicas.is_empty() => Some(Reason::NoReplica),
             () => None,
         };

@@ -5,7 +5,8 @@
 
 use std::rc::Rc;
 
-use crate::ambassador_redis::resp::request::{Frame, Limits, Upload};
+use crate::ambassador_redis::resp::encode;
+use crate::ambassador_redis::resp::request::{Frame, Limits, Scanner, Step, Upload, arguments};
 use crate::ambassador_redis::upstream::unreachable;
 
 use super::{Ending, Session, State};
@@ -87,15 +88,59 @@ impl Session {
         }
     }
 
-    /// A stream is not framed: the server itself answers what is wrong in it.
-    pub(super) fn stream_requests(self: &Rc<Self>, state: &mut State, input: &[u8], at: usize) -> usize {
-        match &state.private {
-            Some(private) if private.is_full() => at,
-            Some(private) => {
-                private.append_stream(&input[at..], self);
-                input.len()
-            }
-            None => input.len(),
+    /// Passes on what a client sends whose replies are not counted. What is denied reaches the server as a command that it does not know, so
+    /// that the refusal stands where the reply would; what is malformed is refused by the server itself.
+    pub(super) fn stream_requests(
+        self: &Rc<Self>,
+        state: &mut State,
+        input: &[u8],
+        start: usize,
+        limits: Limits,
+    ) -> usize {
+        let Some(private) = state.private.clone() else { return input.len() };
+        if private.is_full() {
+            return start;
         }
+        let (mut passed, mut at) = (start, start);
+        while at < input.len() {
+            let denied = |name: &[u8]| self.worker.table().find(name).denied.then(|| stand_in(name));
+            let (len, denied) = match state.scanner.step(&input[at..], limits) {
+                Ok(Step::Request(frame)) => (frame.len, denied(frame.name.of(&input[at..]))),
+                Ok(Step::Inline { len, multibulk }) => (len, denied(arguments(&multibulk).next().unwrap_or_default())),
+                Ok(Step::Nothing { len }) => (len, None),
+                Ok(Step::Incomplete) if input.len() - at <= SPOOL => break,
+                Ok(Step::Incomplete) => match state.scanner.name().map(|name| denied(name.of(&input[at..]))) {
+                    Some(None) => {
+                        let (upload, begun) = Upload::begin(std::mem::take(&mut state.scanner));
+                        state.upload = Some(Box::new(upload));
+                        at += begun;
+                        break;
+                    }
+                    _ => break,
+                },
+                Err(_) => {
+                    state.scanner = Scanner::default();
+                    (input.len() - at, None)
+                }
+            };
+            if let Some(stand_in) = denied {
+                private.append_stream(&input[passed..at], self);
+                private.append_stream(&stand_in, self);
+                passed = at + len;
+            }
+            at += len;
+        }
+        if passed < at {
+            private.append_stream(&input[passed..at], self);
+        }
+        at
     }
+}
+
+/// A request that the server refuses in place of one that is denied.
+fn stand_in(name: &[u8]) -> Vec<u8> {
+    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+    let mut bytes = Vec::new();
+    encode::command(&mut bytes, &[format!("ambassador: the command {name} is denied here (--deny)").as_bytes()]);
+    bytes
 }

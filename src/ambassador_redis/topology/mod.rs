@@ -36,6 +36,8 @@ pub struct Node {
     tier: AtomicU8,
     weight: AtomicU32,
     facts: Mutex<Facts>,
+    /// Of the ambassador to it.
+    connections: AtomicU64,
 }
 
 /// Whom a replica follows, by the address that it uses itself. The offset of a replica that has begun to follow another server counts
@@ -74,6 +76,16 @@ pub struct Topology {
     pub replicas: Vec<Arc<Node>>,
 }
 
+/// One connection to a server is counted while this is there.
+#[derive(Debug)]
+pub struct Seat(Arc<Node>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Node {
     pub fn new(number: u32, address: Endpoint) -> Arc<Node> {
         let facts = Facts { role: "unknown", state: "not probed yet".to_owned(), ..Facts::default() };
@@ -86,6 +98,7 @@ impl Node {
             tier: AtomicU8::new(0),
             weight: AtomicU32::new(1),
             facts: Mutex::new(facts),
+            connections: AtomicU64::new(0),
         })
     }
 
@@ -128,6 +141,17 @@ impl Node {
 
     fn round_trip(&self) -> Option<u64> {
         Some(self.round_trip.load(Ordering::Relaxed)).filter(|nanos| *nanos > 0)
+    }
+
+    /// How many connections to it the ambassador has, or is about to have.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Counts one connection, until what is returned is dropped.
+    pub fn seat(self: &Arc<Self>) -> Seat {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Seat(self.clone())
     }
 
     pub fn facts(&self) -> Facts {

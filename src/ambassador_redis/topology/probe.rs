@@ -22,7 +22,7 @@ use super::control::{connect, reason};
 use super::source::{Found, Sources};
 use super::trail::Trail;
 use super::view::{Answer, Authority, Before, Observation, Verdict, decide};
-use super::{Facts, Node, Topology};
+use super::{Facts, Node, Seat, Topology};
 
 /// The pause between two rounds while something is wrong.
 const HASTE: Duration = Duration::from_millis(100);
@@ -60,7 +60,7 @@ enum Moved {
 
 struct Probed {
     node: Arc<Node>,
-    connection: Option<MultiplexedConnection>,
+    connection: Option<(MultiplexedConnection, Seat)>,
     named: Instant,
 }
 
@@ -242,7 +242,7 @@ impl Prober {
         let Ok(place) = verdict.primary else { return false };
         let Ok(seen) = &answers[place] else { return false };
         if self.learned != seen.run_id {
-            if let Some(connection) = &mut self.nodes[place].connection
+            if let Some((connection, _)) = &mut self.nodes[place].connection
                 && let Ok(Some(table)) = tokio::time::timeout(
                     self.shared.policy.load().probe_timeout * 5,
                     learn_commands(connection, &self.shared.table.load()),
@@ -348,14 +348,16 @@ impl Probed {
 
     async fn ask_now(&mut self, shared: &Shared) -> Result<Observation, String> {
         let connection = match &mut self.connection {
-            Some(connection) => connection,
+            Some((connection, _)) => connection,
             none => {
                 let credentials = shared.credentials().map_err(|error| format!("{error:#}"))?;
-                none.insert(connect(&shared.dialer, &self.node.address, credentials).await?)
+                let seat = self.node.seat();
+                &mut none.insert((connect(&shared.dialer, &self.node.address, credentials).await?, seat)).0
             }
         };
         let asked = Instant::now();
-        let info: String = redis::cmd("INFO").query_async(connection).await.map_err(|error| reason(&error))?;
+        // Spelled so that it can be told from what clients ask.
+        let info: String = redis::cmd("iNFO").query_async(connection).await.map_err(|error| reason(&error))?;
         self.node.note_round_trip(asked.elapsed());
         Observation::parse(&info).ok_or_else(|| "it is neither a primary nor a replica".to_owned())
     }
@@ -363,7 +365,7 @@ impl Probed {
 
 /// Adds what the server's `COMMAND` lists to the known commands; `None` if there is nothing to add.
 async fn learn_commands(connection: &mut MultiplexedConnection, known: &Table) -> Option<Table> {
-    let reply: Vec<redis::Value> = redis::cmd("COMMAND").query_async(connection).await.ok()?;
+    let reply: Vec<redis::Value> = redis::cmd("cOMMAND").query_async(connection).await.ok()?;
     let mut table = known.clone();
     for entry in &reply {
         let redis::Value::Array(fields) = entry else { continue };

@@ -32,6 +32,7 @@ use super::loss::Abandon;
 use super::role::Role;
 use super::run::{Owner, Run, Ticket};
 use super::state::State;
+use super::stream::own;
 
 /// Reads in one turn of the task, so that one busy server cannot starve the others.
 const READS_A_TURN: usize = 8;
@@ -95,7 +96,7 @@ impl Connection {
             purpose,
             counts: worker.stats().node(&node.address.to_string()),
             worker: worker.clone(),
-            state: RefCell::default(),
+            state: RefCell::new(State { seat: Some(node.seat()), ..State::default() }),
         })
     }
 
@@ -153,7 +154,9 @@ impl Connection {
 
     /// Gives a private connection to a session, or back to the pool.
     pub fn belong_to(&self, session: Option<Rc<Session>>) {
-        self.state.borrow_mut().session = session;
+        let mut state = self.state.borrow_mut();
+        state.used |= session.is_some();
+        state.session = session;
     }
 
     /// Keeps a private connection from being used by another session: it was told who its client is.
@@ -165,6 +168,11 @@ impl Connection {
     pub fn is_clean(&self) -> bool {
         let state = self.state.borrow();
         !state.spoiled && state.retired.is_none()
+    }
+
+    /// Whether no session has had this private connection yet.
+    pub fn is_unused(&self) -> bool {
+        !self.state.borrow().used
     }
 
     /// Why nothing can be sent, if so.
@@ -340,11 +348,16 @@ impl Connection {
             }
             Err(why) => self.state.borrow_mut().failure = Some(why),
         }
+        let was_wanted = self.state.borrow().retired.is_none();
         self.state.borrow_mut().retired.get_or_insert("the connection is closed");
         self.give_up();
+        if was_wanted {
+            self.worker.miss();
+        }
     }
 
     async fn open(&self) -> Result<(), String> {
+        let seat = self.state.borrow_mut().seat.take().unwrap_or_else(|| self.node.seat());
         let (transport, greeting) = self.worker.connect(&self.node, &self.line, self.purpose).await?;
         match (self.purpose, greeting.role) {
             (Purpose::Primary(_), Some(Role::Replica { .. })) => {
@@ -358,7 +371,7 @@ impl Connection {
         let mut state = self.state.borrow_mut();
         let Greeting { hello, history, .. } = greeting;
         state.hello = Some(hello.into());
-        state.transport = Some(transport);
+        (state.transport, state.seat) = (Some(transport), Some(seat));
         state.scanner = Scanner::default();
         state.carry.clear();
         (state.applied, state.asked_history) = (Mark::default(), 0);
@@ -425,10 +438,10 @@ impl Connection {
         if matches!(self.purpose, Purpose::Primary(_)) && state.unmarked && self.worker.wants_mark() {
             state.unmarked = false;
             if let Some(pending) = self.worker.watermark().mark(state.history) {
-                state.own(&[b"ROLE"], Owner::Watermark(pending));
+                state.own(&[own::ROLE], Owner::Watermark(pending));
             } else if state.asked_history != self.worker.generation() {
                 state.asked_history = self.worker.generation();
-                state.own(&[b"INFO", b"replication"], Owner::History);
+                state.own(&[own::INFO, b"replication"], Owner::History);
             }
         }
         let Some(transport) = &mut state.transport else { return Ok(()) };

@@ -14,6 +14,7 @@ use crate::ambassador_redis::transport::Transport;
 use crate::core::secret;
 
 use super::role::Role;
+use super::stream::own;
 
 /// A greeting is a few hundred bytes; modules make it longer.
 const MAX_GREETING: usize = 256 * 1024;
@@ -94,9 +95,9 @@ pub async fn greet(
     };
     let mut out = Vec::with_capacity(128);
     let number = [b'0' + line.version.number()];
-    let mut hello: Vec<&[u8]> = vec![b"HELLO", &number];
+    let mut hello: Vec<&[u8]> = vec![own::HELLO, &number];
     if let Some(Credentials { user, password }) = credentials {
-        hello.extend([b"AUTH", user.as_slice(), password.as_slice()]);
+        hello.extend([own::AUTH, user.as_slice(), password.as_slice()]);
     }
     encode::command(&mut out, &hello);
     about_replication(&mut out);
@@ -109,7 +110,7 @@ pub async fn greet(
         (&hello[..4.min(hello.len())], credentials, line.version)
     {
         out.clear();
-        encode::command(&mut out, &[b"AUTH", password]);
+        encode::command(&mut out, &[own::AUTH, password]);
         about_replication(&mut out);
         write_all(transport, &out).await?;
         accept(&replies.next(transport).await?)?;
@@ -120,7 +121,7 @@ pub async fn greet(
     // Before anything is sent for a client: a SELECT that is refused must not let commands into another database.
     if line.db != 0 {
         let mut number = itoa::Buffer::new();
-        let select: &[&[u8]] = &[b"SELECT", number.format(line.db).as_bytes()];
+        let select: &[&[u8]] = &[own::SELECT, number.format(line.db).as_bytes()];
         let mut answer = replies.ask(transport, select).await?;
         // A client may have chosen the database before it became a user who may not choose: then we go the same way.
         if let (true, Identity::Client(Credentials { user, password })) =
@@ -130,9 +131,9 @@ pub async fn greet(
                 Some(Credentials { user, password }) => (user.as_slice(), password.as_slice()),
                 None => (&b"default"[..], &b""[..]),
             };
-            replies.ask(transport, &[b"AUTH", our_name, our_password]).await?;
+            replies.ask(transport, &[own::AUTH, our_name, our_password]).await?;
             answer = replies.ask(transport, select).await?;
-            accept(&replies.ask(transport, &[b"AUTH", user, password]).await?)?;
+            accept(&replies.ask(transport, &[own::AUTH, user, password]).await?)?;
         }
         if let [b'-', text @ ..] = answer.as_slice() {
             return Err(HandshakeError::Database(line.db, String::from_utf8_lossy(text).trim_end().to_owned()));
@@ -150,8 +151,8 @@ pub async fn permit_reads(transport: &mut Transport) -> Result<(), HandshakeErro
 }
 
 fn about_replication(out: &mut Vec<u8>) {
-    encode::command(out, &[b"ROLE"]);
-    encode::command(out, &[b"INFO", b"replication"]);
+    encode::command(out, &[own::ROLE]);
+    encode::command(out, &[own::INFO, b"replication"]);
 }
 
 /// Finds the history in the reply of `INFO`.

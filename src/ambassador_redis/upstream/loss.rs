@@ -15,7 +15,7 @@ impl Connection {
     pub(super) fn lose(&self, why: &str) {
         let mut state = self.state.borrow_mut();
         tracing::debug!(node = %self.node.address, why, "connection lost");
-        state.transport = None;
+        (state.transport, state.seat) = (None, None);
         state.last_up = Some(Instant::now());
         state.failure = Some(format!("{}: {why}", self.node.address));
         let runs = std::mem::take(&mut state.runs);
@@ -30,6 +30,7 @@ impl Connection {
             match run.owner {
                 Owner::Stream(session) => session.abort(),
                 Owner::Nobody | Owner::Watermark(_) | Owner::History | Owner::Applied(_) => {}
+                Owner::Doubtful(doubt) => doubt.lose(run.left, &lost(&self.node.address.to_string(), why)),
                 Owner::Session(ticket) if ticket.torn => ticket.session.abort(),
                 Owner::Session(ticket) if matches!(self.purpose, Purpose::Private(_)) && !ticket.session.is_plain() => {
                     ticket.session.fail(ticket.slot, run.left, &lost(&self.node.address.to_string(), why));
@@ -101,6 +102,7 @@ impl Connection {
                     "the primary is another server now",
                 ),
                 Owner::Session(ticket) => ticket.session.fail(ticket.slot, run.left, &unreachable(&why)),
+                Owner::Doubtful(doubt) => doubt.lose(run.left, &lost(&self.node.address.to_string(), &why)),
                 Owner::Stream(session) => session.abort(),
                 _ => {}
             }
@@ -145,6 +147,7 @@ impl Drop for Abandon {
         for run in runs {
             match run.owner {
                 Owner::Session(Ticket { session, .. }) | Owner::Stream(session) => session.abort(),
+                Owner::Doubtful(doubt) => doubt.abort(),
                 _ => {}
             }
         }

@@ -8,13 +8,16 @@ mod finished;
 mod handshake;
 mod loss;
 mod outbound;
+mod refused;
 mod replies;
 mod role;
 mod run;
 mod state;
+mod stream;
 
 pub use connection::{Connection, Purpose};
 pub use handshake::{Credentials, Greeting, Identity, Line, greet, permit_reads};
 pub use loss::unreachable;
 pub use outbound::Outbound;
-pub use run::{Greeted, Observe, Ticket};
+pub use run::{Greeted, Observe, Ticket, Way};
+pub use stream::own;

@@ -5,16 +5,14 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::ambassador_redis::command::Class;
 use crate::ambassador_redis::consistency::Mark;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
-use crate::ambassador_redis::session::{Position, Session};
+use crate::ambassador_redis::session::{Position, Session, recounted, with_clients};
 
 use super::connection::{Connection, Purpose};
 use super::handshake::history_in;
-use super::loss::remaining;
 use super::role::Role;
-use super::run::{Owner, Run, Ticket};
+use super::run::{Observe, Owner, Run};
 use super::state::State;
 
 /// The longest reply of our own questions.
@@ -67,11 +65,14 @@ impl Connection {
                     if let Purpose::Private(lane) = self.purpose {
                         self.worker.acknowledge(lane);
                     }
-                    let position = position(&mut state.scanner, &data[at..], &mut state.opaque);
-                    session.stream(&data[at..], position);
+                    let data = &data[at..];
+                    let used =
+                        state.stream.pass(&mut state.scanner, data, |bytes, position| session.stream(bytes, position));
+                    state.carry.extend_from_slice(&data[used..]);
                     return Ok(());
                 }
                 Owner::Session(_) => at = self.scan_session(state, data, at)?,
+                Owner::Doubtful(_) => at += self.scan_doubtful(state, &data[at..])?,
                 Owner::Nobody | Owner::Watermark(_) | Owner::History | Owner::Applied(_) => {
                     match state.scanner.step(&data[at..]).map_err(|e| e.to_string())? {
                         Step::Partial if matches!(run.owner, Owner::Nobody) => return Ok(()),
@@ -129,17 +130,14 @@ impl Connection {
     /// Hands the replies of the front run to its session; returns the place behind them.
     fn scan_session(self: &Rc<Self>, state: &mut State, data: &[u8], start: usize) -> Result<usize, String> {
         let State { runs, scanner, carry, applied, behind, session, replaced, .. } = state;
-        let (first, second) = runs.as_mut_slices();
-        let Some((Run { owner: Owner::Session(ticket), left, .. }, later)) = first.split_first_mut() else {
-            return Ok(start);
-        };
+        let Some(Run { owner: Owner::Session(ticket), left, .. }) = runs.front_mut() else { return Ok(start) };
         if ticket.needs.take().is_some_and(|needs| *applied < needs) {
             *behind = true;
-            self.redo_front(state, "it is behind what the application has seen");
+            self.refuse_front(state, "it is behind what the application has seen");
             return Ok(start);
         }
         let (mut at, mut replies, mut refused) = (start, 0, None);
-        let mut torn = None;
+        let (mut torn, mut reworded) = (None, None);
         let confirms = self.purpose == Purpose::Replica && ticket.repeatable && self.worker.confirms_missing();
         while at < data.len() && replies < *left {
             let whole = scanner.is_between();
@@ -149,20 +147,24 @@ impl Connection {
             }
             match scanner.step(&data[at..]).map_err(|error| error.to_string())? {
                 Step::Reply { len, kind } => {
-                    if kind == b'-'
-                        && self.is_refusal(&data[at..at + len], ticket)
-                        && (ticket.repeatable || may_wait(ticket, later.iter().chain(second.iter())))
-                    {
+                    if kind == b'-' && self.is_refusal(&data[at..at + len], ticket) {
                         refused = Some("it refused a read");
                         *scanner = Scanner::default();
                         break;
                     }
                     if let Some(observe) = ticket.observe.take() {
-                        ticket.session.observe(observe, &data[at..at + len]);
+                        reworded = self.learn(&ticket.session, observe, &data[at..at + len]);
                     }
                     at += len;
                     replies += 1;
                     ticket.torn = false;
+                }
+                // Nobody looks for a number of clients in so much text.
+                Step::Partial
+                    if data.len() - at > MAX_CARRY / 2 && matches!(ticket.observe, Some(Observe::Clients)) =>
+                {
+                    ticket.observe = None;
+                    (at, ticket.torn) = (data.len(), true);
                 }
                 // Errors are looked at whole, as are replies that the session learns from.
                 Step::Partial if whole && (data[at] == b'-' || ticket.observe.is_some()) => {
@@ -190,7 +192,8 @@ impl Connection {
                 Purpose::Replica => {}
             }
             ticket.received += at - start;
-            ticket.session.deliver(ticket.slot, &data[start..at], replies);
+            let bytes = reworded.as_deref().unwrap_or(&data[start..at]);
+            ticket.session.deliver(ticket.slot, bytes, replies);
             torn = (ticket.torn && session.is_none()).then(|| ticket.session.clone());
         }
         *left -= replies;
@@ -199,7 +202,7 @@ impl Connection {
             return Ok(at);
         }
         if let Some(why) = refused {
-            self.redo_front(state, why);
+            self.refuse_front(state, why);
         } else if *left == 0 {
             self.note_finished(state);
             state.finish_front();
@@ -207,6 +210,21 @@ impl Connection {
             return Ok(data.len());
         }
         Ok(at)
+    }
+
+    /// The session learns from a reply; what it is told instead, if it is told something else.
+    fn learn(&self, session: &Rc<Session>, observe: Observe, reply: &[u8]) -> Option<Vec<u8>> {
+        match observe {
+            Observe::Clients => with_clients(reply, self.node.connections(), self.worker.everybody()),
+            Observe::Killed { by, ours, theirs } if reply.first() == Some(&b':') => {
+                self.worker.end_everybody(by);
+                recounted(reply, ours, theirs)
+            }
+            observe => {
+                session.observe(observe, reply);
+                None
+            }
+        }
     }
 
     /// Stops reading while the client of a large reply does not keep up. What comes from now on takes another connection.
@@ -245,50 +263,6 @@ impl Connection {
         }
     }
 
-    /// Counts an error. Whether it means that another server may well answer.
-    fn is_refusal(&self, error: &[u8], ticket: &Ticket) -> bool {
-        self.counts.errors.add(1);
-        if self.purpose != Purpose::Replica {
-            if !error.starts_with(b"-READONLY") {
-                return false;
-            }
-            self.worker.suspect(&self.node);
-            // It did not execute it: a single write waits for the next primary. Of several the later ones may have been executed.
-            return matches!(self.purpose, Purpose::Primary(_)) && ticket.requests == 1 && self.worker.may_hold(0);
-        }
-        let retry = error.starts_with(b"-LOADING ")
-            || error.starts_with(b"-MASTERDOWN ")
-            || (ticket.class == Class::ReadScript && error.starts_with(b"-NOSCRIPT "));
-        if retry && ticket.class != Class::ReadScript {
-            self.worker.suspect(&self.node);
-        }
-        retry && ticket.repeatable
-    }
-
-    /// Sends what the front run still awaits to the primary, and forgets the replies that come here.
-    fn redo_front(&self, state: &mut State, why: &'static str) {
-        let Some(run) = state.runs.front_mut() else { return };
-        let Owner::Session(ticket) = std::mem::replace(&mut run.owner, Owner::Nobody) else { return };
-        let (left, bytes) = (run.left, run.bytes);
-        state.in_flight -= ticket.requests.min(state.in_flight);
-        // What the session has asked behind it must not be answered as of an earlier moment: it takes the same way.
-        for run in state.runs.iter_mut().skip(1) {
-            match &mut run.owner {
-                Owner::Session(later) if later.repeatable && Rc::ptr_eq(&later.session, &ticket.session) => {
-                    later.needs = Some(Mark::BEYOND);
-                }
-                _ => {}
-            }
-        }
-        let requests = remaining(&state.out.unanswered()[..bytes], ticket.requests - left);
-        match self.purpose {
-            Purpose::Primary(_) => {
-                self.worker.wait_for_other(&self.node, requests, Ticket { requests: left, ..ticket });
-            }
-            _ => self.worker.redo(requests, ticket, left, why),
-        }
-    }
-
     fn unexpected(&self, state: &mut State, data: &[u8]) -> Result<(), String> {
         match (&state.session, state.scanner.step(data)) {
             (Some(session), Ok(Step::Push { len })) if matches!(self.purpose, Purpose::Private(_)) => {
@@ -298,25 +272,4 @@ impl Connection {
             _ => Err("it answered without being asked".to_owned()),
         }
     }
-}
-
-/// Where a stream stands behind these bytes. What is no RESP (a copy of the data for a replica) is `opaque` from there on.
-fn position(scanner: &mut Scanner, mut data: &[u8], opaque: &mut bool) -> Position {
-    while !*opaque && !data.is_empty() {
-        match scanner.step(data) {
-            Ok(Step::Reply { len, .. } | Step::Push { len }) => data = &data[len..],
-            Ok(Step::Partial) => return Position::Within,
-            Err(_) => *opaque = true,
-        }
-    }
-    if *opaque { Position::Within } else { Position::Between }
-}
-
-/// Whether a refused write may wait for the next primary although the session has asked for more behind it. What is a read, or will be
-/// refused alike, waits as well; of anything else a part may be executed before it.
-fn may_wait<'a>(ticket: &Ticket, mut later: impl Iterator<Item = &'a Run>) -> bool {
-    later.all(|run| match &run.owner {
-        Owner::Session(later) if Rc::ptr_eq(&later.session, &ticket.session) => later.repeatable || later.requests == 1,
-        _ => true,
-    })
 }

@@ -9,6 +9,7 @@ use crate::ambassador_redis::resp::Version;
 use crate::ambassador_redis::session::Session;
 
 use super::handshake::Identity;
+use super::refused::Doubt;
 
 /// One entry of a connection's queue of awaited replies.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub enum Owner {
     Session(Ticket),
     /// Everything from here on belongs to this session, for as long as the connection lives.
     Stream(Rc<Session>),
+    /// A part was refused: the replies are kept back until it is known whether any was executed.
+    Doubtful(Box<Doubt>),
     /// Nobody waits for these any more.
     Nobody,
     /// The `ROLE` behind a batch on the primary.
@@ -34,6 +37,14 @@ pub enum Owner {
     History,
     /// The `ROLE` in front of reads on a replica, and the generation in which it was sent.
     Applied(u64),
+}
+
+/// Whose connection a run needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Shared,
+    /// It may wait, or run for long: one of its session's own.
+    Own,
 }
 
 /// What a session wants to know of its run.
@@ -50,6 +61,8 @@ pub struct Ticket {
     pub repeatable: bool,
     /// What the replica must have reached for its replies to count.
     pub needs: Option<Mark>,
+    /// On which connection to the primary it goes.
+    pub way: Way,
     /// What the session learns from the reply.
     pub observe: Option<Observe>,
     pub started: Instant,
@@ -67,6 +80,16 @@ pub enum Observe {
     Select(u32),
     Greeted(Greeted),
     Nothing,
+    /// The reply tells how many clients there are.
+    Clients,
+    /// The reply tells how many clients were ended: all, or all but the one that has asked for it.
+    Killed {
+        by: u64,
+        /// The ambassador's own connections among those.
+        ours: u64,
+        /// The sessions that end.
+        theirs: u64,
+    },
 }
 
 /// The session has proved who it is, or chosen its protocol version.

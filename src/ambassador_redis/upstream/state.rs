@@ -9,14 +9,18 @@ use crate::ambassador_redis::consistency::{History, Mark};
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::reply::Scanner;
 use crate::ambassador_redis::session::Session;
+use crate::ambassador_redis::topology::Seat;
 use crate::ambassador_redis::transport::Transport;
 
 use super::outbound::Outbound;
 use super::run::{Owner, Run, Ticket};
+use super::stream::{Stream, own};
 
 #[derive(Default)]
 pub(super) struct State {
     pub(super) transport: Option<Transport>,
+    /// Its place among the connections to the server, while it is connected.
+    pub(super) seat: Option<Seat>,
     pub(super) out: Outbound,
     pub(super) runs: VecDeque<Run>,
     pub(super) scanner: Scanner,
@@ -41,12 +45,14 @@ pub(super) struct State {
     pub(super) in_flight: u32,
     pub(super) retired: Option<&'static str>,
     pub(super) spoiled: bool,
+    /// A session has, or had, this private connection.
+    pub(super) used: bool,
     /// Why the stream is given up.
     pub(super) broken: Option<&'static str>,
     /// The session whose reply is too large for what its client reads, and since when.
     pub(super) clog: Option<(Rc<Session>, Instant)>,
-    /// The stream of its session is no RESP.
-    pub(super) opaque: bool,
+    /// The stream of its session, if it has come to that.
+    pub(super) stream: Stream,
     /// The second in which the server last said something.
     pub(super) heard: u32,
     /// Another connection carries what comes from now on.
@@ -89,7 +95,7 @@ impl State {
 
     pub(super) fn ask_applied(&mut self, generation: u64) {
         self.asks_applied = true;
-        self.own(&[b"ROLE"], Owner::Applied(generation));
+        self.own(&[own::ROLE], Owner::Applied(generation));
     }
 
     pub(super) fn requeue(&mut self, runs: VecDeque<Run>, bytes: &[u8], generation: u64) {

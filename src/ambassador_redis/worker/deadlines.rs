@@ -39,6 +39,7 @@ impl Worker {
         }
         self.follow_policy();
         self.recheck_users();
+        self.follow_ended();
         self.weigh_replicas();
         self.leave_silent_replicas();
         self.pool.borrow_mut().retain(|connection| !connection.is_over());
@@ -70,6 +71,18 @@ impl Worker {
             session.recheck(&users);
         }
         *seen = Some(users);
+    }
+
+    /// Ends the sessions that a client has ended.
+    pub(super) fn follow_ended(&self) {
+        let ended = self.shared.ended.load_full();
+        if Arc::ptr_eq(&ended, &self.ended.borrow()) {
+            return;
+        }
+        for session in self.sessions.borrow().values() {
+            session.end_by(&ended);
+        }
+        *self.ended.borrow_mut() = ended;
     }
 
     /// Takes reads back from replicas that leave them unanswered while they do not answer the probe either.

@@ -33,7 +33,7 @@ use super::insight::{Slowlog, has_key};
 use super::metrics::Stats;
 use super::mirror::Mirror;
 use super::resp::Version;
-use super::session::{Session, Wire};
+use super::session::{Ended, Session, Wire};
 use super::settings::Policy;
 use super::shared::{Kind, LANES, Shared};
 use super::topology::{Node, Topology};
@@ -63,6 +63,10 @@ pub struct Worker {
     /// Whose lane each one behind the first is.
     lanes: RefCell<[Option<Line>; LANES - 1]>,
     pool: RefCell<Vec<Rc<Connection>>>,
+    /// Of what lines private connections were wanted last.
+    wanted: RefCell<Vec<Line>>,
+    /// When connections for the pool were last made.
+    warmed: Cell<Option<Instant>>,
     /// Every private connection, in the pool or in use.
     privates: RefCell<Vec<Weak<Connection>>>,
     held: RefCell<held::Queue>,
@@ -84,6 +88,8 @@ pub struct Worker {
     random: Cell<u32>,
     /// The users by which the sessions were last checked.
     users: RefCell<Option<Arc<Users>>>,
+    /// The sessions that were last known to be ended by a client.
+    ended: RefCell<Arc<Ended>>,
 }
 
 /// Where bytes are read into; one for all sets of a thread.
@@ -136,6 +142,8 @@ impl Worker {
             lanes: RefCell::default(),
             pool: RefCell::default(),
             leaving: RefCell::default(),
+            warmed: Cell::new(None),
+            wanted: RefCell::default(),
             privates: RefCell::default(),
             held: RefCell::default(),
             had_primary: Cell::new(false),
@@ -152,6 +160,7 @@ impl Worker {
             until_sample: Cell::new(0),
             random: Cell::new(0x9e37_79b9),
             users: RefCell::default(),
+            ended: RefCell::default(),
             shared,
             number,
         })
@@ -291,6 +300,33 @@ impl Worker {
 
     pub fn pause_primary(&self, duration: Duration) {
         self.shared.pause(duration);
+    }
+
+    /// Whether a client of ours debugs the primary.
+    pub fn is_debugged(&self) -> bool {
+        self.shared.is_debugged()
+    }
+
+    pub fn debug_primary(&self) {
+        self.shared.debug();
+        self.interest.set(0);
+    }
+
+    /// Whether the set is all there is, and no shard of a Cluster.
+    pub fn is_alone(&self) -> bool {
+        self.shared.kind == Kind::Alone
+    }
+
+    /// How many sessions there are, those of the other threads included.
+    pub fn everybody(&self) -> u64 {
+        self.shared.sessions.load(Relaxed) as u64
+    }
+
+    /// Ends the sessions of all clients that are there now, but that of the client who wants it.
+    pub fn end_everybody(&self, by: u64) {
+        let below = self.shared.next_session.load(Relaxed);
+        self.shared.ended.store(Arc::new(Ended { below, by }));
+        self.follow_ended();
     }
 
     /// When the primary was last known to be up.

@@ -2,17 +2,18 @@
 
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::ambassador_redis::resp::Version;
-use crate::ambassador_redis::upstream::{Connection, Line};
+use crate::ambassador_redis::upstream::{Connection, Line, own};
 
 /// Private connections that wait for a session.
 const POOL: usize = 64;
 /// Private connections that are kept connected for those who will need one.
 const WARM: usize = 4;
-/// From how few on they are made anew: not one by one, since the server shows each to whoever monitors it.
-const LOW: usize = 2;
+/// How soon they are made anew again.
+const WARM_PAUSE: Duration = Duration::from_millis(20);
 /// For how many versions and databases.
 const WARM_LINES: usize = 4;
 
@@ -22,17 +23,38 @@ impl Worker {
     /// # Errors
     /// There is no primary; the text says why.
     pub fn private(self: &Rc<Self>, line: &Line) -> Result<Rc<Connection>, String> {
+        self.pooled(line, |_| true)
+    }
+
+    /// The same for a client that will look at the connection itself: one on which nothing was done yet.
+    ///
+    /// # Errors
+    /// There is no primary; the text says why.
+    pub fn untouched(self: &Rc<Self>, line: &Line) -> Result<Rc<Connection>, String> {
+        self.pooled(line, Connection::is_unused)
+    }
+
+    fn pooled(self: &Rc<Self>, line: &Line, suits: impl Fn(&Connection) -> bool) -> Result<Rc<Connection>, String> {
         let topology = self.topology.borrow().clone();
         let node = topology.primary.as_ref().map_err(Clone::clone)?;
+        self.note_wanted(line);
         let mut pool = self.pool.borrow_mut();
         let at = pool.iter().position(|connection| {
-            connection.line == *line && connection.node.number == node.number && !connection.is_over()
+            connection.line == *line
+                && connection.node.number == node.number
+                && !connection.is_over()
+                && suits(connection)
         });
-        if let Some(at) = at {
-            return Ok(pool.remove(at));
-        }
+        let pooled = at.map(|at| pool.remove(at));
         drop(pool);
-        self.fresh(line)
+        self.warm();
+        pooled.map_or_else(|| self.fresh(line), Ok)
+    }
+
+    /// Whether a private connection is one to the server that is the primary now.
+    pub fn is_current(&self, private: &Connection) -> bool {
+        let is_primary = self.topology.borrow().primary.as_ref().is_ok_and(|node| node.number == private.node.number);
+        is_primary && !private.is_over()
     }
 
     /// A new connection to the primary for one session alone.
@@ -53,7 +75,7 @@ impl Worker {
         match (&lines.primary, private.number_at_server()) {
             (Ok(primary), Some(number)) if primary.is_ready() => {
                 let number = number.to_string();
-                primary.append_own(&[b"CLIENT", b"UNBLOCK", number.as_bytes(), b"ERROR"]);
+                primary.append_own(&[own::CLIENT, b"UNBLOCK", number.as_bytes(), b"ERROR"]);
                 primary.wake();
                 true
             }
@@ -78,7 +100,7 @@ impl Worker {
         self.pool.borrow_mut().retain(|connection| {
             let is_usual = connection.line == usual;
             kept += usize::from(is_usual);
-            let is_wanted = used.contains(&connection.line) || is_usual && kept <= LOW;
+            let is_wanted = used.contains(&connection.line) || is_usual && kept <= WARM;
             if !is_wanted {
                 connection.retire("no session needs it");
             }
@@ -86,16 +108,40 @@ impl Worker {
         });
     }
 
+    /// A session wants a private connection of this line: the next one may, too.
+    fn note_wanted(&self, line: &Line) {
+        let mut wanted = self.wanted.borrow_mut();
+        match wanted.iter().position(|other| other == line) {
+            Some(place) => wanted[..=place].rotate_right(1),
+            None => {
+                wanted.truncate(WARM_LINES - 1);
+                wanted.insert(0, line.clone());
+            }
+        }
+    }
+
+    /// A private connection was closed by its server, perhaps one of those that are kept for the next one. Nothing is done if some were made
+    /// just before: the server may close whatever it is offered.
+    pub fn miss(self: &Rc<Self>) {
+        if self.warmed.get().is_none_or(|warmed| warmed.elapsed() >= WARM_PAUSE) {
+            self.warm();
+        }
+    }
+
     /// Keeps a few private connections connected before they are needed: a command that blocks must reach the server before what
     /// another client sends right behind it.
     pub(super) fn warm(self: &Rc<Self>) {
         let identity = self.default_identity();
-        let lines: Vec<Line> =
-            self.lines.borrow().keys().filter(|line| line.identity == identity).take(WARM_LINES).cloned().collect();
+        let wanted = self.wanted.borrow().clone();
+        let others: Vec<Line> = self.lines.borrow().keys().filter(|line| !wanted.contains(line)).cloned().collect();
+        let mut lines = [wanted, others].concat();
+        lines.retain(|line| line.identity == identity);
+        lines.truncate(WARM_LINES);
         for line in lines.iter().filter(|line| self.is_proved(line)) {
-            let have = self.pool.borrow().iter().filter(|connection| connection.line == *line).count();
-            if have >= LOW {
-                continue;
+            let is_there = |connection: &&Rc<Connection>| connection.line == *line && !connection.is_over();
+            let have = self.pool.borrow().iter().filter(is_there).count();
+            if have < WARM {
+                self.warmed.set(Some(Instant::now()));
             }
             for _ in have..WARM {
                 if let Ok(connection) = self.fresh(line) {

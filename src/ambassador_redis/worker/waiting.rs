@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::Worker;
 use crate::ambassador_redis::session::Session;
 use crate::ambassador_redis::topology::Node;
-use crate::ambassador_redis::upstream::{Ticket, unreachable};
+use crate::ambassador_redis::upstream::{Ticket, Way, unreachable};
 
 impl Worker {
     /// Sends requests that another connection could not answer to the primary.
@@ -33,6 +33,11 @@ impl Worker {
     fn to_primary(self: &Rc<Self>, requests: &[u8], ticket: Ticket) {
         let (session, slot, replies) = (ticket.session.clone(), ticket.slot, ticket.requests);
         match &session.lines().primary {
+            Ok(_) if ticket.way == Way::Own => {
+                // Later: the connection that refused them is being looked at.
+                let requests = requests.to_vec();
+                self.spawn(async move { session.again(&requests, ticket) });
+            }
             Ok(primary) => {
                 if let Err(why) = primary.append(requests, ticket) {
                     session.fail(slot, replies, &unreachable(&why.0));

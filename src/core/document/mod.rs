@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn aliases_and_merge_keys_are_resolved_and_a_bomb_is_refused() {
-        let (node, mistakes) = parsed("base: &b {x: 1, y: 2}\nuse:\n  y: 3\n  <<: *b\n");
+        let (node, mistakes) = parsed("base: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  y: 3\nafter:\n  y: 3\n  <<: *b\n");
+        assert_eq!(node.field("after").unwrap().field("y").unwrap().text(), Some("3"));
         assert!(mistakes.is_empty(), "{mistakes}");
         let used = node.field("use").unwrap();
         assert_eq!((used.field("x").unwrap().text(), used.field("y").unwrap().text()), (Some("1"), Some("3")));

@@ -48,6 +48,8 @@ struct Open {
     node: Node,
     anchor: usize,
     key: Option<Key>,
+    /// Entries of other mappings (`<<`), for keys that are not written here.
+    merged: Vec<(Key, Node)>,
 }
 
 impl Builder {
@@ -67,7 +69,8 @@ impl Builder {
             Event::SequenceStart(anchor, _) => self.open(Value::Sequence(Vec::new()), at, anchor)?,
             Event::MappingStart(anchor, _) => self.open(Value::Mapping(Vec::new()), at, anchor)?,
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(open) = self.stack.pop() {
+                if let Some(mut open) = self.stack.pop() {
+                    open.merge();
                     self.complete(open.node, open.anchor, mistakes)?;
                 }
             }
@@ -85,7 +88,7 @@ impl Builder {
         if self.stack.len() == MAX_DEPTH {
             return Err((at, format!("is nested deeper than {MAX_DEPTH} levels")));
         }
-        self.stack.push(Open { node: Node { value, at }, anchor, key: None });
+        self.stack.push(Open { node: Node { value, at }, anchor, key: None, merged: Vec::new() });
         Ok(())
     }
 
@@ -105,6 +108,7 @@ impl Builder {
         match &mut open.node.value {
             Value::Sequence(items) => items.push(node),
             Value::Mapping(entries) => match open.key.take() {
+                Some(key) if key.text == "<<" => bring_in(&mut open.merged, node, mistakes),
                 Some(key) => insert(entries, key, node, mistakes),
                 None => {
                     let text = node.text().ok_or((at, "a key must be a single value".to_owned()))?;
@@ -117,26 +121,33 @@ impl Builder {
     }
 }
 
-/// Adds an entry; `<<` brings in the entries of another mapping that are not written here.
-fn insert(entries: &mut Vec<(Key, Node)>, key: Key, node: Node, mistakes: &mut Mistakes) {
-    if key.text == "<<" {
-        let merged = match node.value {
-            Value::Sequence(items) => items,
-            value => vec![Node { value, at: node.at }],
-        };
-        for source in merged {
-            let Value::Mapping(more) = source.value else {
-                mistakes.add(source.at, "<<", "must merge a mapping");
-                continue;
-            };
-            for (key, node) in more {
-                if !entries.iter().any(|(known, _)| known.text == key.text) {
-                    entries.push((key, node));
-                }
+impl Open {
+    /// Adds what was merged. It is done at the mapping's end, since a key that is written stands, above `<<` or below it.
+    fn merge(&mut self) {
+        let Value::Mapping(entries) = &mut self.node.value else { return };
+        for (key, node) in self.merged.drain(..) {
+            if !entries.iter().any(|(known, _)| known.text == key.text) {
+                entries.push((key, node));
             }
         }
-        return;
     }
+}
+
+/// Takes the entries of the mapping, or of the list of mappings, that stands behind `<<`.
+fn bring_in(merged: &mut Vec<(Key, Node)>, node: Node, mistakes: &mut Mistakes) {
+    let sources = match node.value {
+        Value::Sequence(items) => items,
+        value => vec![Node { value, at: node.at }],
+    };
+    for source in sources {
+        match source.value {
+            Value::Mapping(more) => merged.extend(more),
+            _ => mistakes.add(source.at, "<<", "must merge a mapping"),
+        }
+    }
+}
+
+fn insert(entries: &mut Vec<(Key, Node)>, key: Key, node: Node, mistakes: &mut Mistakes) {
     match entries.iter().find(|(known, _)| known.text == key.text) {
         Some((first, _)) => {
             let reason = format!("is written twice; the first stands in line {}", first.at.line);

@@ -185,6 +185,23 @@ fn discreet(schema: &Command, mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// The options of a mode that stand among the arguments of one of its verbs, as they were given.
+pub fn given(mode: &Mode, matches: &ArgMatches) -> Vec<OsString> {
+    let mut given = Vec::new();
+    for arg in command(mode).get_arguments() {
+        let (Some(long), id) = (arg.get_long(), arg.get_id().as_str()) else { continue };
+        let is_there = matches.try_contains_id(id).unwrap_or(false);
+        if is_there && matches.value_source(id) == Some(ValueSource::CommandLine) {
+            for value in matches.get_raw(id).into_iter().flatten() {
+                let mut argument = OsString::from(format!("--{long}="));
+                argument.push(value);
+                given.push(argument);
+            }
+        }
+    }
+    given
+}
+
 /// The schema, without what the section need not have because its units have it.
 fn relaxed(mode: &Mode, schema: Command, section: Option<&Node>) -> Command {
     let units = mode.documents.iter().find(|document| {

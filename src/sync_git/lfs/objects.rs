@@ -1,4 +1,5 @@
-//! The objects of the large file storage that are here, shared by all trees: `<store>/lfs/objects`, as git-lfs has it.
+//! The objects of the large file storage that are here, shared by all trees: `<store>/lfs/objects`, as git-lfs has it, and
+//! beside them in `lfs/trees` which of them each tree holds.
 //!
 //! In: pointers. Out: files whose size and SHA-256 are proved, placed in a tree as hard links or copies. An object comes in
 //! under another name and gets its own only when it is whole; what was received of it stays for the next attempt. Objects
@@ -21,9 +22,7 @@ use super::super::reuse::Sharing;
 use super::super::tree::Kind;
 use super::pointer::{Pointer, is_oid};
 
-/// The list of a tree's objects, beside git's own files of its worktree.
-const LIST: &str = "patterns-lfs";
-/// A list of this size names a quarter of a million objects.
+/// A list of a tree's objects of this size names a quarter of a million objects.
 const LARGEST_LIST: u64 = 16 << 20;
 
 /// The objects beside one store.
@@ -128,24 +127,32 @@ impl Objects {
         rustix::fs::fstat(&target).map(|stat| Stat::of(&stat))
     }
 
-    /// Remembers which objects the tree of the worktree `id` holds.
-    pub(super) fn list(&self, id: &str, oids: &BTreeSet<&str>) -> Result<(), FileError> {
-        let directory = self.store.join("worktrees").join(id);
-        make_dirs(&directory)?;
-        let text: String = oids.iter().map(|oid| format!("{oid}\n")).collect();
-        write_whole(&directory.join(LIST), text.as_bytes())
+    fn lists(&self) -> PathBuf {
+        self.store.join("lfs/trees")
     }
 
-    /// Removes the objects that no worktree lists, and what never became whole.
+    /// Remembers which objects the tree of the worktree `id` holds.
+    pub(super) fn list(&self, id: &str, oids: &BTreeSet<&str>) -> Result<(), FileError> {
+        make_dirs(&self.lists())?;
+        let text: String = oids.iter().map(|oid| format!("{oid}\n")).collect();
+        write_whole(&self.lists().join(id), text.as_bytes())
+    }
+
+    /// Removes the objects that no worktree holds, and what never became whole.
     pub(super) fn prune(&self) -> Result<(), FileError> {
         if !self.store.join("lfs").is_dir() {
             return Ok(());
         }
         let worktrees = self.store.join("worktrees");
         let mut kept = BTreeSet::new();
-        for id in names_in(&worktrees)? {
-            let list = read_small(&worktrees.join(id).join(LIST), LARGEST_LIST)?.unwrap_or_default();
-            kept.extend(String::from_utf8_lossy(&list).lines().map(str::to_owned));
+        for id in names_in(&self.lists())? {
+            let list = self.lists().join(&id);
+            if worktrees.join(&id).is_dir() {
+                let text = read_small(&list, LARGEST_LIST)?.unwrap_or_default();
+                kept.extend(String::from_utf8_lossy(&text).lines().map(str::to_owned));
+            } else {
+                remove(&list)?;
+            }
         }
         for first in names_in(&self.top())? {
             for second in names_in(&self.top().join(&first))? {

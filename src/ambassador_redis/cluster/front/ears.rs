@@ -12,6 +12,7 @@ use crate::ambassador_redis::resp::request::{Frame, arguments};
 use crate::ambassador_redis::resp::{Version, encode};
 
 use super::super::merge::items;
+use super::super::plan::Plan;
 use super::super::slots::{ShardNumber, slot};
 use super::intake::Taken;
 use super::legs::{Awaited, Kind, Owner, Target};
@@ -54,10 +55,9 @@ impl Ears {
 
 impl Front {
     /// Whether the client may only speak of subscriptions: the rule of RESP2.
-    pub(super) fn is_deaf_to(&self, class: Class) -> bool {
-        self.version == Version::Resp2
-            && !matches!(class, Class::Stream | Class::Quit | Class::Reset)
-            && self.ears.as_ref().is_some_and(|ears| ears.is_listening())
+    pub(super) fn is_deaf_to(&self, class: Class, plan: &Plan) -> bool {
+        let is_heard = matches!(class, Class::Stream | Class::Quit | Class::Reset) && matches!(plan, Plan::Keyed(_));
+        self.version == Version::Resp2 && !is_heard && self.ears.as_ref().is_some_and(|ears| ears.is_listening())
     }
 
     /// Whether a change of subscriptions is not confirmed yet.
@@ -155,15 +155,17 @@ impl Front {
     /// One frame of a session that listens.
     pub(super) fn heard(&mut self, at: usize, frame: &[u8]) {
         let awaited = self.legs[at].awaited.front().copied();
+        let parts = if matches!(frame[0], b'*' | b'>') { items(frame) } else { Vec::new() };
+        let kind = parts.first().and_then(|kind| bulk(kind)).unwrap_or_default();
+        if matches!(kind, b"message" | b"pmessage" | b"smessage") {
+            return self.pushes.extend_from_slice(frame);
+        }
         if let Some(Awaited { owner: Owner::Nobody, bytes, .. }) = awaited {
             self.legs[at].awaited.pop_front();
             self.legs[at].pipe.forget(bytes);
             return;
         }
-        let parts = if matches!(frame[0], b'*' | b'>') { items(frame) } else { Vec::new() };
-        let kind = parts.first().and_then(|kind| bulk(kind)).unwrap_or_default();
         match kind {
-            b"message" | b"pmessage" | b"smessage" => return self.pushes.extend_from_slice(frame),
             b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe" => {
                 return self.confirmed(at, frame, &parts, kind, awaited);
             }

@@ -8,9 +8,11 @@ use crate::ambassador_redis::resp::request::arguments;
 
 use super::super::merge::How;
 use super::super::slots::ShardNumber;
+use super::aside::Silence;
+use super::attention::Attention;
 use super::intake::Taken;
 use super::legs::{Awaited, Kind, Owner, Target};
-use super::{Front, Then, Told, is_stranger};
+use super::{Front, Then, Told, access_at_first};
 
 impl Front {
     /// What the client says about itself: the home shard's session answers, and those that come later are told the same.
@@ -48,21 +50,43 @@ impl Front {
         let (told, said, version) = match then {
             Then::Tell(told, said, version) => (told, said, version),
             Then::Watched => return self.watched(shard),
+            Then::Track(_) => return,
         };
-        self.is_stranger &= !matches!(told, Told::Auth | Told::Hello);
+        self.learn_access(&said);
         self.version = version.unwrap_or(self.version);
         self.preamble.retain(|(before, _)| *before != told);
-        self.preamble.push((told, said));
-        // The others are opened again when they are needed, and told then.
-        let home = self.fleet.cluster.home();
-        self.keep_legs(|leg| Some(leg.shard) == home && leg.kind == Kind::Requests);
+        self.preamble.push((told, said.clone()));
+        // The others are opened again when they are needed, and told then; those that listen go on, in the protocol that was chosen.
+        self.keep_requests_at(shard);
+        if told == Told::Hello {
+            for at in (0..self.legs.len()).filter(|at| self.legs[*at].kind != Kind::Requests).collect::<Vec<_>>() {
+                self.own(at, &arguments(&said).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// The client has proved who it is.
+    fn learn_access(&mut self, said: &[u8]) {
+        let Some(users) = &self.fleet.shared.users else { return };
+        let words: Vec<&[u8]> = arguments(said).collect();
+        let auth = words.iter().position(|word| word.eq_ignore_ascii_case(b"auth"));
+        let user: &[u8] = match (auth, words.as_slice()) {
+            (Some(0), [_, _]) => b"default",
+            (Some(at), words) => words.get(at + 1).copied().unwrap_or_default(),
+            (None, _) => return,
+        };
+        self.access = users.current().access(user).unwrap_or_default();
     }
 
     pub(super) fn reset(&mut self) {
         self.keep_legs(|_| false);
         self.preamble.clear();
         (self.transaction, self.ears) = (None, None);
-        (self.version, self.is_stranger) = (Version::Resp2, is_stranger(&self.fleet));
+        self.end_tracking();
+        (self.attention, self.silence) = (Attention::default(), Silence::No);
+        self.handle.attends.set(false);
+        self.order.unmute();
+        (self.version, self.access) = (Version::Resp2, access_at_first(&self.fleet));
         self.answer(b"+RESET\r\n");
     }
 }

@@ -3,15 +3,19 @@
 //! What it refuses: input that Redis refuses (with Redis' words), keys of several slots where Redis would have to do the work in one go
 //! (`CROSSSLOT`), and what cannot work over several servers (with the reason).
 
-use crate::ambassador_redis::command::{Class, classify};
-use crate::ambassador_redis::resp::encode;
+use crate::ambassador_redis::command::{Class, Entry, classify};
+use crate::ambassador_redis::faults::Fault;
 use crate::ambassador_redis::resp::request::{Client, Frame, Limits, Scanner, Step, arguments};
+use crate::ambassador_redis::resp::{encode, parse_integer};
+use crate::ambassador_redis::users::Access;
 
+use super::super::fleet::Commands;
 use super::super::keys::Place;
 use super::super::merge::{How, resume};
 use super::super::plan::{Plan, Split};
 use super::super::slots::{ShardNumber, slot};
 use super::legs::{Awaited, Kind, Owner, Target};
+use super::tracking::Caching;
 use super::{Ending, Front};
 
 /// Requests of one client that may be awaited at a time.
@@ -21,7 +25,8 @@ const SPOOL: usize = 1024 * 1024;
 /// The longest request that is taken apart or otherwise seen whole.
 const WHOLE: usize = 512 * 1024 * 1024;
 
-pub(super) const CROSSSLOT: &str = "CROSSSLOT Keys in request don't hash to the same slot";
+pub(super) const CROSSSLOT: &str = "CROSSSLOT Keys in request don't hash to the same slot; ambassador: over a Redis Cluster their names \
+                                    must have the same part in braces, as {x}a and {x}b have";
 const ALONE: &str = "ERR This instance has cluster support disabled";
 
 /// Whether a request could be taken now.
@@ -50,11 +55,11 @@ impl Front {
     }
 
     fn requests(&mut self, input: &[u8]) -> usize {
-        let client = if self.is_stranger { Client::Stranger } else { Client::Known };
+        let client = if self.access == Access::Stranger { Client::Stranger } else { Client::Known };
         let limits = Limits { bulk: self.fleet.shared.policy.load().max_bulk, client };
         let commands = self.fleet.commands();
         let mut at = 0;
-        while at < input.len() && self.ending == Ending::No && !self.paused {
+        while at < input.len() && self.ending == Ending::No && !self.paused && !self.handle.delayed.get() {
             if self.upload.is_some() {
                 let taken = self.continue_upload(&input[at..], limits);
                 at += taken;
@@ -107,8 +112,36 @@ impl Front {
         at
     }
 
-    fn request(&mut self, commands: &super::super::fleet::Commands, bytes: &[u8], frame: &Frame) -> Taken {
+    fn request(&mut self, commands: &Commands, bytes: &[u8], frame: &Frame) -> Taken {
         let entry = classify(&commands.table, bytes, frame);
+        let fault = match std::mem::replace(&mut self.is_seen, true) {
+            true => None,
+            false => {
+                self.mirror(&entry, bytes);
+                self.strike(bytes, frame)
+            }
+        };
+        if let Some(Fault::Delay(delay)) = fault {
+            self.delay(delay);
+            return Taken::NotYet;
+        }
+        let silence = self.begin_silence();
+        let taken = match fault {
+            Some(_) => self.err_on_purpose(),
+            None => self.known(commands, bytes, frame, entry),
+        };
+        self.end_silence(silence, taken);
+        if taken == Taken::Yes {
+            self.is_seen = false;
+            // It was about this request, unless that is another word about the connection.
+            if !frame.name.of(bytes).eq_ignore_ascii_case(b"client") {
+                self.caching = Caching::Unsaid;
+            }
+        }
+        taken
+    }
+
+    fn known(&mut self, commands: &Commands, bytes: &[u8], frame: &Frame, entry: Entry) -> Taken {
         if entry.denied {
             let name = String::from_utf8_lossy(frame.name.of(bytes)).to_ascii_lowercase();
             self.refuse(&format!("NOPERM ambassador: the command '{name}' is denied here (--deny)"));
@@ -119,16 +152,16 @@ impl Front {
             self.refuse(&text);
             return Taken::Yes;
         }
-        if self.is_stranger
+        if self.access == Access::Stranger
             && !matches!(entry.class, Class::Auth | Class::Hello | Class::Quit | Class::Reset | Class::CrossProtocol)
         {
             self.single(bytes, Target::Home);
             return Taken::Yes;
         }
-        if self.is_deaf_to(entry.class) {
+        let plan = commands.plans.of(entry.number, frame.name.of(bytes), frame.second.of(bytes));
+        if self.is_deaf_to(entry.class, &plan) {
             return self.while_listening(bytes, frame);
         }
-        let plan = commands.plans.of(entry.number, frame.name.of(bytes), frame.second.of(bytes));
         if self.transaction.as_ref().is_some_and(|transaction| transaction.is_open()) {
             return self.in_transaction(&plan, bytes, frame, entry.class);
         }
@@ -152,8 +185,13 @@ impl Front {
                 self.about_transaction(plan, bytes, frame, class)
             }
             Class::Neutral | Class::Control | Class::Stateful => self.planned(plan, bytes, frame),
-            _ if matches!(plan, Plan::Refused(_)) => self.planned(plan, bytes, frame),
+            _ if matches!(plan, Plan::Refused(_) | Plan::Reply) => self.planned(plan, bytes, frame),
             _ if !is_idle => Taken::NotYet,
+            Class::Stream if matches!(plan, Plan::Tracking) => self.track(bytes),
+            Class::Stream if matches!(plan, Plan::Monitor) => {
+                self.monitor();
+                Taken::Yes
+            }
             Class::Quit => {
                 self.answer(b"+OK\r\n");
                 self.ending = Ending::Soon;
@@ -187,6 +225,10 @@ impl Front {
                 self.send(bytes, Awaited::new(Owner::Place(place, 0), Target::Home), Kind::Requests);
             }
             Plan::All(how) => {
+                let how = &match how {
+                    How::Newest(usual) => How::Newest(wanted(bytes, *usual)),
+                    how => how.clone(),
+                };
                 let shards = self.fleet.cluster.serving();
                 match shards.is_empty() {
                     true => self.single(bytes, Target::Home),
@@ -195,6 +237,10 @@ impl Front {
             }
             Plan::Split(split) => self.split(*split, bytes),
             Plan::Scan => self.scan(bytes),
+            Plan::Reply => self.set_silence(bytes),
+            Plan::Caching => return self.cache(bytes),
+            Plan::Tracking => return self.track(bytes),
+            Plan::Monitor => self.monitor(),
             Plan::Alone => self.refuse(ALONE),
             Plan::Refused(why) => self.refuse(&format!("ERR ambassador: {why}")),
         }
@@ -203,7 +249,12 @@ impl Front {
 
     pub(super) fn single(&mut self, bytes: &[u8], target: Target) {
         let place = self.order.open();
-        self.send(bytes, Awaited::new(Owner::Place(place, 0), target), Kind::Requests);
+        self.ask(bytes, Awaited::new(Owner::Place(place, 0), target));
+    }
+
+    /// Sends a request of the client's, with what it has said of it before.
+    fn ask(&mut self, bytes: &[u8], awaited: Awaited) {
+        self.send(bytes, Awaited { caching: self.caching, ..awaited }, Kind::Requests);
     }
 
     fn everywhere(&mut self, how: How, bytes: &[u8], shards: &[ShardNumber]) {
@@ -212,7 +263,7 @@ impl Front {
         let turn = if how == How::Some { place as usize ^ self.id as usize } else { 0 };
         for part in 0..shards.len() {
             let shard = shards[(part + turn) % shards.len()];
-            self.send(bytes, Awaited::new(Owner::Place(place, part), Target::Shard(shard)), Kind::Requests);
+            self.ask(bytes, Awaited::new(Owner::Place(place, part), Target::Shard(shard)));
         }
     }
 
@@ -252,7 +303,7 @@ impl Front {
                 (_, words) => encode::command(&mut request, &[arguments[0], words[0]]),
             }
             let awaited = Awaited::new(Owner::Place(place, part), Target::Slot(slot(words[0])));
-            self.send(&request, awaited, Kind::Requests);
+            self.ask(&request, awaited);
         }
     }
 
@@ -279,5 +330,14 @@ impl Front {
         encode::command(&mut request, &words);
         let place = self.order.open_gathering(How::Scan { shard, next, changes }, 1);
         self.send(&request, Awaited::new(Owner::Place(place, 0), Target::Shard(shard)), Kind::Requests);
+    }
+}
+
+/// How many entries of `SLOWLOG GET` are wanted.
+fn wanted(bytes: &[u8], usual: usize) -> usize {
+    match arguments(bytes).nth(2).map(parse_integer) {
+        None => usual,
+        // All of them, or no number: each server says what is wrong with that.
+        Some(count) => count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX),
     }
 }

@@ -6,12 +6,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::ambassador_redis::downstream::unread::KEEP;
+use crate::ambassador_redis::downstream::unread::{CLOGGED, KEEP};
 use crate::ambassador_redis::resp::encode;
 use crate::ambassador_redis::resp::reply::{Scanner, Step};
 
 use super::super::pipe::Pipe;
 use super::super::slots::ShardNumber;
+use super::attention::monitor;
+use super::tracking::Caching;
 use super::{Ending, Front};
 
 /// One session.
@@ -20,6 +22,10 @@ pub(super) struct Leg {
     pub kind: Kind,
     pub pipe: Rc<Pipe>,
     pub awaited: VecDeque<Awaited>,
+    /// What it must confirm before anything is asked of it.
+    pub unconfirmed: usize,
+    /// It is of no use any more.
+    pub is_over: bool,
     scanner: Scanner,
     /// Replies that are not matched yet.
     replies: Vec<u8>,
@@ -31,6 +37,8 @@ pub(super) enum Kind {
     Requests,
     /// Subscriptions: what comes is not the answer to a request.
     Ears,
+    /// `MONITOR`.
+    Monitor,
 }
 
 /// Where a request is to be asked.
@@ -54,6 +62,7 @@ pub(super) struct Awaited {
     pub tries: u8,
     /// When it was first redirected.
     pub since: Option<Instant>,
+    pub caching: Caching,
 }
 
 /// What becomes of a reply.
@@ -69,6 +78,10 @@ pub(super) enum Owner {
     Exec(u64),
     /// So many confirmations of subscriptions; the client hears of them or not.
     Confirmations(usize, bool),
+    /// The home shard's reply to `CLIENT TRACKING`, whose place this is.
+    Tracking(u64),
+    /// What a session must confirm before anything is asked of it.
+    Confirms,
     Nobody,
 }
 
@@ -82,7 +95,7 @@ pub(super) struct Retry {
 
 impl Awaited {
     pub fn new(owner: Owner, target: Target) -> Awaited {
-        Awaited { owner, bytes: 0, target, tries: 0, since: None }
+        Awaited { owner, bytes: 0, target, tries: 0, since: None, caching: Caching::Unsaid }
     }
 }
 
@@ -90,12 +103,14 @@ impl Front {
     /// Sends a request; if there is no shard for it now, it is sent later.
     pub(super) fn send(&mut self, request: &[u8], awaited: Awaited, kind: Kind) {
         let shard = self.shard(awaited.target);
-        let leg = shard.and_then(|shard| self.leg(shard, kind));
+        let leg = shard.and_then(|shard| self.leg(shard, kind)).filter(|leg| self.legs[*leg].unconfirmed == 0);
         let Some(leg) = leg else {
             return self.send_later(request.to_vec(), awaited, kind, b"-CLUSTERDOWN Hash slot not served\r\n");
         };
-        if let Target::Asking(..) = awaited.target {
-            self.own(leg, &[b"ASKING"]);
+        match awaited.target {
+            // Both are about the very next command, so that there is room for one of them.
+            Target::Asking(..) => self.own(leg, &[b"ASKING"]),
+            _ => self.repeat_caching(leg, awaited.caching),
         }
         let leg = &mut self.legs[leg];
         leg.pipe.push(request);
@@ -126,15 +141,30 @@ impl Front {
             return Some(at);
         }
         let pipe = self.fleet.session(shard, self.peer, &self.waker)?;
-        let mut leg =
-            Leg { shard, kind, pipe, awaited: VecDeque::new(), scanner: Scanner::default(), replies: Vec::new() };
+        let mut leg = Leg {
+            shard,
+            kind,
+            pipe,
+            awaited: VecDeque::new(),
+            unconfirmed: 0,
+            is_over: false,
+            scanner: Scanner::default(),
+            replies: Vec::new(),
+        };
         for (_, said) in &self.preamble {
             leg.pipe.push(said);
             let awaited = Awaited::new(Owner::Nobody, Target::Shard(shard));
             leg.awaited.push_back(Awaited { bytes: said.len(), ..awaited });
         }
         self.legs.push(leg);
-        Some(self.legs.len() - 1)
+        let at = self.legs.len() - 1;
+        let demands = match (kind, &self.tracking) {
+            (Kind::Monitor, _) => vec![monitor()],
+            (Kind::Requests, Some(tracking)) => tracking.said.clone(),
+            _ => Vec::new(),
+        };
+        demands.iter().for_each(|demand| self.demand(at, demand));
+        Some(at)
     }
 
     /// Lets every session go but those for which `keep` holds.
@@ -148,10 +178,21 @@ impl Front {
         });
     }
 
-    /// Takes in what the sessions have answered.
+    /// Takes in what the sessions have answered, as far as the client reads it.
     pub(super) fn collect(&mut self) {
-        let mut at = 0;
+        // One that had to wait may be next as soon as the first reply is complete.
+        while self.collect_once() && self.ending != Ending::Now {}
+    }
+
+    /// Asks each session once; whether one that had to wait may have more now.
+    fn collect_once(&mut self) -> bool {
+        let (mut at, mut waits, mut has_taken) = (0, false, false);
         while at < self.legs.len() {
+            if !self.may_collect(at) {
+                waits = true;
+                at += 1;
+                continue;
+            }
             let mut replies = std::mem::take(&mut self.legs[at].replies);
             self.legs[at].pipe.take(&mut replies);
             let used = match replies.is_empty() {
@@ -159,24 +200,50 @@ impl Front {
                 false => self.match_replies(at, &replies),
             };
             replies.drain(..used);
+            has_taken |= used > 0;
             if replies.is_empty() {
                 replies.shrink_to(KEEP);
             }
             let leg = &mut self.legs[at];
             leg.replies = replies;
-            if !leg.pipe.is_over() {
+            if !leg.pipe.is_over() && !leg.is_over {
                 at += 1;
             } else if self.upload.as_ref().is_some_and(|upload| Rc::ptr_eq(&upload.pipe, &leg.pipe)) {
                 // It has said why; the rest of the large request can be told from nothing.
                 self.ending = Ending::Soon;
-                return;
-            } else if leg.awaited.is_empty() && !self.needs(at) {
+                return false;
+            } else if !leg.is_owed() && !self.needs(at) {
                 // It held nothing: another one takes its place when it is needed.
-                self.legs.remove(at);
+                self.lost(at);
             } else {
                 self.ending = Ending::Now;
-                return;
+                return false;
             }
+        }
+        waits && has_taken
+    }
+
+    /// Whether there is room for what a session has to say. If too much waits for an earlier reply, only that one is let in.
+    fn may_collect(&self, at: usize) -> bool {
+        if self.out.len() > CLOGGED {
+            return false;
+        }
+        match self.legs[at].awaited.front() {
+            Some(Awaited { owner: Owner::Place(place, _) | Owner::Queued(place) | Owner::Exec(place), .. }) => {
+                self.order.parked() <= CLOGGED || self.order.is_first(*place)
+            }
+            _ => true,
+        }
+    }
+
+    /// A session has ended of which nothing is awaited.
+    fn lost(&mut self, at: usize) {
+        let leg = self.legs.remove(at);
+        if leg.kind == Kind::Requests {
+            self.forget_all();
+        }
+        if !leg.is_over {
+            self.without_attention(leg.kind, LOST);
         }
     }
 
@@ -211,8 +278,12 @@ impl Front {
                     self.heard(at, &rest[..len]);
                     used += len;
                 }
+                Ok(Step::Reply { len, .. } | Step::Push { len }) if leg.kind == Kind::Monitor => {
+                    self.monitored(at, &rest[..len]);
+                    used += len;
+                }
                 Ok(Step::Push { len }) => {
-                    self.pushes.extend_from_slice(&rest[..len]);
+                    self.order.tell(&rest[..len], self.out.end());
                     used += len;
                 }
                 Ok(Step::Reply { len, .. }) => {
@@ -232,12 +303,10 @@ impl Front {
     fn replied(&mut self, at: usize, reply: &[u8], is_whole: bool) {
         let leg = &mut self.legs[at];
         let Some(awaited) = leg.awaited.pop_front() else {
-            // The session says why it ends.
-            self.out.end().extend_from_slice(reply);
-            self.ending = Ending::Soon;
-            return;
+            return self.told_to_go(reply);
         };
-        let redirect = (is_whole && reply[0] == b'-').then(|| self.redirect(at, reply)).flatten();
+        let is_ours = awaited.owner == Owner::Confirms;
+        let redirect = (is_whole && reply[0] == b'-' && !is_ours).then(|| self.redirect(at, reply)).flatten();
         if let Some(redirect) = redirect {
             return self.redirected(at, awaited, &redirect, reply);
         }
@@ -248,6 +317,10 @@ impl Front {
         match awaited.owner {
             Owner::Place(place, part) => {
                 self.order.append(place, part, reply, self.out.end());
+                if awaited.caching == Caching::Yes && matches!(awaited.target, Target::Asking(..)) {
+                    // Its key is not tracked, and must not be kept.
+                    self.forget_all();
+                }
                 self.order.complete(place, self.version, self.out.end());
                 self.then(self.legs[at].shard, reply);
             }
@@ -256,7 +329,27 @@ impl Front {
                 self.order.complete(place, self.version, self.out.end());
             }
             Owner::Exec(place) => self.executed(place, reply, &awaited),
+            Owner::Tracking(place) => self.tracked(at, place, reply),
+            Owner::Confirms => self.confirmed_ours(at, reply),
             Owner::Replayed | Owner::Nobody | Owner::Confirmations(..) => {}
         }
     }
+
+    /// A session says unasked why it ends, and that ends the client.
+    pub(super) fn told_to_go(&mut self, why: &[u8]) {
+        if self.ending == Ending::No {
+            self.out.end().extend_from_slice(why);
+            self.ending = Ending::Soon;
+        }
+    }
 }
+
+impl Leg {
+    /// Whether the client awaits a reply of it.
+    fn is_owed(&self) -> bool {
+        self.awaited.iter().any(|awaited| !matches!(awaited.owner, Owner::Nobody | Owner::Confirms))
+    }
+}
+
+/// What a client is told whose request needs every shard, if one of them is lost meanwhile.
+const LOST: &[u8] = b"-CLUSTERDOWN ambassador: the connection to a shard was lost; nothing was done, try again\r\n";

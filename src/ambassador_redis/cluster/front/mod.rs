@@ -10,11 +10,14 @@
 //! request has to be asked again, nothing further is taken in, so that none overtakes it. What concerns the whole connection (`HELLO`,
 //! `AUTH`, `CLIENT SETNAME`) is done by the home shard's session first, and repeated to each session that is opened later.
 
+mod aside;
+mod attention;
 mod ears;
 mod identity;
 mod intake;
 mod legs;
 mod redirects;
+mod tracking;
 mod transaction;
 mod upload;
 
@@ -33,8 +36,11 @@ use crate::ambassador_redis::users::Access;
 use super::fleet::{Fleet, Handle};
 use super::order::Order;
 use super::pipe::Pipe;
+use aside::Silence;
+use attention::Attention;
 use ears::Ears;
 use legs::{Leg, Retry};
+use tracking::{Caching, Tracking};
 use transaction::Transaction;
 
 /// Reads in one turn of the task.
@@ -61,16 +67,23 @@ pub struct Front {
     sleep: Option<Pin<Box<Sleep>>>,
     waker: Waker,
     version: Version,
-    /// Who has not proved who it is: a session says what it may.
-    is_stranger: bool,
+    /// What the client may, with users of the ambassador's own; its sessions see to it.
+    access: Access,
     /// What new sessions are told first.
     preamble: Vec<(Told, Vec<u8>)>,
     /// Nothing further is taken until everything is answered.
     paused: bool,
     /// The last request may wait at the server for something to happen.
     waits: bool,
+    /// The next request was looked at before, and had to wait.
+    is_seen: bool,
+    silence: Silence,
     transaction: Option<Box<Transaction>>,
     ears: Option<Box<Ears>>,
+    tracking: Option<Box<Tracking>>,
+    /// What was said of the next request that is no `CLIENT` command.
+    caching: Caching,
+    attention: Attention,
     upload: Option<Box<Upload>>,
     /// What follows when the only request that is awaited is answered.
     then: Option<Then>,
@@ -97,6 +110,7 @@ enum Told {
 /// What a reply changes that is no error.
 enum Then {
     Tell(Told, Vec<u8>, Option<Version>),
+    Track(Vec<u8>),
     Watched,
 }
 
@@ -127,12 +141,17 @@ impl Front {
             sleep: None,
             waker: Waker::noop().clone(),
             version: Version::Resp2,
-            is_stranger: is_stranger(fleet),
+            access: access_at_first(fleet),
             preamble: Vec::new(),
             paused: false,
             waits: false,
+            is_seen: false,
+            silence: Silence::No,
             transaction: None,
             ears: None,
+            tracking: None,
+            caching: Caching::Unsaid,
+            attention: Attention::default(),
             upload: None,
             then: None,
             ended: false,
@@ -154,14 +173,22 @@ impl Front {
                 self.handle.draining.set(true);
             }
             self.collect();
+            if self.handle.attends.get() {
+                self.attend();
+            }
             self.retry(cx);
             self.settle();
             if !self.tail.is_empty() && self.may_take() {
                 self.take(&[]);
             }
+            let was_clogged = self.out.len() > CLOGGED;
             self.flush(cx);
             if self.is_over() {
                 return Poll::Ready(());
+            }
+            if was_clogged && self.out.len() <= CLOGGED {
+                // There is room for what the sessions have kept back.
+                continue;
             }
             if self.ended || self.ending != Ending::No || self.tail.len() >= READ_AHEAD && !self.may_take() {
                 return Poll::Pending;
@@ -192,7 +219,7 @@ impl Front {
 
     /// Whether the client only waits for something to happen.
     fn only_waits(&self) -> bool {
-        self.waits || self.ears.as_ref().is_some_and(|ears| ears.is_listening())
+        self.waits || self.attention.monitors || self.ears.as_ref().is_some_and(|ears| ears.is_listening())
     }
 
     /// When nothing is awaited: ends the pause.
@@ -220,14 +247,14 @@ impl Front {
     /// Whether further requests may be taken in.
     fn may_take(&self) -> bool {
         let full = self.upload.as_ref().is_some_and(|upload| upload.pipe.is_full());
-        !self.paused && !full && !self.is_clogged()
+        !self.paused && !self.handle.delayed.get() && !full && !self.is_clogged()
     }
 
     /// Answers out of what the ambassador itself knows, in order.
     fn answer(&mut self, reply: &[u8]) {
-        if self.order.is_empty() {
+        if self.order.is_empty() && !self.order.is_mute() {
             self.out.end().extend_from_slice(reply);
-        } else {
+        } else if !self.order.is_empty() {
             self.order.answer(reply);
         }
     }
@@ -251,10 +278,9 @@ impl Front {
     }
 }
 
-/// Whether a client must prove who it is, with users of the ambassador's own.
-fn is_stranger(fleet: &Fleet) -> bool {
-    let users = fleet.shared.users.as_ref().map(|users| users.current());
-    users.is_some_and(|users| users.access_at_first() == Access::Stranger)
+/// What a client may that has not said who it is.
+fn access_at_first(fleet: &Fleet) -> Access {
+    fleet.shared.users.as_ref().map_or(Access::All, |users| users.current().access_at_first())
 }
 
 impl Drop for Front {

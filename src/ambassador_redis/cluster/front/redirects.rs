@@ -88,7 +88,7 @@ impl Front {
                 self.note_redirected_transaction();
                 self.executed(place, reply, &awaited);
             }
-            Owner::Nobody => {}
+            Owner::Nobody | Owner::Confirms => {}
             _ if request.is_empty() => self.fail(
                 &awaited,
                 "CLUSTERDOWN ambassador: the slot is being moved, and the request is too large to be kept; nothing was executed, try again",
@@ -132,7 +132,7 @@ impl Front {
 
     /// Asks again what is due.
     pub(super) fn retry(&mut self, cx: &mut Context<'_>) {
-        while let Some(first) = self.retries.iter().map(|retry| retry.due).min() {
+        while let Some(first) = self.retries.iter().map(|retry| retry.due).chain(self.attention.due()).min() {
             if first > Instant::now() {
                 let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(first.into())));
                 sleep.as_mut().reset(first.into());
@@ -141,6 +141,7 @@ impl Front {
                 }
                 continue;
             }
+            self.attend();
             // All that wait go in the order in which they came: a later one must not overtake.
             for retry in std::mem::take(&mut self.retries) {
                 self.again(retry);
@@ -165,13 +166,15 @@ impl Front {
                 self.order.complete(place, self.version, self.out.end());
                 self.then = None;
             }
-            Owner::Queued(place) | Owner::Exec(place) => {
-                self.transaction = None;
+            Owner::Queued(place) | Owner::Exec(place) | Owner::Tracking(place) => {
+                if !matches!(awaited.owner, Owner::Tracking(_)) {
+                    self.transaction = None;
+                }
                 self.order.append(place, 0, &reply, self.out.end());
                 self.order.complete(place, self.version, self.out.end());
             }
             Owner::Confirmations(..) => self.deaf(&reply),
-            Owner::Replayed | Owner::Nobody => {}
+            Owner::Replayed | Owner::Confirms | Owner::Nobody => {}
         }
     }
 }

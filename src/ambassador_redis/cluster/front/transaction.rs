@@ -15,6 +15,7 @@ use super::super::plan::{Plan, Split};
 use super::super::slots::ShardNumber;
 use super::intake::{CROSSSLOT, Taken};
 use super::legs::{Awaited, Kind, Owner, Target};
+use super::tracking::Caching;
 use super::{Ending, Front, Then};
 
 /// The longest transaction that can be done at another place.
@@ -38,6 +39,8 @@ pub(super) struct Transaction {
     is_broken: bool,
     /// A shard has said that another one is right.
     is_redirected: bool,
+    /// What was said of all of it before it began.
+    caching: Caching,
 }
 
 impl Transaction {
@@ -64,7 +67,8 @@ impl Front {
     pub(super) fn about_transaction(&mut self, plan: &Plan, bytes: &[u8], frame: &Frame, class: Class) -> Taken {
         match class {
             Class::Multi if frame.arguments == 1 => {
-                self.transaction.get_or_insert_default().is_open = true;
+                let transaction = self.transaction.get_or_insert_default();
+                (transaction.is_open, transaction.caching) = (true, std::mem::take(&mut self.caching));
                 self.answer(b"+OK\r\n");
             }
             Class::Watch if frame.arguments > 1 => {
@@ -137,6 +141,11 @@ impl Front {
                 Keys::Range { first: 1, last: -1, step }.place(bytes, frame)
             }
             Plan::Home(_) => Place::Anywhere,
+            Plan::Reply | Plan::Tracking | Plan::Caching | Plan::Monitor => {
+                return self.break_off(
+                    "ERR ambassador: this command is not possible inside a transaction over a Redis Cluster",
+                );
+            }
             Plan::Alone => return self.break_off("ERR This instance has cluster support disabled"),
             Plan::Refused(why) => return self.break_off(&format!("ERR ambassador: {why}")),
             Plan::All(_) | Plan::Scan => {
@@ -178,8 +187,8 @@ impl Front {
         if std::mem::replace(&mut transaction.is_begun, true) {
             return;
         }
-        let queued = transaction.queued.clone();
-        self.send(MULTI, Awaited::new(Owner::Replayed, target), Kind::Requests);
+        let (queued, caching) = (transaction.queued.clone(), transaction.caching);
+        self.send(MULTI, Awaited { caching, ..Awaited::new(Owner::Replayed, target) }, Kind::Requests);
         for request in queued {
             self.send(&request, Awaited::new(Owner::Replayed, target), Kind::Requests);
         }
@@ -262,7 +271,7 @@ impl Front {
     }
 
     /// Refuses a request, and the transaction with it.
-    fn break_off(&mut self, text: &str) -> Taken {
+    pub(super) fn break_off(&mut self, text: &str) -> Taken {
         if let Some(transaction) = &mut self.transaction {
             transaction.is_broken = true;
         }

@@ -6,6 +6,7 @@ use crate::ambassador_redis::resp::request::{Limits, Scanner, Upload as Rest};
 use super::super::keys::Keys;
 use super::super::plan::Plan;
 use super::super::slots::slot;
+use super::intake::Taken;
 use super::legs::{Awaited, Kind, Owner, Target};
 use super::{Ending, Front, Upload};
 
@@ -30,13 +31,16 @@ impl Front {
             self.scanner = Scanner::default();
             return None;
         };
-        let place = self.order.open();
-        let leg = &mut self.legs[leg];
-        if !leg.awaited.is_empty() {
+        if !self.legs[leg].awaited.is_empty() {
+            // What it was told first is not answered yet.
             self.paused = true;
             self.scanner = Scanner::default();
             return None;
         }
+        let silence = self.begin_silence();
+        let place = self.order.open();
+        self.end_silence(silence, Taken::Yes);
+        let leg = &mut self.legs[leg];
         let (rest, passed_on) = Rest::begin(std::mem::take(&mut self.scanner));
         leg.pipe.upload(true);
         leg.pipe.push(&input[..passed_on]);
