@@ -12,8 +12,8 @@ use crate::ambassador_redis::resp::{Version, encode};
 use crate::ambassador_redis::upstream::Credentials;
 use crate::ambassador_redis::users::{Access, Users};
 
+use super::greeting::HelloRequest;
 use super::intake::Taken;
-use super::own::HelloRequest;
 use super::{Ending, Mode, Session, State};
 
 const NOAUTH: &str = "NOAUTH Authentication required.";

@@ -18,27 +18,30 @@ mod again;
 mod aside;
 mod census;
 mod farewell;
+mod greeting;
 mod intake;
 mod own;
 mod sending;
 mod slots;
+mod state;
 mod upload;
 mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::ambassador_redis::downstream::Peer;
-use crate::ambassador_redis::downstream::unread::{self, CLOGGED, Unread};
+use crate::ambassador_redis::downstream::unread::{self, Unread};
 use crate::ambassador_redis::resp::{Version, encode, request};
-use crate::ambassador_redis::upstream::{Connection, Greeted, Line, Observe};
-use crate::ambassador_redis::users::{Access, Users};
+use crate::ambassador_redis::upstream::{Greeted, Line, Observe};
+use crate::ambassador_redis::users::Access;
 use crate::ambassador_redis::worker::{Lines, Worker};
 
 pub use census::{Ended, recounted, with_clients};
 use slots::Slots;
+pub use state::Position;
+use state::{Ending, Mode, State};
 pub use wire::Wire;
 
 /// Reads in one turn of the task.
@@ -56,97 +59,6 @@ pub struct Session {
     waker: RefCell<Option<Waker>>,
     /// The second in which the client last sent something.
     pub active: Cell<u32>,
-}
-
-struct State {
-    transport: Wire,
-    /// Requests that are not complete, or must wait.
-    tail: Vec<u8>,
-    scanner: request::Scanner,
-    out: Unread,
-    slots: Slots,
-    line: Line,
-    /// The ambassador's own users, if it has some: those that were in force when the session began.
-    users: Option<Arc<Users>>,
-    access: Access,
-    lines: Rc<Lines>,
-    /// Where the unanswered requests are.
-    current: Option<Rc<Connection>>,
-    /// The replica that answered last.
-    sticky: Option<u32>,
-    /// The session has changed settings of the primary, or debugs it: how its keys are stored and when they expire is asked there.
-    operates: bool,
-    /// Whether the primary has told this session anything.
-    told: bool,
-    private: Option<Rc<Connection>>,
-    mode: Mode,
-    /// No further request is taken until every earlier one is answered.
-    paused: bool,
-    /// A fault on purpose keeps the next request waiting.
-    delayed: bool,
-    /// Whether the last request waits at the server for something to happen.
-    waits: bool,
-    /// Bytes at the start of the tail whose requests are counted already.
-    counted: usize,
-    /// The client sends nothing more.
-    ended: bool,
-    /// The process is ending: close as soon as nothing is awaited.
-    draining: bool,
-    /// Whether what the client has got so far ends with a whole reply; while replies are not counted only.
-    position: Position,
-    ending: Ending,
-    extra: Option<Box<Extra>>,
-    /// How many requests may be awaited, and the replies by which that is measured.
-    window: u32,
-    measured_replies: u32,
-    measured_bytes: usize,
-    /// The large request that is being passed on.
-    upload: Option<Box<request::Upload>>,
-}
-
-/// What few sessions have.
-#[derive(Default)]
-struct Extra {
-    name: Vec<u8>,
-    /// `CLIENT SETINFO` commands to repeat on a connection of its own.
-    infos: Vec<Vec<u8>>,
-    /// The user of ours that the client has proved to be.
-    user: Option<Vec<u8>>,
-}
-
-/// What the session's own connection is needed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    /// Nothing: a private connection that is still there goes back as soon as nothing is awaited.
-    Plain,
-    Transaction {
-        multi: bool,
-        watch: bool,
-    },
-    /// Everything goes to the private connection, for good.
-    Pinned {
-        multi: bool,
-    },
-    /// The same, and replies are no longer counted.
-    Stream,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    No,
-    /// Answer what is awaited, then close.
-    Soon,
-    /// Close at once.
-    Now,
-}
-
-/// Where a stream of replies stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
-    /// Between two replies.
-    Between,
-    /// In one, or in something that is no reply.
-    Within,
 }
 
 impl std::fmt::Debug for Session {
@@ -437,73 +349,6 @@ impl Session {
             self.write(state, reply);
         } else {
             state.slots.open_answered(reply);
-        }
-    }
-}
-
-impl State {
-    /// Writes what waits.
-    fn flush(&mut self, cx: &mut Context<'_>) {
-        if self.out.is_empty() {
-            self.slots.shrink();
-            return;
-        }
-        let clogged = self.is_clogged();
-        if self.out.flush(|bytes| self.transport.poll_write(cx, bytes)).is_err() {
-            self.ending = Ending::Now;
-            return;
-        }
-        if self.out.is_empty() {
-            self.slots.shrink();
-        }
-        if clogged && !self.is_clogged() {
-            self.private
-                .iter()
-                .chain(&self.current)
-                .chain(&self.lines.primary)
-                .for_each(|connection| connection.wake());
-        }
-    }
-
-    /// Whether the client has a name: it keeps a connection that bears it, so that the server's list of clients shows it. Its writes
-    /// go there; its reads are shared like anybody's.
-    fn is_named(&self) -> bool {
-        self.extra.as_ref().is_some_and(|extra| !extra.name.is_empty())
-    }
-
-    /// Whether everything must go to the session's own connection.
-    fn is_apart(&self) -> bool {
-        self.private.is_some() && !(self.is_named() && self.mode == Mode::Plain && self.upload.is_none())
-    }
-
-    fn is_clogged(&self) -> bool {
-        self.out.len() + self.slots.parked() > CLOGGED
-    }
-
-    /// Whether further requests may be taken in.
-    fn may_take(&self) -> bool {
-        let full = (self.upload.is_some() || self.mode == Mode::Stream)
-            && self.private.as_ref().is_some_and(|private| private.is_full());
-        !self.paused && !self.delayed && !full && !self.is_clogged()
-    }
-
-    /// Sets the window by the replies since it was set last.
-    fn measure(&mut self) {
-        if self.measured_replies > 0 {
-            self.window = intake::window(self.window, self.measured_replies, self.measured_bytes);
-            (self.measured_replies, self.measured_bytes) = (0, 0);
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.slots.is_empty() && self.out.is_empty() && !self.paused
-    }
-
-    fn is_over(&self) -> bool {
-        match self.ending {
-            Ending::Now => true,
-            Ending::Soon => self.slots.is_empty() && self.out.is_empty(),
-            Ending::No => self.ended && self.is_idle(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod connection;
 mod finished;
 mod handshake;
+mod life;
 mod loss;
 mod outbound;
 mod refused;
