@@ -39,6 +39,18 @@ impl Collect for Process {
             status_kib("VmRSS:").map(|kib| kib * 1024.0),
         );
         gauge(
+            "process_virtual_memory_bytes",
+            "bytes",
+            "Virtual memory.",
+            status_kib("VmSize:").map(|kib| kib * 1024.0),
+        );
+        gauge(
+            "process_max_fds",
+            "",
+            "How many file descriptors may be open.",
+            rustix::process::getrlimit(rustix::process::Resource::Nofile).current.map(|most| most as f64),
+        );
+        gauge(
             "process_open_fds",
             "",
             "Open file descriptors.",
