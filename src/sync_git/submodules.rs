@@ -166,34 +166,14 @@ impl Filler<'_> {
         let mut remote = Remote::new(url.clone(), self.reach.options.clone());
         let is_here = store.tip().map_err(VolumeError::from)? == Some(commit) && store.commit(commit).is_ok();
         if !is_here {
-            self.budget
-                .spend(origin::fetch(
-                    &mut remote,
-                    commit,
-                    &store,
-                    self.depth,
-                    None,
-                    self.pack_limits,
-                    self.reach.threads.mark(()),
-                ))
-                .await??;
+            self.fetch(&mut remote, commit, &store).await?;
         }
         let (back, written) = work.clone().run(store).await;
         store = back;
         let manifest = match written {
             Err(error) if error.is_object_loss() => {
                 store.start_over().map_err(VolumeError::from)?;
-                self.budget
-                    .spend(origin::fetch(
-                        &mut remote,
-                        commit,
-                        &store,
-                        self.depth,
-                        None,
-                        self.pack_limits,
-                        self.reach.threads.mark(()),
-                    ))
-                    .await??;
+                self.fetch(&mut remote, commit, &store).await?;
                 store.settle().map_err(VolumeError::from)?;
                 let (back, written) = work.run(store).await;
                 store = back;
@@ -204,6 +184,12 @@ impl Filler<'_> {
         let links = links(&manifest, &store);
         let filled = Filled { path: path.clone(), store: dir.clone(), commit: commit.to_string() };
         Ok((filled, Holder { url, store: dir, path, links, lineage }))
+    }
+
+    async fn fetch(&self, remote: &mut Remote, commit: Oid, store: &Store) -> Result<(), Reason> {
+        let mark = self.reach.threads.mark(());
+        self.budget.spend(origin::fetch(remote, commit, store, self.depth, None, self.pack_limits, mark)).await??;
+        Ok(())
     }
 
     fn location(&self, parent: &Url, text: &str) -> Result<Url, Reason> {

@@ -29,10 +29,10 @@ impl Connection {
                     backoff.reset();
                     let why = poll_fn(|cx| self.drive(cx)).await;
                     self.lose(&why);
-                    self.worker.suspect(&self.node);
+                    self.worker.suspect();
                 }
                 Err(why) => {
-                    self.worker.suspect(&self.node);
+                    self.worker.suspect();
                     self.fail_to_open(why);
                 }
             }
@@ -85,7 +85,7 @@ impl Connection {
         state.failure = None;
         if matches!(self.purpose, Purpose::Primary(_)) {
             // It may be another server now, with another history: then the replicas must be proved anew.
-            state.history = self.worker.enter_history(&self.node, history, state.last_up);
+            state.history = self.worker.enter_history(history, state.last_up);
         }
         state.last_up = Some(Instant::now());
         // What waited while there was no connection is queued again, so that ROLE stands where this connection needs it.

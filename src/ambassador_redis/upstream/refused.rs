@@ -67,7 +67,7 @@ impl Connection {
             if !error.starts_with(b"-READONLY") && !is_let_go {
                 return false;
             }
-            self.worker.suspect(&self.node);
+            self.worker.suspect();
             let holds_nothing = match self.purpose {
                 Purpose::Private(_) => {
                     // DEBUG ERROR says whatever it is told to say.
@@ -84,7 +84,7 @@ impl Connection {
             || error.starts_with(b"-MASTERDOWN ")
             || (ticket.class == Class::ReadScript && error.starts_with(b"-NOSCRIPT "));
         if retry && ticket.class != Class::ReadScript {
-            self.worker.suspect(&self.node);
+            self.worker.suspect();
         }
         retry && ticket.repeatable
     }

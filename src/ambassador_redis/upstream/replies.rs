@@ -112,7 +112,7 @@ impl Connection {
                 // What was told without being marked is marked now.
                 state.unmarked = true;
             }
-            (Owner::Watermark(_), Some(Role::Replica { .. })) => self.worker.suspect(&self.node),
+            (Owner::Watermark(_), Some(Role::Replica { .. })) => self.worker.suspect(),
             (Owner::Applied(generation), Some(Role::Replica { offset, linked: true, source }))
                 if self.node.follows(source) =>
             {
@@ -122,7 +122,7 @@ impl Connection {
             (Owner::Applied(_), _) => {
                 state.applied = Mark::default();
                 state.behind = true;
-                self.worker.suspect(&self.node);
+                self.worker.suspect();
             }
             _ => {}
         }

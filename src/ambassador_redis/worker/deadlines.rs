@@ -96,7 +96,7 @@ impl Worker {
             if since.elapsed() < self.policy().replica_patience {
                 continue;
             }
-            self.suspect(&connection.node);
+            self.suspect();
             if !connection.node.is_fit(generation) {
                 connection.reset("it answers neither reads nor the probe");
             }

@@ -36,7 +36,7 @@ use super::resp::Version;
 use super::session::{Ended, Session, Wire};
 use super::settings::Policy;
 use super::shared::{Kind, LANES, Shared};
-use super::topology::{Node, Topology};
+use super::topology::Topology;
 use super::transport::Transport;
 use super::upstream::{Connection, Credentials, Identity, Line};
 use super::users::Users;
@@ -267,7 +267,7 @@ impl Worker {
 
     /// A primary is connected and has told its history, if it tells that; which one is in force for its connection. If it is another
     /// one than before, nothing that was known of the replicas holds any more; nor if it does not tell, and the connection was lost.
-    pub fn enter_history(&self, node: &Node, history: Option<History>, lost: Option<Instant>) -> History {
+    pub fn enter_history(&self, history: Option<History>, lost: Option<Instant>) -> History {
         let watermark = &self.shared.watermark;
         match (history, lost) {
             (Some(history), _) if !watermark.enter(history) => return history,
@@ -275,12 +275,12 @@ impl Worker {
             (None, Some(_)) => watermark.begin_generation(),
             (None, None) => return watermark.history(),
         }
-        self.suspect(node);
+        self.suspect();
         history.unwrap_or_else(|| watermark.history())
     }
 
     /// Something is wrong with a server: it should be probed now.
-    pub fn suspect(&self, _node: &Node) {
+    pub fn suspect(&self) {
         self.shared.suspicion.notify_one();
     }
 
